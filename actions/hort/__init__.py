@@ -1,0 +1,1 @@
+"""HoRT's core: everything the actions, the feeds and the provider share."""

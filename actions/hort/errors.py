@@ -1,0 +1,62 @@
+"""Every error HoRT raises on purpose; facts are attributes, the message is built here."""
+
+from __future__ import annotations
+
+
+class HortError(Exception):
+    """Something HoRT recognises went wrong; subclasses say what."""
+
+    code = "hort"
+
+
+class ConfigError(HortError):
+    """A parameter is missing or has a value that cannot be used."""
+
+    code = "config"
+
+    def __init__(self, name: str, value: object, reason: str) -> None:
+        super().__init__(f"parameter '{name}' {reason}, got {value!r}" if value is not None else f"parameter '{name}' {reason}")
+        self.name = name
+        self.value = value
+        self.reason = reason
+
+
+class BatchError(HortError):
+    """A batch or the reference to it cannot be read."""
+
+    code = "batch"
+
+
+class StoreUnavailable(HortError):
+    """Redis did not answer within the retries allowed; the batch stays in its journal."""
+
+    code = "store"
+
+
+class SinkUnavailable(HortError):
+    """Elasticsearch did not take the documents within the retries allowed; the batch stays in its journal."""
+
+    code = "sink"
+
+
+class ModelError(HortError):
+    """A model description is not acceptable."""
+
+    code = "model"
+
+    def __init__(self, field: str, value: object, reason: str) -> None:
+        super().__init__(f"model field '{field}' {reason}, got {value!r}")
+        self.field = field
+        self.value = value
+        self.reason = reason
+
+
+class AddressRefused(HortError):
+    """An outgoing URL leads to an address that is not allowed."""
+
+    code = "address"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"URL {url!r} is not allowed: {reason}")
+        self.url = url
+        self.reason = reason

@@ -1,0 +1,78 @@
+"""Every Redis key of HoRT; `{p}` is the hash tag that keeps one partition's keys in one slot of a Redis Cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+PREFIX = "hort:"
+MODELS = "hort:{models}:registry"
+"""HASH name -> JSON of the model."""
+MODELS_ACTIVE = "hort:{models}:active"
+"""STRING JSON {"models": [...], "polled_at": ms}, what poll-models saw last."""
+COUNTERS = "hort:{stats}:counters"
+"""HASH `<part>.<what>` -> count since the beginning."""
+REGISTRATIONS = "hort:{provider}:registrations"
+"""HASH registration id -> JSON (credentials encrypted)."""
+GBFS_STATE = "hort:{divvy}:state"
+"""HASH what the divvy action remembers between two polls."""
+
+_TAG = re.compile(r"^hort:\{(\d{1,6})\}:")
+
+
+def registration_id(trigger: str) -> str:
+    """16 hex digits that stand for a trigger's fully qualified name (`/namespace/name`)."""
+    return hashlib.sha256(trigger.encode()).hexdigest()[:16]
+
+
+def journal(partition: int, registration: str) -> str:
+    """ZSET batch id -> milliseconds from which on the batch may be fired (again)."""
+    return f"hort:{{{partition}}}:journal:{registration}"
+
+
+def batch(partition: int, batch_id: str) -> str:
+    """HASH raw, trigger, count, bytes, created_ms, attempts, activation."""
+    return f"hort:{{{partition}}}:batch:{batch_id}"
+
+
+def stage(partition: int, batch_id: str) -> str:
+    """HASH what the actions of the sequence leave for each other."""
+    return f"hort:{{{partition}}}:stage:{batch_id}"
+
+
+def pane(partition: int, start_ms: int) -> str:
+    """HASH key id -> packed statistics of one pane."""
+    return f"hort:{{{partition}}}:pane:{start_ms}"
+
+
+def window(partition: int, what: str) -> str:
+    """State of the windows other than panes: horizon, dirty panes, last seen, silent devices."""
+    return f"hort:{{{partition}}}:win:{what}"
+
+
+def schema(partition: int, device_type: str) -> str:
+    """HASH field name -> JSON {"type", "index"} of one device type."""
+    return f"hort:{{{partition}}}:schema:{device_type}"
+
+
+def last(partition: int, key_id: str) -> str:
+    """STRING the JSON of a key's last closed window, for the join."""
+    return f"hort:{{{partition}}}:last:{key_id}"
+
+
+def record_id(partition: int, identity: str) -> str:
+    """STRING which batch and position first brought a record that its device numbered."""
+    return f"hort:{{{partition}}}:id:{identity}"
+
+
+def breaker(model: str) -> str:
+    """HASH breaker state of one model."""
+    return f"hort:{{models}}:breaker:{model}"
+
+
+def partition_of(key: str) -> int:
+    """The partition in a key's hash tag; ValueError where it has none."""
+    match = _TAG.match(key)
+    if match is None:
+        raise ValueError(f"no partition in key {key!r}")
+    return int(match[1])

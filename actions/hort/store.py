@@ -1,0 +1,38 @@
+"""The Redis connection: one client a process and address, timeouts and retries bounded."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from hort import config
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 15.0
+RETRIES = 3
+
+Client = redis.Redis
+
+
+@lru_cache(maxsize=8)
+def client(url: str) -> Client:
+    """The client of one address; answers are bytes."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+    )
+
+
+def connect(params: dict[str, Any]) -> Client:
+    """The client of the address in parameter `redis_url` (environment HORT_REDIS_URL)."""
+    return client(config.text(params, "redis_url", default=DEFAULT_URL))

@@ -1,0 +1,91 @@
+"""In-memory twins of the ports, shipped so that anyone's tests can use them; the contract tests run on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hort import batch as batches
+from hort.journal import Entry, Stage
+
+
+class FakeClock:
+    """A clock that moves only when told; milliseconds."""
+
+    def __init__(self, now: int = 1_700_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, milliseconds: int) -> None:
+        """Moves the clock on."""
+        self.now += milliseconds
+
+
+class MemoryJournal:
+    """A journal of one process, see `hort.journal.Journal`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[batches.Reference, Entry] = {}
+        self._raw: dict[batches.Reference, bytes] = {}
+        self._stages: dict[batches.Reference, Stage] = {}
+        self._due: dict[batches.Reference, int] = {}
+
+    def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
+        """Keeps a batch; it is due at once."""
+        self._raw[reference] = raw
+        self._entries[reference] = Entry(reference, trigger, count, len(raw), now, 0)
+        self._due[reference] = now
+
+    def load(self, reference: batches.Reference) -> bytes | None:
+        """The batch's bytes, or None where it is done."""
+        return self._raw.get(reference)
+
+    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
+        """Leaves fields for the next actions; False where the batch is done."""
+        if reference not in self._raw:
+            return False
+        self._stages.setdefault(reference, {}).update(fields)
+        return True
+
+    def read_stage(self, reference: batches.Reference, names: Sequence[str]) -> Stage | None:
+        """The named fields that are there, or None where the batch is done."""
+        if reference not in self._raw:
+            return None
+        stage = self._stages.get(reference, {})
+        return {name: stage[name] for name in names if name in stage}
+
+    def ack(self, reference: batches.Reference) -> bool:
+        """Forgets the batch and all that was staged."""
+        self._stages.pop(reference, None)
+        self._due.pop(reference, None)
+        self._entries.pop(reference, None)
+        return self._raw.pop(reference, None) is not None
+
+    def retry_at(self, reference: batches.Reference, due_ms: int) -> bool:
+        """Moves the time from which on the batch is fired again."""
+        if reference not in self._raw:
+            return False
+        self._due[reference] = due_ms
+        return True
+
+    def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
+        """The batches whose time has come, earliest first."""
+        rows = sorted(
+            (due, reference.batch_id, reference)
+            for reference, due in self._due.items()
+            if reference.journal == journal and due <= now
+        )
+        return [self._entries[reference] for _, _, reference in rows[:limit]]
+
+    def fired(self, reference: batches.Reference, *, activation: str, due_ms: int) -> None:
+        """Counts an attempt and moves the time of the next one."""
+        if self.retry_at(reference, due_ms):
+            old = self._entries[reference]
+            self._entries[reference] = Entry(
+                reference, old.trigger, old.count, old.bytes, old.created_ms, old.attempts + 1
+            )
+
+    def size(self, journal: str) -> int:
+        """How many batches are not yet stored."""
+        return sum(reference.journal == journal for reference in self._due)
