@@ -60,3 +60,27 @@ class AddressRefused(HortError):
         super().__init__(f"URL {url!r} is not allowed: {reason}")
         self.url = url
         self.reason = reason
+
+
+class GbfsError(HortError):
+    """A GBFS document is not what its specification says."""
+
+    code = "gbfs"
+
+    def __init__(self, document: str, field: str, value: object, reason: str) -> None:
+        super().__init__(f"GBFS {document}: '{field}' {reason}, got {str(value)[:80]!r}")
+        self.document = document
+        self.field = field
+        self.reason = reason
+
+
+class SourceUnavailable(HortError):
+    """The GBFS source did not answer with a document; the next poll asks again."""
+
+    code = "source"
+
+
+class PublishFailed(HortError):
+    """The broker did not take the messages within the time allowed; they are published again."""
+
+    code = "publish"

@@ -16,6 +16,8 @@ REGISTRATIONS = "hort:{provider}:registrations"
 """HASH registration id -> JSON (credentials encrypted)."""
 GBFS_STATE = "hort:{divvy}:state"
 """HASH what the divvy action remembers between two polls."""
+GBFS_LOCK = "hort:{divvy}:lock"
+"""STRING token of the poll that runs; expires by itself."""
 
 _TAG = re.compile(r"^hort:\{(\d{1,6})\}:")
 
