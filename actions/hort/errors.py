@@ -84,3 +84,44 @@ class PublishFailed(HortError):
     """The broker did not take the messages within the time allowed; they are published again."""
 
     code = "publish"
+
+
+class CallFailed(HortError):
+    """An HTTP call to an address that somebody else named brought no usable answer."""
+
+    code = "call"
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+
+class ModelUnknown(HortError):
+    """No model of this name is registered."""
+
+    code = "model"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model '{name}' is not registered")
+        self.name = name
+
+
+class RegistryFull(HortError):
+    """The registry holds as many models as it may."""
+
+    code = "model"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the registry holds its limit of {limit} models: delete one first")
+        self.limit = limit
+
+
+class RegistryBusy(HortError):
+    """A model was changed by others each time this change was tried."""
+
+    code = "model"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model '{name}' is being changed by somebody else: try again")
+        self.name = name

@@ -1,0 +1,335 @@
+"""HTTP/1.1 calls to addresses that others named: judged before connecting, bounded in time and size, connections kept.
+
+The wire is asyncio and the parser httptools (llhttp), so that thousands of calls a second cost little and any call can be
+given up at its deadline wherever it hangs. `get` is the plain blocking form for those who make one call at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import urljoin
+
+import httptools
+
+from hort import urls
+from hort.errors import AddressRefused, CallFailed
+
+USER_AGENT = "hort"
+MAX_REDIRECTS = 3
+MAX_HEADER_BYTES = 64 * 1024
+DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_MAX_BYTES = 8 * 1024 * 1024
+IDLE_S = 20.0
+"""A kept connection is not used again after this long: most servers close theirs soon after."""
+MAX_IDLE = 64
+RESOLVER_THREADS = 4
+JOINED_BODY = 64 * 1024
+"""A body up to this size goes out in one piece with its head; a larger one is not copied."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_Key = tuple[str, str, int]
+
+
+@dataclass(slots=True)
+class Answer:
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; `timeout_s` bounds all of it, redirects included."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    max_bytes: int = DEFAULT_MAX_BYTES
+    max_redirects: int = MAX_REDIRECTS
+
+
+def get(
+    url: str,
+    *,
+    policy: urls.Policy = urls.PUBLIC,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    resolver: urls.Resolver = urls.system_resolver,
+) -> Answer:
+    """One GET, whatever its status; CallFailed or AddressRefused where there is no answer."""
+    call = Call(url, headers=headers or {}, timeout_s=timeout_s, max_bytes=max_bytes)
+
+    async def run() -> Answer:
+        client = Client(policy, resolver=resolver)
+        try:
+            return await client.send(call)
+        finally:
+            client.close()
+
+    return asyncio.run(run())
+
+
+class Client:
+    """Calls over connections that are kept between calls, of one event loop."""
+
+    def __init__(self, policy: urls.Policy, *, resolver: urls.Resolver = urls.system_resolver) -> None:
+        self._policy = policy
+        self._resolver = resolver
+        self._idle: dict[_Key, list[tuple[float, _Connection]]] = {}
+
+    async def send(self, call: Call) -> Answer:
+        """The answer, whatever its status; CallFailed or AddressRefused where there is none in time."""
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                return await self._follow(call)
+        except TimeoutError as error:
+            raise CallFailed("timeout", f"no answer within {call.timeout_s:g} s") from error
+
+    def close(self) -> None:
+        """Closes every kept connection."""
+        for kept in self._idle.values():
+            for _, connection in kept:
+                connection.abort()
+        self._idle.clear()
+
+    async def _follow(self, call: Call) -> Answer:
+        url = call.url
+        for _ in range(call.max_redirects + 1):
+            answer = await self._once(url, call)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or location is None:
+                return answer
+            url = _next(url, location, call, answer.status)
+        raise CallFailed("redirect", f"more than {call.max_redirects} redirects")
+
+    async def _once(self, url: str, call: Call) -> Answer:
+        origin = urls.parse(url)
+        request = _request(origin, call)
+        key = (origin.scheme, origin.host, origin.port)
+        connection = self._take(key)
+        if connection is not None:
+            try:
+                return await self._exchange(connection, key, url, request, call)
+            except _Stale:
+                pass  # the server closed a kept connection before it saw the request: a fresh one decides
+        connection = await self._connect(origin)
+        try:
+            return await self._exchange(connection, key, url, request, call)
+        except _Stale as error:
+            raise CallFailed("closed", "the server closed the connection without an answer") from error
+
+    async def _exchange(
+        self, connection: _Connection, key: _Key, url: str, request: tuple[bytes, bytes], call: Call
+    ) -> Answer:
+        try:
+            answer = await connection.exchange(request, url, call.max_bytes)
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.reusable:
+            self._keep(key, connection)
+        else:
+            connection.abort()
+        return answer
+
+    def _take(self, key: _Key) -> _Connection | None:
+        kept = self._idle.get(key, [])
+        while kept:
+            since, connection = kept.pop()
+            if connection.reusable and time.monotonic() - since < IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, key: _Key, connection: _Connection) -> None:
+        if sum(map(len, self._idle.values())) >= MAX_IDLE:
+            self.close()
+        self._idle.setdefault(key, []).append((time.monotonic(), connection))
+
+    async def _connect(self, origin: urls.Origin) -> _Connection:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            _resolvers(), lambda: urls.addresses(origin, self._policy, resolver=self._resolver)
+        )
+        secure = _tls() if origin.scheme == "https" else None
+        failure: OSError | None = None
+        for address in found:
+            try:
+                _, connection = await loop.create_connection(
+                    _Connection,
+                    address,
+                    origin.port,
+                    ssl=secure,
+                    server_hostname=origin.host if secure else None,
+                )
+                return connection
+            except OSError as error:  # also ssl.SSLError
+                failure = error
+        raise CallFailed("connect", f"cannot connect to {origin.host_header}: {_cause(failure)}")
+
+
+def _next(url: str, location: str, call: Call, status: int) -> str:
+    target = urljoin(url, location)
+    if call.method != "GET" and status in {301, 302, 303}:
+        raise CallFailed("redirect", f"status {status} would turn a {call.method} into a GET")
+    if url.startswith("https:") and not target.startswith("https:"):
+        raise AddressRefused(urls.shown(target), "a redirect must not leave https")
+    return target
+
+
+def _request(origin: urls.Origin, call: Call) -> tuple[bytes, bytes]:
+    lines = [
+        f"{call.method} {origin.target} HTTP/1.1",
+        f"Host: {origin.host_header}",
+        f"User-Agent: {USER_AGENT}",
+    ]
+    lines += [f"{name}: {value}" for name, value in call.headers.items()]
+    if call.body or call.method != "GET":
+        lines.append(f"Content-Length: {len(call.body)}")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise CallFailed("request", "a header holds a line break")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), call.body
+
+
+def _cause(error: OSError | None) -> str:
+    return "no address answered" if error is None else (error.strerror or type(error).__name__)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+@lru_cache(maxsize=1)
+def _resolvers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+
+
+class _Stale(Exception):
+    """The connection ended before one byte of the answer came."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection and the one answer it is reading; the parser calls the `on_` methods."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._open = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._keep = False
+        self._reset(0)
+
+    def _reset(self, max_bytes: int) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._chunks: list[bytes] = []
+        self._size = self._status = 0
+        self._max_bytes = max_bytes
+        self._begun = self._headed = self._done = False
+
+    @property
+    def reusable(self) -> bool:
+        """True while another request may be sent."""
+        return self._open and self._keep and (self._waiter is None or self._done)
+
+    def abort(self) -> None:
+        """Closes at once, whatever is still to be sent."""
+        self._open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def exchange(self, request: tuple[bytes, bytes], url: str, max_bytes: int) -> Answer:
+        """Sends a request and waits for its answer."""
+        if not self._open or self._transport is None:
+            raise _Stale
+        self._reset(max_bytes)
+        self._waiter = asyncio.get_running_loop().create_future()
+        head, body = request
+        if len(body) <= JOINED_BODY:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+        await self._waiter
+        return Answer(self._status, self._headers, b"".join(self._chunks), url)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport if isinstance(transport, asyncio.Transport) else None
+        self._open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio passes it by position
+        self._open = False
+        if not self._begun:
+            self._fail(_Stale())
+        elif self._headed and not self._framed():
+            self._finish()
+        else:
+            self._fail(CallFailed("closed", "the server closed the connection within its answer"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None or self._waiter.done():
+            self.abort()  # bytes nobody asked for: the connection cannot be trusted for the next answer
+            return
+        self._begun = True
+        try:
+            self._parser.feed_data(data)
+        except CallFailed as error:
+            self._fail(error)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._fail(cause if isinstance(cause, CallFailed) else CallFailed("protocol", str(error)))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(CallFailed("protocol", f"the answer is not HTTP/1.1 ({type(error).__name__})"))
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            raise CallFailed("protocol", "a second answer to one request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise CallFailed("too-large", f"more than {MAX_HEADER_BYTES} bytes of headers")
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+        self._headed = self._status >= 200
+        if not self._headed:
+            self._headers = {}
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > self._max_bytes:
+            raise CallFailed("too-large", f"more than {self._max_bytes} bytes")
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._headed:
+            self._keep = self._parser.should_keep_alive()
+            self._finish()
+
+    def _framed(self) -> bool:
+        return "content-length" in self._headers or "chunked" in self._headers.get("transfer-encoding", "")
+
+    def _finish(self) -> None:
+        self._done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._keep = False
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
