@@ -1,0 +1,1 @@
+"""The demo: everything of HoRT on one machine, started in order, watched, drained and stopped."""

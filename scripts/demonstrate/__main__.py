@@ -1,0 +1,136 @@
+"""Runs HoRT's whole stream on this machine: services, engine, provider, deployment, and a city's bike stations as data."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from types import FrameType
+
+from rich.console import Console
+
+from demonstrate import facts as facts_module
+from demonstrate.facts import Facts, Reader
+from demonstrate.options import Options, parse
+from demonstrate.processes import StartFailed
+from demonstrate.suite import Suite
+from demonstrate.view import LiveView, PlainView, View
+
+LOOK_EVERY_S = 1.0
+DRAIN_TIMEOUT_S = 180.0
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM arrived."""
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def main() -> int:
+    """0 when everything ran, drained and stopped; 1 with the reason otherwise."""
+    options = parse()
+    console = Console()
+    addresses: dict[str, str] = {}
+    view: View = LiveView(console, addresses) if console.is_terminal else PlainView()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    suite = Suite(options, view)
+    try:
+        suite.prepare()
+        return _run(options, suite, view, addresses)
+    except StartFailed as error:
+        view.say(f"demo: {error}")
+        return 1
+    except Interrupted:
+        return 0
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        view.say("stopping everything")
+        suite.stop()
+
+
+def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) -> int:
+    reader: Reader | None = None
+    suite.start()
+    reader = Reader(
+        elasticsearch_url=suite.env["HORT_ELASTICSEARCH_URL"],
+        redis_url=suite.env["HORT_REDIS_URL"],
+        provider_url=suite.provider_url,
+        whisk=suite.whisk,
+    )
+    before = reader.read()
+    addresses |= {
+        "dashboard": suite.whisk.web("dashboard"),
+        "models": suite.whisk.web("models"),
+        "engine": suite.whisk.api_host,
+        "Elasticsearch": suite.env["HORT_ELASTICSEARCH_URL"],
+        "MQTT": suite.env["HORT_MQTT_URL"],
+        "logs": str(options.state / "logs"),
+    }
+    for name, address in addresses.items():
+        view.say(f"{name}: {address}")
+    try:
+        with view.watching():
+            _watch(options, suite, view, reader)
+    except Interrupted:
+        if not options.summary:
+            raise
+    if options.duration is None and not options.summary:
+        return 0
+    return _drain(options, suite, view, reader, before)
+
+
+def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
+    began = time.monotonic()
+    looks: list[Facts] = []
+    while True:
+        left = None if options.duration is None else began + options.duration - time.monotonic()
+        if left is not None and left <= 0:
+            return
+        if dead := suite.dead_parts():
+            raise StartFailed(f"{dead[0].name} ended by itself, see {dead[0].log}")
+        looks = [*looks[-10:], reader.read()]
+        view.show(looks[-1], rate=_rate(looks), left=left)
+        time.sleep(LOOK_EVERY_S if left is None else max(0.0, min(LOOK_EVERY_S, left)))
+
+
+def _rate(looks: list[Facts]) -> float:
+    first, last = looks[0], looks[-1]
+    stored = last.documents.get("all-events", 0) - first.documents.get("all-events", 0)
+    return stored / (last.at - first.at) if last.at > first.at else 0.0
+
+
+def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: Facts) -> int:
+    view.say("no new data; waiting until everything published is stored")
+    suite.stop_source()
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
+    summary = {}
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        reader.refresh()
+        now = reader.read()
+        summary = facts_module.since(now, before)
+        stored = summary["ingested"] + summary["dead_letters"]
+        if not now.problems and now.waiting == 0 and stored >= summary["published"]:
+            break
+    else:
+        view.say(f"not drained after {DRAIN_TIMEOUT_S:g} s: {json.dumps(summary)}")
+        return 1
+    suite.whisk.set_rule("tick-to-close", active=False)
+    while reader.closing() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    reader.refresh()
+    summary = facts_module.since(reader.read(), before)
+    text = json.dumps(summary, indent=2)
+    view.say(text)
+    if options.summary:
+        options.summary.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""What the demo shows and sums up: read from Elasticsearch, Redis, the provider and the engine, never from the demo's own memory."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+import requests
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from demonstrate.whisk import Whisk
+
+INDICES = ("all-events", "analytics", "model-results", "dead-letters", "alarms")
+TRIGGERS = ("device-events", "window-tick", "model-poll", "divvy-poll")
+INVOKED = (
+    "hort/stream", "hort/close-windows", "hort/poll-models", "hort/divvy",
+    "hort/models", "hort/dashboard", "hort/echo-model", "hort/anomaly-model",
+)  # fmt: skip
+COUNTERS = "hort:{stats}:counters"
+_METRIC = re.compile(r"^hort_provider_refires_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One look at the running suite; counts since the beginning, `at` in seconds."""
+
+    at: float = 0.0
+    published: int = 0
+    documents: Mapping[str, int] = field(default_factory=dict)
+    windows: int = 0
+    results: Mapping[str, int] = field(default_factory=dict)
+    by_model: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    waiting: int = 0
+    fires: int = 0
+    invocations: int = 0
+    refires: int = 0
+    last_windows: tuple[Mapping[str, Any], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Reader:
+    """Reads facts; a part that does not answer is named in `problems` and does not hide the others."""
+
+    def __init__(self, *, elasticsearch_url: str, redis_url: str, provider_url: str, whisk: Whisk) -> None:
+        self._search = Elasticsearch(elasticsearch_url, request_timeout=20, max_retries=1)
+        self._redis = redis.Redis.from_url(redis_url, socket_timeout=5)
+        self._provider_url = provider_url
+        self._whisk = whisk
+
+    def read(self) -> Facts:
+        """The facts now."""
+        found: dict[str, Any] = {"at": time.monotonic()}
+        problems = []
+        for name, part in (
+            ("Redis", self._from_redis),
+            ("Elasticsearch", self._from_elasticsearch),
+            ("provider", self._from_provider),
+            ("engine", self._from_engine),
+        ):
+            try:
+                found |= part()
+            except (redis.RedisError, ApiError, TransportError, requests.RequestException, RuntimeError) as error:
+                problems.append(f"{name}: {str(error).splitlines()[0][:120]}")
+        return Facts(**found, problems=tuple(problems))
+
+    def refresh(self) -> None:
+        """Makes everything written so far countable."""
+        self._search.indices.refresh(index=",".join(INDICES), ignore_unavailable=True, allow_no_indices=True)
+
+    def closing(self) -> bool:
+        """Whether windows are being closed or written at this moment."""
+        return any(self._redis.zcard(key) for key in self._redis.scan_iter("hort:{*}:journal:close*", count=1000))
+
+    def _from_redis(self) -> dict[str, Any]:
+        published = self._redis.hget(COUNTERS, "divvy.published")
+        journals = list(self._redis.scan_iter("hort:{*}:journal:*", count=1000))
+        return {"published": int(published or 0), "waiting": sum(int(self._redis.zcard(key)) for key in journals)}
+
+    def _from_elasticsearch(self) -> dict[str, Any]:
+        there = {"ignore_unavailable": True, "allow_no_indices": True}
+        documents = {index: int(self._search.count(index=index, **there)["count"]) for index in INDICES}
+        results = self._search.search(
+            index="model-results",
+            size=0,
+            aggs={"models": {"terms": {"field": "model", "size": 50}, "aggs": {"statuses": {"terms": {"field": "status"}}}}},
+            **there,
+        )
+        windows = self._search.search(
+            index="analytics",
+            size=3,
+            query={"term": {"level": "device_type"}},
+            sort=[{"window_end": {"order": "desc", "unmapped_type": "date"}}],
+            aggs={"windows": {"cardinality": {"field": "window_end", "precision_threshold": 10_000}}},
+            **there,
+        )
+        models = {
+            row["key"]: {status["key"]: status["doc_count"] for status in row["statuses"]["buckets"]}
+            for row in results.get("aggregations", {}).get("models", {}).get("buckets", [])
+        }
+        statuses: dict[str, int] = {}
+        for counts in models.values():
+            for status, count in counts.items():
+                statuses[status] = statuses.get(status, 0) + count
+        return {
+            "documents": documents,
+            "by_model": models,
+            "results": statuses,
+            "windows": int(windows.get("aggregations", {}).get("windows", {}).get("value", 0)),
+            "last_windows": tuple(hit["_source"] for hit in windows["hits"]["hits"]),
+        }
+
+    def _from_provider(self) -> dict[str, Any]:
+        text = requests.get(f"{self._provider_url}/metrics", timeout=5).text
+        return {"refires": int(sum(float(value) for value in _METRIC.findall(text)))}
+
+    def _from_engine(self) -> dict[str, Any]:
+        return {
+            "fires": sum(self._whisk.count(name) for name in TRIGGERS),
+            "invocations": sum(self._whisk.count(name) for name in INVOKED),
+        }
+
+
+def since(now: Facts, before: Facts) -> dict[str, Any]:
+    """The summary: what happened between two looks."""
+    return {
+        "published": now.published - before.published,
+        "ingested": now.documents.get("all-events", 0) - before.documents.get("all-events", 0),
+        "documents": {index: now.documents.get(index, 0) - before.documents.get(index, 0) for index in INDICES},
+        "windows": now.windows - before.windows,
+        "results": {
+            status: count - before.results.get(status, 0)
+            for status, count in now.results.items()
+            if count > before.results.get(status, 0)
+        },
+        "dead_letters": now.documents.get("dead-letters", 0) - before.documents.get("dead-letters", 0),
+        "fires": now.fires - before.fires,
+        "invocations": now.invocations - before.invocations,
+        "refires": now.refires - before.refires,
+    }

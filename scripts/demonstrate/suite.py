@@ -1,0 +1,184 @@
+"""Bringing the parts up in order and down again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from demonstrate import processes
+from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROOT, Options
+from demonstrate.view import View
+from demonstrate.whisk import Whisk
+
+SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
+RECORDED_TTL_S = 60
+"""A bike share's station status is renewed once a minute."""
+READY_TIMEOUT_S = 60.0
+
+
+class Suite:
+    """Everything the demo runs; `start` then `stop`, which is safe at any moment."""
+
+    def __init__(self, options: Options, view: View) -> None:
+        self._options = options
+        self._view = view
+        self._parts: list[processes.Process] = []
+        self._own_stack = False
+        self._logs = options.state / "logs"
+        self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
+        self.env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
+        self.whisk = Whisk("", GUEST_KEY)
+        self.provider_url = ""
+
+    def prepare(self) -> None:
+        """An empty state folder, after whatever an earlier, killed demo left running has been stopped."""
+        if self._options.state.exists():
+            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+            shutil.rmtree(self._options.state)
+        self._options.state.mkdir(parents=True)
+
+    def start(self) -> None:
+        """Services, engine, provider, deployment, models; the data source comes last, so that nothing is missed."""
+        self._view.step("services: mosquitto, Redis, Elasticsearch")
+        self._start_services()
+        self._view.step("engine")
+        self._start_engine()
+        self._view.step("feed provider")
+        self._start_provider()
+        self._view.step("build and deploy with wskdeploy")
+        gbfs_port = self._deploy()
+        self._view.step("models")
+        self._register_models()
+        self._view.step("subscription to the broker")
+        self._await_subscription()
+        self._view.step(f"data source: {self._options.source}")
+        self._start_source(gbfs_port)
+
+    def stop_source(self) -> None:
+        """No new data: the poll stops, then the server it polls."""
+        self.whisk.set_rule("poll-to-divvy", active=False)
+        for part in self._parts:
+            if part.name == "gbfs":
+                part.stop()
+
+    def stop(self) -> None:
+        """Stops what was started, last first."""
+        if not self._own_stack and self.whisk.api_host:
+            with contextlib.suppress(subprocess.CalledProcessError):  # leave nothing on a broker that is not ours
+                self._script("deploy", "--undeploy", "--apihost", self.whisk.api_host)
+        for part in reversed(self._parts):
+            part.stop()
+        if self._own_stack:
+            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+
+    def dead_parts(self) -> list[processes.Process]:
+        """Parts that ended by themselves."""
+        return [part for part in self._parts if not part.alive()]
+
+    def _start_services(self) -> None:
+        stack_state = self._options.state / "stack"
+        self._own_stack = not all(self.env.get(name) for name in SERVICES)
+        self._script("stack", "up", "--state", str(stack_state))
+        for line in (stack_state / "stack.env").read_text().splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            if name in SERVICES:
+                self.env[name] = value.strip("'\"")
+
+    def _start_engine(self) -> None:
+        port = processes.free_port(self._options.port)
+        limits = ["--limits", "raised", "--invocations-per-minute", str(INVOCATIONS_PER_MINUTE)]
+        limits += ["--fires-per-minute", str(INVOCATIONS_PER_MINUTE), "--concurrent", "100"]
+        argv = [str(ROOT / "scripts" / "whisk"), "serve", "--port", str(port), "--state", str(self._options.state / "engine"), *limits]
+        engine = self._start("engine", argv)
+        self.whisk = Whisk(engine.address if "//" in engine.address else f"http://127.0.0.1:{port}", GUEST_KEY)
+
+    def _start_provider(self) -> None:
+        self.env |= {
+            "HORT_API_HOST": self.whisk.api_host,
+            "HORT_PROVIDER_PORT": "0",
+            "HORT_PROVIDER_SECRET": secrets.token_urlsafe(24),
+            "HORT_PROVIDER_KEY": secrets.token_urlsafe(32),
+            "HORT_REGISTRY_KEY": secrets.token_urlsafe(24),
+            "HORT_ALLOW_PRIVATE": "127.0.0.0/8",
+            "HORT_MAX_FIRES_PER_MINUTE": "120",
+        }
+        provider = self._start("provider", [sys.executable, "-m", "feeds.provider"])
+        self.provider_url = provider.address
+        self.env["HORT_PROVIDER_URL"] = provider.address
+
+    def _deploy(self) -> int:
+        port = processes.free_port()
+        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{port}/gbfs.json"
+        self._script("deploy", "--apihost", self.whisk.api_host)
+        return port
+
+    def _register_models(self) -> None:
+        for name, what in (("echo", "answers what it was sent"), ("anomaly", "above or below average by one std")):
+            url = self.whisk.web(f"{name}-model")
+            self.whisk.put_model(name, {"url": f"{url}.json", "protocol": "instances", "description": what})
+        self.whisk.invoke("hort/poll-models")
+
+    def _await_subscription(self) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        headers = {"X-HoRT-Secret": self.env["HORT_PROVIDER_SECRET"]}
+        while time.monotonic() < deadline:
+            answer = requests.get(f"{self.provider_url}/registrations", headers=headers, timeout=10)
+            rows = answer.json().get("registrations", [])
+            if rows and all(row.get("connected") for row in rows):
+                return
+            time.sleep(0.2)
+        raise processes.StartFailed(f"the feed is not subscribed after {READY_TIMEOUT_S:g} s: {json.dumps(rows)[:500]}")
+
+    def _start_source(self, port: int) -> None:
+        options = self._options
+        if options.live:
+            return
+        argv = [str(ROOT / "scripts" / "gbfs"), "serve", "--port", str(port)]
+        if options.replay:
+            self.whisk.set_alarm("divvy-poll", _cron(RECORDED_TTL_S / options.speed))
+            argv += ["--replay", str(options.replay), "--speed", f"{options.speed:g}", "--loop"]
+        else:
+            argv += ["--simulate", str(options.stations)]
+        self._start("gbfs", argv)
+
+    def _start(self, name: str, argv: list[str]) -> processes.Process:
+        part = processes.start(name, argv, logs=self._logs, env=self.env)
+        self._parts.append(part)
+        return part
+
+    def _script(self, name: str, *arguments: str) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / f"{name}.log"
+        with log.open("ab") as out:
+            done = subprocess.run(
+                [str(ROOT / "scripts" / name), *arguments], env=self.env, stdout=out, stderr=subprocess.STDOUT, check=False
+            )
+        if done.returncode:
+            raise processes.StartFailed(f"./scripts/{name} {arguments[0]} failed ({done.returncode}):\n{processes.tail(log)}")
+
+
+def _cron(period_s: float) -> str:
+    """The six-field pattern nearest to a period, from one second to a minute."""
+    seconds = max(1, min(60, round(period_s)))
+    return "0 * * * * *" if seconds == 60 else f"*/{seconds} * * * * *"
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address, without credentials."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}"
+
+
+def clean(state: Path) -> None:
+    """Removes a state folder."""
+    shutil.rmtree(state, ignore_errors=True)

@@ -1,0 +1,175 @@
+"""What the person in front of the terminal sees: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from demonstrate.facts import Facts
+
+
+class View(Protocol):
+    """How the demo tells what it does."""
+
+    def step(self, text: str) -> None:
+        """A step of the start begins (the one before has ended)."""
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """The time in which `show` is called."""
+
+    def show(self, facts: Facts, *, rate: float, left: float | None) -> None:
+        """New facts; `rate` in records a second, `left` in seconds."""
+
+
+def _clock(seconds: float | None) -> str:
+    return "until Ctrl-C" if seconds is None else f"{max(0, round(seconds))} s left"
+
+
+class PlainView:
+    """Lines for logs and pipes."""
+
+    PERIOD_S = 5.0
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._shown = 0.0
+
+    def step(self, text: str) -> None:
+        """One line a step, with the seconds since the start."""
+        self.say(f"{text} ...")
+
+    def say(self, text: str) -> None:
+        """One line."""
+        print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Nothing to set up."""
+        yield
+
+    def show(self, facts: Facts, *, rate: float, left: float | None) -> None:
+        """One line every few seconds."""
+        if time.monotonic() - self._shown < self.PERIOD_S:
+            return
+        self._shown = time.monotonic()
+        counts = facts.documents
+        models = ", ".join(f"{name} {_statuses(states)}" for name, states in facts.by_model.items()) or "no results yet"
+        self.say(
+            f"{rate:.0f} records/s | published {facts.published}, stored {counts.get('all-events', 0)}, "
+            f"windows {facts.windows}, waiting {facts.waiting}, dead letters {counts.get('dead-letters', 0)} | "
+            f"{models} | {_clock(left)}"
+        )
+        for problem in facts.problems:
+            self.say(f"not answering: {problem}")
+
+
+def _statuses(states: object) -> str:
+    return " ".join(f"{status} {count}" for status, count in states.items()) if isinstance(states, dict) else ""
+
+
+class LiveView:
+    """A screenful that is kept current."""
+
+    def __init__(self, console: Console, addresses: dict[str, str]) -> None:
+        self._console = console
+        self._addresses = addresses
+        self._live: Live | None = None
+        self._progress: Progress | None = None
+
+    def step(self, text: str) -> None:
+        """A spinner with the step and its time."""
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn(), console=self._console
+            )
+            self._progress.start()
+        self._finish_steps()
+        self._progress.add_task(text, total=None)
+
+    def say(self, text: str) -> None:
+        """A line above whatever is live."""
+        self._console.print(text, highlight=False)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Swaps the list of steps for the live view."""
+        if self._progress is not None:
+            self._finish_steps()
+            self._progress.stop()
+            self._progress = None
+        with Live(console=self._console, refresh_per_second=4) as live:
+            self._live = live
+            yield
+        self._live = None
+
+    def show(self, facts: Facts, *, rate: float, left: float | None) -> None:
+        """Draws the facts."""
+        if self._live is not None:
+            self._live.update(
+                Panel(
+                    Group(self._counts(facts, rate), self._windows(facts), self._models(facts), self._links(facts)),
+                    title="HoRT",
+                    subtitle=f"{_clock(left)} - Ctrl-C stops everything",
+                )
+            )
+
+    def _finish_steps(self) -> None:
+        assert self._progress is not None
+        for task in self._progress.tasks:
+            if not task.finished:
+                self._progress.update(task.id, total=1, completed=1)
+
+    @staticmethod
+    def _counts(facts: Facts, rate: float) -> Table:
+        table = Table.grid(padding=(0, 3))
+        counts = facts.documents
+        table.add_row(
+            f"[bold]{rate:.0f}[/] records/s",
+            f"published [bold]{facts.published}[/]",
+            f"stored [bold]{counts.get('all-events', 0)}[/]",
+            f"waiting [bold]{facts.waiting}[/] batches",
+            f"dead letters [bold]{counts.get('dead-letters', 0)}[/]",
+            f"alarms [bold]{counts.get('alarms', 0)}[/]",
+            f"fires {facts.fires}, invocations {facts.invocations}",
+        )
+        return table
+
+    @staticmethod
+    def _windows(facts: Facts) -> Table:
+        table = Table(title="last windows by device type", title_justify="left", expand=True)
+        for column in ("closed", "device type", "records", "field", "average", "std", "min", "max"):
+            table.add_column(column, justify="left" if column in ("closed", "device type", "field") else "right")
+        for window in facts.last_windows:
+            properties = window["properties"]
+            for name in sorted(properties.get("avg", {}))[:3]:
+                values = [properties.get(what, {}).get(name) for what in ("avg", "std", "min", "max")]
+                cells = ["" if value is None else f"{value:,.2f}" for value in values]
+                table.add_row(str(window["window_end"])[11:19], window["devicetype"], str(window["count"]), name, *cells)
+        return table
+
+    @staticmethod
+    def _models(facts: Facts) -> Table:
+        table = Table(title="models", title_justify="left", expand=True)
+        for column in ("model", "ok", "error", "timeout", "open"):
+            table.add_column(column, justify="left" if column == "model" else "right")
+        for name, states in facts.by_model.items():
+            table.add_row(name, *(str(states.get(status, 0)) for status in ("ok", "error", "timeout", "open")))
+        return table
+
+    def _links(self, facts: Facts) -> Text:
+        lines = [f"{name}: {url}" for name, url in self._addresses.items()]
+        lines += [f"not answering: {problem}" for problem in facts.problems]
+        return Text("\n".join(lines))

@@ -1,0 +1,55 @@
+"""The few calls of OpenWhisk's REST API that the demo makes itself; everything else is wskdeploy's work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+TIMEOUT_S = 65
+
+
+class Whisk:
+    """A client of one namespace."""
+
+    def __init__(self, api_host: str, key: str) -> None:
+        self.api_host = api_host.rstrip("/")
+        self._session = requests.Session()
+        self._session.auth = tuple(key.split(":", 1))  # type: ignore[assignment]  # a pair, as basic auth wants it
+
+    def web(self, action: str) -> str:
+        """Address of one of our web actions."""
+        return f"{self.api_host}/api/v1/web/guest/hort/{action}"
+
+    def invoke(self, action: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Result of a blocking invocation."""
+        return self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
+
+    def set_rule(self, rule: str, *, active: bool) -> None:
+        """Switches a rule on or off."""
+        self._call("POST", f"rules/{rule}", {"status": "active" if active else "inactive"}, text=True)
+
+    def set_alarm(self, trigger: str, cron: str) -> None:
+        """Gives an alarm trigger another rhythm."""
+        self._call(
+            "POST",
+            "../whisk.system/actions/alarms/alarm?blocking=true&result=true",
+            {"lifecycleEvent": "UPDATE", "triggerName": f"/_/{trigger}", "authKey": ":".join(self._session.auth), "cron": cron},  # type: ignore[arg-type]
+        )
+
+    def count(self, name: str, *, since: int = 0) -> int:
+        """How many activations of a trigger or action there are since a time in milliseconds."""
+        return int(self._call("GET", f"activations?count=true&name={name}&since={since}")["activations"])
+
+    def put_model(self, name: str, model: dict[str, Any]) -> None:
+        """Registers a model."""
+        answer = self._session.put(f"{self.web('models')}/{name}", json=model, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+
+    def _call(self, method: str, path: str, body: Any = None, *, text: bool = False) -> Any:
+        base = f"{self.api_host}/api/v1/namespaces"
+        url = f"{base}/{path[3:]}" if path.startswith("../") else f"{base}/_/{path}"
+        answer = self._session.request(method, url, json=body, timeout=TIMEOUT_S)
+        if not answer.ok:
+            raise RuntimeError(f"{method} {path.split('?')[0]}: {answer.status_code} {answer.text[:300]}")
+        return answer.text if text else answer.json()

@@ -1,0 +1,1 @@
+"""The benchmark's workloads; nothing here is run by the tests."""
