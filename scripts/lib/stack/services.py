@@ -1,0 +1,156 @@
+"""Each service's settings and the command that starts it; the reasons stand beside the settings they belong to."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.stack.errors import StackError
+from lib.stack.ports import LOOPBACK
+
+MOSQUITTO_CONFIG = """\
+# Written by scripts/stack at each start.
+listener {port} {host}
+allow_anonymous true
+set_tcp_nodelay true
+# Sessions and their queues outlive a restart. A stop saves them too; what a kill -9 can cost is bounded by the interval (seconds).
+persistence true
+persistence_location {folder}/data/
+autosave_interval 5
+persistent_client_expiration 7d
+# A subscriber that is away, or that acknowledges late since it journals first, loses nothing: per client up to a million messages or 1 GiB.
+max_queued_messages 1000000
+max_queued_bytes 1073741824
+# Below 65535, as packet ids are only 16 bits wide: unacknowledged messages must never share one.
+max_inflight_messages 30000
+message_size_limit 8388608
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+connection_messages false
+"""
+
+REDIS_CONFIG = """\
+# Written by scripts/stack at each start.
+bind {host}
+port {port}
+protected-mode yes
+daemonize no
+dir {folder}/data
+# Every write goes to the append-only file, which is forced to disk each second; a torn last write does not stop the next start.
+appendonly yes
+appendfsync everysec
+aof-load-truncated yes
+save ""
+# When memory is full, writes fail and callers hold back: evicting would lose journalled batches.
+maxmemory {maxmemory}
+maxmemory-policy noeviction
+loglevel notice
+"""
+
+ELASTICSEARCH_CONFIG = """\
+# Written by scripts/stack at each start.
+cluster.name: hort
+node.name: hort
+network.host: {host}
+http.port: {port}
+transport.port: 0
+discovery.type: single-node
+xpack.security.enabled: false
+path.data: {folder}/data
+path.logs: {folder}/logs
+# A machine with a fairly full disk still works: with the watermarks on, indices would turn read-only.
+cluster.routing.allocation.disk.threshold_enabled: false
+"""
+
+ELASTICSEARCH_JVM = """\
+-Xms512m
+-Xmx512m
+-XX:+UseG1GC
+-Djava.io.tmpdir={folder}/tmp
+--add-modules=jdk.incubator.vector
+-XX:+ExitOnOutOfMemoryError
+-XX:-HeapDumpOnOutOfMemoryError
+-XX:ErrorFile={folder}/logs/hs_err_pid%p.log
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a server: command line, additions to its environment, folders it must reach, and a pid file where it forks away."""
+
+    argv: list[str]
+    reach: list[Path]
+    extra: dict[str, str] = field(default_factory=dict)
+    pid_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service: its name, the variable that names a server of the user's own, and how its address and command are made."""
+
+    name: str
+    variable: str
+    scheme: str
+    prepare: Callable[[Path, int], Command]
+    start_s: float = 30.0
+    grace_s: float = 30.0
+
+    def url(self, port: int) -> str:
+        """Return the address of our own server on a port."""
+        return f"{self.scheme}://{LOOPBACK}:{port}"
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise StackError(f"{name} is not installed; scripts/setup installs it")
+    return found
+
+
+def _mosquitto(folder: Path, port: int) -> Command:
+    config = folder / "mosquitto.conf"
+    config.write_text(MOSQUITTO_CONFIG.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8")
+    return Command(argv=[_program("mosquitto"), "-c", str(config)], reach=[folder])
+
+
+def _redis(folder: Path, port: int) -> Command:
+    config = folder / "redis.conf"
+    maxmemory = os.environ.get("HORT_REDIS_MAXMEMORY") or "2gb"
+    config.write_text(
+        REDIS_CONFIG.format(host=LOOPBACK, port=port, folder=folder, maxmemory=maxmemory), encoding="utf-8"
+    )
+    return Command(argv=[_program("redis-server"), str(config)], reach=[folder])
+
+
+def _elasticsearch(folder: Path, port: int) -> Command:
+    home, java = os.environ.get("HORT_ES_HOME", ""), os.environ.get("ES_JAVA_HOME", "")
+    if not home or not (Path(home) / "bin/elasticsearch").is_file():
+        raise StackError("elasticsearch is not installed; scripts/setup installs it")
+    config = folder / "config"
+    for name in ("config", "logs", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    (config / "elasticsearch.yml").write_text(
+        ELASTICSEARCH_CONFIG.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8"
+    )
+    (config / "jvm.options").write_text(ELASTICSEARCH_JVM.format(folder=folder), encoding="utf-8")
+    for name in ("log4j2.properties", "roles.yml", "users", "users_roles", "role_mapping.yml"):
+        shutil.copyfile(Path(home) / "config" / name, config / name)
+    pid_file = folder / "elasticsearch.pid"
+    pid_file.unlink(missing_ok=True)
+    return Command(
+        argv=["/bin/bash", f"{home}/bin/elasticsearch", "--daemonize", "--pidfile", str(pid_file)],
+        reach=[folder, Path(home)],
+        extra={"ES_JAVA_HOME": java, "ES_PATH_CONF": str(config), "ES_TMPDIR": str(folder / "tmp"), "HOME": str(folder)},
+        pid_file=pid_file,
+    )
+
+
+MOSQUITTO = Service(name="mosquitto", variable="HORT_MQTT_URL", scheme="mqtt", prepare=_mosquitto)
+REDIS = Service(name="redis", variable="HORT_REDIS_URL", scheme="redis", prepare=_redis)
+ELASTICSEARCH = Service(
+    name="elasticsearch", variable="HORT_ELASTICSEARCH_URL", scheme="http", prepare=_elasticsearch, start_s=180.0, grace_s=60.0
+)
+SERVICES = {service.name: service for service in (MOSQUITTO, REDIS, ELASTICSEARCH)}
