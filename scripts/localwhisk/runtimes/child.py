@@ -1,0 +1,262 @@
+"""One child process: its pipes read without blocking, its exit seen at once, its whole group killed.
+
+The event loop may be asyncio's own or uvloop: only add_reader, add_writer and call_later are used. Because stdout and
+stderr are drained at the moment the result line is complete, and a process writes them before the result, a run's
+logs are exact without sentinel lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from localwhisk.runtimes import memory, texts
+from localwhisk.runtimes.logs import LogCollector, Stream
+
+Ending = Literal["line", "exited", "timeout", "memory", "stopped"]
+
+_CHUNK = 1 << 18
+_OPEN_FILES = 1024
+_LAST_WORDS_S = 1.0
+_DEATH_S = 5.0
+_SETPRIV = shutil.which("setpriv")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an exchange ended; for a line its beginning (up to the result limit) and its true length in bytes."""
+
+    ending: Ending
+    line: bytes = b""
+    length: int = 0
+
+
+class Child:
+    """A process that answers each line on its stdin by one line on the descriptor named by its last argument."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[Answer] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = memoryview(b"")
+        self._buffer = bytearray()
+        self._length = 0
+        self._logs: LogCollector | None = None
+        self._open: dict[int, Stream | None] = {}
+        self._stopped = False
+        self._killed = False
+        self.exited = asyncio.Event()
+        self._spawn(argv, env, cwd)
+
+    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+        pipes = [os.pipe() for _ in range(4)]
+        (stdin, self._stdin), (out, stdout), (err, stderr), (self._results, results) = pipes
+        try:
+            self._process = subprocess.Popen(
+                [*_dies_with_parent(), *argv, str(results)],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(results,),
+                start_new_session=True,
+                env=dict(env),
+                cwd=cwd,
+            )
+        except OSError:
+            for end in (self._stdin, out, err, self._results):
+                os.close(end)
+            raise
+        finally:
+            for end in (stdin, stdout, stderr, results):
+                os.close(end)
+        self.pid = self._process.pid
+        _limit_open_files(self.pid)
+        os.set_blocking(self._stdin, False)
+        self._watch(self._results, None)
+        self._watch(out, "stdout")
+        self._watch(err, "stderr")
+        self._watch_exit()
+
+    def _watch(self, fd: int, stream: Stream | None) -> None:
+        os.set_blocking(fd, False)
+        self._open[fd] = stream
+        self._loop.add_reader(fd, self._read, fd)
+
+    def _watch_exit(self) -> None:
+        self._pidfd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            self._pidfd = os.pidfd_open(self.pid)
+            self._loop.add_reader(self._pidfd, self._on_exit)
+        else:
+            threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        self._process.wait()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._on_exit)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether an answer is awaited."""
+        return self._waiting is not None
+
+    def alive(self) -> bool:
+        """Ask the system, as the event loop may not have seen a death yet."""
+        return not self._stopped and not self.exited.is_set() and self._process.poll() is None
+
+    async def ask(self, line: bytes, *, timeout_s: float, logs: LogCollector) -> Answer:
+        """Send one line and wait for the answering line, death, the time limit, or `abort`."""
+        if not self.alive():
+            return Answer("exited")
+        self._drain_logs()
+        self._logs = logs
+        self._buffer.clear()
+        self._length = 0
+        self._waiting = self._loop.create_future()
+        self._timer = self._loop.call_later(timeout_s, self.abort, "timeout")
+        self._send(line)
+        try:
+            return await self._waiting
+        finally:
+            self._timer.cancel()
+            self._waiting = None
+            self._drain_logs()
+            self._logs = None
+
+    def abort(self, ending: Ending) -> None:
+        """Kill the process, giving this as the reason to whoever waits for an answer."""
+        self._answer(Answer(ending))
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process, its group and its descendants that left the group; once."""
+        if self._killed:
+            return
+        self._killed = True
+        if self._process.poll() is None:
+            for pid in memory.descendants(self.pid)[1:]:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill and give the pipes back; `exited` is set when the process is gone. May be called twice."""
+        if not self._stopped:
+            self._stopped = True
+            self.abort("stopped")
+            self._release()
+
+    async def gone(self) -> None:
+        """Wait, a few seconds at most, until the system has taken the process away."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.exited.wait(), _DEATH_S)
+
+    def _send(self, line: bytes) -> None:
+        self._unsent = memoryview(line)
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._stdin, self._unsent) :]
+        except BlockingIOError:
+            self._loop.add_writer(self._stdin, self._write)
+            return
+        except OSError:
+            self._unsent = memoryview(b"")  # death is noticed by its own descriptor
+        self._loop.remove_writer(self._stdin)
+
+    def _read(self, fd: int) -> bool:
+        """Read once from a pipe; false when there was nothing to read."""
+        try:
+            chunk = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._loop.remove_reader(fd)
+            stream = self._open.pop(fd)
+            os.close(fd)
+            if stream is None:  # death is near; its output may still be on the way
+                self._loop.call_later(_LAST_WORDS_S, self.abort, "exited")
+            return False
+        self._take(self._open[fd], chunk)
+        return True
+
+    def _take(self, stream: Stream | None, chunk: bytes) -> None:
+        if stream is None:
+            self._take_result(chunk)
+        elif self._logs is not None:
+            self._logs.feed(stream, chunk)
+
+    def _take_result(self, chunk: bytes) -> None:
+        if self._waiting is None or self._waiting.done():
+            return  # what nobody asked for belongs to no activation
+        end = chunk.find(b"\n")
+        taken = chunk if end < 0 else chunk[: end + 1]
+        self._length += len(taken)
+        room = texts.RESULT_LIMIT + 1 - len(self._buffer)
+        self._buffer += taken[:room] if room < len(taken) else taken
+        if end >= 0:
+            self._drain_logs()
+            self._answer(Answer("line", bytes(self._buffer), self._length))
+
+    def _drain_logs(self) -> None:
+        for fd, stream in list(self._open.items()):
+            if stream is not None:
+                while self._read(fd):
+                    pass
+
+    def _answer(self, answer: Answer) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(answer)
+
+    def _on_exit(self) -> None:
+        self._process.poll()
+        self._forget_pidfd()
+        while self._results in self._open and self._read(self._results):
+            pass
+        self._drain_logs()
+        self._answer(Answer("exited"))
+        self.exited.set()
+        self.kill()
+        self._release()
+
+    def _forget_pidfd(self) -> None:
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _release(self) -> None:
+        for fd in list(self._open):
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        self._open.clear()
+        if self._stdin >= 0:
+            self._loop.remove_writer(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
+
+
+def _dies_with_parent() -> list[str]:
+    """Prefix that lets the kernel kill the child when the engine is killed (Linux, util-linux)."""
+    return [_SETPRIV, "--pdeathsig", "KILL", "--"] if _SETPRIV else []
+
+
+def _limit_open_files(pid: int) -> None:
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))

@@ -1,0 +1,219 @@
+"""The pool: runs actions of every kind this machine can run, in warm workers where there are some."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
+from localwhisk.runtimes import families, texts, verdicts
+from localwhisk.runtimes.blackbox import ContainerWorker, MappedServer, MappedWorker, container_tool
+from localwhisk.runtimes.code import CodeCache
+from localwhisk.runtimes.logs import LogCollector
+from localwhisk.runtimes.native import NativeWorker, is_skeleton
+from localwhisk.runtimes.slots import NoRoom, Slot, Slots
+from localwhisk.runtimes.stems import Stems
+from localwhisk.runtimes.verdicts import Verdict
+from localwhisk.runtimes.worker import LoopWorker, Worker
+
+MIN_BUDGET_MB = 2048
+PYTHON_KINDS = ("python:3.10", "python:3.11", "python:3.12")
+NODE_KINDS = ("nodejs:18", "nodejs:20")
+_MEMORY_POLL_S = 0.25
+_REAP_S = 5.0
+
+
+def default_budget_mb() -> int:
+    """Take half of the machine's memory, at least 2 GB, as claims are mostly larger than what is used."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(MIN_BUDGET_MB, pages // 2 // texts.MEGABYTE)
+
+
+class Pool:
+    """Implements localwhisk.runtime_api.Runtimes.
+
+    `action_python` is the interpreter of the environment python actions see, `node` that of node actions (None: look
+    for it), `image_map` names for blackbox images the URL of a running server. `containers` is the podman or docker
+    command ("" for none, None to look for one). Claims of memory are bounded by `memory_mb`, waiting for a place by
+    `max_waiting` activations and `wait_s` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: Path,
+        action_python: Path,
+        node: Path | None = None,
+        image_map: Mapping[str, str] | None = None,
+        containers: str | None = None,
+        memory_mb: int | None = None,
+        max_idle: int = 64,
+        idle_s: float = 600.0,
+        max_waiting: int = 1000,
+        wait_s: float = 60.0,
+        stems: int = 1,
+        code_bytes: int = 4 << 30,
+    ) -> None:
+        self._state = state
+        self._python = families.python(action_python)
+        found = node or shutil.which("node")
+        self._node = families.node(Path(found)) if found else None
+        self._servers = {image: MappedServer(url) for image, url in (image_map or {}).items()}
+        self._containers = container_tool() if containers is None else containers or None
+        self._code = CodeCache(state / "code", max_bytes=code_bytes)
+        self._stems = Stems(count=stems, folder=state)
+        self._idle_s = idle_s
+        self._wait_s = wait_s
+        self._slots: Slots[Worker] = Slots(
+            memory_mb=default_budget_mb() if memory_mb is None else memory_mb,
+            max_idle=max_idle,
+            max_waiting=max_waiting,
+            alive=lambda worker: worker.alive(),
+            discard=self._discard,
+        )
+        self._limits: dict[Slot[Worker], int] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._running = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Make the folders, warm an interpreter up, begin to watch memory and idleness."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._code.start)
+        self._stems.fill(self._python)
+        self._keeper = asyncio.create_task(self._keep())
+
+    def kinds(self) -> Sequence[str]:
+        """Name the kinds that can run here."""
+        return (*PYTHON_KINDS, *(NODE_KINDS if self._node else ()), "blackbox")
+
+    async def run(self, spec: ActionSpec, context: RunContext, params: bytes) -> Outcome:
+        """Run an action once, warm if it can be; what goes wrong is in the outcome."""
+        arrived = time.monotonic()
+        logs = LogCollector(spec.logs_mb)
+        self._running += 1
+        self._quiet.clear()
+        try:
+            return await self._run(spec, context, params, logs, arrived)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._quiet.set()
+
+    async def _run(
+        self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector, arrived: float
+    ) -> Outcome:
+        try:
+            if self._closed:
+                raise NoRoom
+            worker = None
+            slot = await self._slots.acquire(spec, claim_mb=self._claim(spec), wait_s=self._wait_s)
+        except NoRoom:
+            text = texts.ENGINE_STOPPED if self._closed else texts.NO_RESOURCES
+            return _outcome(verdicts.system_error(text), logs, arrived, time.monotonic(), None)
+        keep = False
+        begun = time.monotonic()
+        self._limits[slot] = spec.memory_mb * texts.MEGABYTE
+        try:
+            worker = slot.worker
+            if worker is None:
+                worker = slot.worker = self._make_worker(spec)
+            if worker is None:
+                missing = verdicts.developer_error(texts.pull_failed(spec.image or spec.kind))
+                return _outcome(missing, logs, arrived, begun, None)
+            init_ms, verdict = None, None
+            if not worker.ready:
+                verdict = await worker.init(spec, context, logs)
+                init_ms = round((time.monotonic() - begun) * 1000)
+            if verdict is None:
+                verdict = await worker.run(spec, context, params, logs)
+            keep = verdict.keeps_process and not self._closed
+            return _outcome(verdict, logs, arrived, begun, init_ms)
+        except OSError as error:
+            logs.note(f"{type(error).__name__}: {error.strerror}")
+            return _outcome(verdicts.system_error(texts.NO_RESOURCES), logs, arrived, begun, None)
+        finally:
+            self._limits.pop(slot, None)
+            self._slots.release(slot, keep=keep)
+
+    def _claim(self, spec: ActionSpec) -> int:
+        return 0 if spec.image in self._servers else spec.memory_mb
+
+    def _make_worker(self, spec: ActionSpec) -> Worker | None:
+        """Choose how a kind runs; None when its image cannot be had."""
+        if spec.kind.startswith("python:"):
+            return LoopWorker(self._python, stems=self._stems, code=self._code)
+        if spec.kind.startswith("nodejs:") and self._node is not None:
+            return LoopWorker(self._node, stems=self._stems, code=self._code)
+        if spec.image is not None and spec.image in self._servers:
+            return MappedWorker(self._servers[spec.image])
+        if is_skeleton(spec.image):
+            return NativeWorker(self._code)
+        if spec.image is not None and self._containers is not None:
+            return ContainerWorker(self._containers, image=spec.image)
+        return None
+
+    def _discard(self, slot: Slot[Worker]) -> None:
+        if slot.worker is not None:
+            task = asyncio.create_task(slot.worker.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _keep(self) -> None:
+        reap_at = time.monotonic() + _REAP_S
+        while True:
+            await asyncio.sleep(_MEMORY_POLL_S)
+            for slot, limit in list(self._limits.items()):
+                if slot.worker is not None:
+                    slot.worker.check_memory(limit)
+            if time.monotonic() >= reap_at:
+                self._slots.reap(older_than_s=self._idle_s)
+                reap_at = time.monotonic() + _REAP_S
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until nothing runs, at most `timeout_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), timeout_s)
+
+    async def close(self) -> None:
+        """Kill every process; what still ran ends as an internal error."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        self._slots.clear()
+        for slot in list(self._slots.busy):
+            if slot.worker is not None:
+                await slot.worker.close()
+        await self._stems.close()
+        await self.drain(5.0)
+        while self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+def _outcome(
+    verdict: Verdict, logs: LogCollector, arrived: float, begun: float, init_ms: int | None
+) -> Outcome:
+    now, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+    failed = verdict.status == "action developer error"
+    return Outcome(
+        status=verdict.status,
+        result=verdict.result,
+        result_json=verdict.result_json,
+        start_ms=now_ms - round((now - begun) * 1000),
+        end_ms=now_ms,
+        wait_ms=round((begun - arrived) * 1000),
+        init_ms=init_ms,
+        logs=logs.finish(failed=failed),
+        timeout=verdict.timeout,
+        size=verdict.size,
+    )
