@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+import secrets
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,16 @@ class Messages:
         index = [numbers.setdefault(message.topic, len(numbers)) for message in messages]
         flags = bytes(message.qos | (RETAINED if message.retained else 0) for message in messages)
         return cls(list(numbers), index, [m.payload for m in messages], [m.received_at for m in messages], flags)
+
+
+def new_id(registration: str, partition: int, now: int) -> str:
+    """A fresh batch id; ids of one registration sort by time."""
+    return f"{registration}-{partition}-{now:012x}{secrets.token_hex(4)}"
+
+
+def created_ms(batch_id: str) -> int:
+    """The time in a batch id of `new_id`; ValueError where it is none."""
+    return int(batch_id.rpartition("-")[2][:12], 16)
 
 
 def pack(messages: Messages) -> bytes:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from hort import batch as batches
 from hort import keys, store
 
 STAGE_TTL_S = 7 * 86_400
 """A safety net: what a batch left behind goes by itself when nobody ever acknowledges it."""
+
+_LOOK_AT = 32
 
 _STAGE_LUA = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -25,10 +27,12 @@ return 1
 """
 
 _ACK_LUA = """
-local known = redis.call('UNLINK', KEYS[2])
-redis.call('UNLINK', KEYS[3])
+local size = redis.call('HGET', KEYS[2], 'bytes')
+redis.call('UNLINK', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
-return known
+if not size then return 0 end
+redis.call('DECRBY', KEYS[4], size)
+return 1
 """
 
 _RETRY_LUA = """
@@ -37,11 +41,16 @@ redis.call('ZADD', KEYS[1], 'XX', ARGV[2], ARGV[1])
 return 1
 """
 
-_FIRED_LUA = """
+_TAKE_LUA = """
 if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[2], ARGV[1])
-redis.call('HINCRBY', KEYS[2], 'attempts', 1)
-redis.call('HSET', KEYS[2], 'activation', ARGV[3])
+redis.call('HINCRBY', KEYS[2], 'attempts', ARGV[3])
+return 1
+"""
+
+_FIRED_LUA = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'activation', ARGV[1])
 return 1
 """
 
@@ -58,6 +67,16 @@ class Entry:
     bytes: int
     created_ms: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a journal is: batches, bytes, batches not yet due again, and when the oldest batch was made (0: none)."""
+
+    count: int
+    bytes: int
+    in_flight: int
+    oldest_ms: int
 
 
 class Journal(Protocol):
@@ -84,8 +103,20 @@ class Journal(Protocol):
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
         """The oldest batches whose time has come."""
 
-    def fired(self, reference: batches.Reference, *, activation: str, due_ms: int) -> None:
-        """Counts an attempt and moves the time of the next one."""
+    def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
+        """Counts an attempt and moves the time of the next one, before the fire; False where the batch is done."""
+
+    def give_back(self, reference: batches.Reference, *, due_ms: int) -> bool:
+        """Takes back an attempt that was not accepted; False where the batch is done."""
+
+    def fired(self, reference: batches.Reference, *, activation: str) -> None:
+        """Notes the activation that the accepted fire started."""
+
+    def usage(self, journal: str, *, now: int) -> Usage:
+        """How full a journal is."""
+
+    def drop(self, journal: str) -> int:
+        """Forgets every batch of a journal unstored; how many there were."""
 
     def size(self, journal: str) -> int:
         """How many batches are not yet stored."""
@@ -99,6 +130,7 @@ class RedisJournal:
         self._stage = client.register_script(_STAGE_LUA)
         self._ack = client.register_script(_ACK_LUA)
         self._retry = client.register_script(_RETRY_LUA)
+        self._take = client.register_script(_TAKE_LUA)
         self._fired = client.register_script(_FIRED_LUA)
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
@@ -121,6 +153,7 @@ class RedisJournal:
             "attempts": 0,
         }
         pipeline.hset(reference.batch_key, mapping=fields)
+        pipeline.incrby(keys.journal_bytes(reference.journal), len(raw))
         pipeline.zadd(reference.journal, {reference.batch_id: now})
 
     def load(self, reference: batches.Reference) -> bytes | None:
@@ -146,7 +179,8 @@ class RedisJournal:
 
     def ack(self, reference: batches.Reference) -> bool:
         """Forgets the batch, its stage and its place in the journal at once."""
-        return bool(self._ack(keys=[reference.journal, reference.batch_key, reference.stage_key], args=[reference.batch_id]))
+        names = [reference.journal, reference.batch_key, reference.stage_key, keys.journal_bytes(reference.journal)]
+        return bool(self._ack(keys=names, args=[reference.batch_id]))
 
     def retry_at(self, reference: batches.Reference, due_ms: int) -> bool:
         """Moves the batch's time in the journal."""
@@ -154,8 +188,8 @@ class RedisJournal:
 
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
         """The batches with the earliest times up to now."""
-        ids = self._client.zrangebyscore(journal, "-inf", now, start=0, num=limit)
-        references = [batches.Reference(batch_id.decode(), journal) for batch_id in ids]
+        ids = _texts(self._client.zrangebyscore(journal, "-inf", now, start=0, num=limit))
+        references = [batches.Reference(batch_id, journal) for batch_id in ids]
         pipeline = self._client.pipeline(transaction=False)
         for reference in references:
             pipeline.hmget(reference.batch_key, ["trigger", "count", "bytes", "created_ms", "attempts"])
@@ -166,10 +200,43 @@ class RedisJournal:
             if row[0] is not None
         ]
 
-    def fired(self, reference: batches.Reference, *, activation: str, due_ms: int) -> None:
-        """Counts an attempt, if the batch was not stored in the meantime."""
-        self._fired(keys=[reference.journal, reference.batch_key], args=[reference.batch_id, due_ms, activation])
+    def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
+        """Counts an attempt before the fire: the batch's own actions may move its time at once."""
+        return self._move(reference, due_ms, 1)
+
+    def give_back(self, reference: batches.Reference, *, due_ms: int) -> bool:
+        """Takes back an attempt."""
+        return self._move(reference, due_ms, -1)
+
+    def _move(self, reference: batches.Reference, due_ms: int, attempts: int) -> bool:
+        names = [reference.journal, reference.batch_key]
+        return bool(self._take(keys=names, args=[reference.batch_id, due_ms, attempts]))
+
+    def fired(self, reference: batches.Reference, *, activation: str) -> None:
+        """Notes the activation, if the batch was not stored in the meantime."""
+        self._fired(keys=[reference.batch_key], args=[activation])
+
+    def usage(self, journal: str, *, now: int) -> Usage:
+        """How full a journal is; the oldest batch is looked for among those that wait first and those in flight."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zcard(journal)
+        pipeline.get(keys.journal_bytes(journal))
+        pipeline.zcount(journal, f"({now}", "+inf")
+        pipeline.zrange(journal, 0, 0)
+        pipeline.zrangebyscore(journal, f"({now}", "+inf", start=0, num=_LOOK_AT)
+        count, size, in_flight, first, flying = pipeline.execute()
+        ids = _texts((*first, *flying))
+        return Usage(int(count), int(size or 0), int(in_flight), min(map(batches.created_ms, ids), default=0))
+
+    def drop(self, journal: str) -> int:
+        """Forgets the batches one by one: a journal may be large, and an ack is atomic."""
+        ids = _texts(self._client.zrange(journal, 0, -1))
+        return sum(self.ack(batches.Reference(batch_id, journal)) for batch_id in ids)
 
     def size(self, journal: str) -> int:
         """How many batches are not yet stored."""
         return int(self._client.zcard(journal))
+
+
+def _texts(values: Any) -> list[str]:
+    return [value.decode() for value in values]

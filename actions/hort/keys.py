@@ -14,6 +14,10 @@ COUNTERS = "hort:{stats}:counters"
 """HASH `<part>.<what>` -> count since the beginning."""
 REGISTRATIONS = "hort:{provider}:registrations"
 """HASH registration id -> JSON (credentials encrypted)."""
+PROVIDERS = "hort:{provider}:alive"
+"""ZSET provider id -> milliseconds when it was last seen."""
+FENCES = "hort:{provider}:fences"
+"""HASH registration id -> the last fencing token that was given out."""
 GBFS_STATE = "hort:{divvy}:state"
 """HASH what the divvy action remembers between two polls."""
 GBFS_LOCK = "hort:{divvy}:lock"
@@ -30,6 +34,31 @@ def registration_id(trigger: str) -> str:
 def journal(partition: int, registration: str) -> str:
     """ZSET batch id -> milliseconds from which on the batch may be fired (again)."""
     return f"hort:{{{partition}}}:journal:{registration}"
+
+
+def journal_bytes(journal_key: str) -> str:
+    """STRING bytes of all batches in one journal; same slot as the journal."""
+    return f"{journal_key}:bytes"
+
+
+def spool(partition: int, registration: str) -> str:
+    """LIST packed messages that were taken from the broker and are not yet part of a batch."""
+    return f"hort:{{{partition}}}:spool:{registration}"
+
+
+def unacked(partition: int, registration: str) -> str:
+    """HASH chunk id -> packet ids and digests of journalled messages whose ack the broker has not surely seen."""
+    return f"hort:{{{partition}}}:unacked:{registration}"
+
+
+def fence(partition: int, registration: str) -> str:
+    """STRING the newest owner's token: whoever holds an older one may no longer journal."""
+    return f"hort:{{{partition}}}:fence:{registration}"
+
+
+def lease(registration: str) -> str:
+    """STRING which provider serves a registration; expires when it dies."""
+    return f"hort:{{provider}}:lease:{registration}"
 
 
 def batch(partition: int, batch_id: str) -> str:
@@ -70,6 +99,11 @@ def record_id(partition: int, identity: str) -> str:
 def breaker(model: str) -> str:
     """HASH breaker state of one model."""
     return f"hort:{{models}}:breaker:{model}"
+
+
+def model_stats(model: str) -> str:
+    """HASH counts by status, latency and the last error of one model, for people."""
+    return f"hort:{{models}}:stats:{model}"
 
 
 def partition_of(key: str) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hort import batch as batches
-from hort.journal import Entry, Stage
+from hort.journal import Entry, Stage, Usage
 
 
 class FakeClock:
@@ -15,6 +16,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> int:
+        """The time it was told."""
         return self.now
 
     def advance(self, milliseconds: int) -> None:
@@ -30,6 +32,7 @@ class MemoryJournal:
         self._raw: dict[batches.Reference, bytes] = {}
         self._stages: dict[batches.Reference, Stage] = {}
         self._due: dict[batches.Reference, int] = {}
+        self.activations: dict[str, str] = {}
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
         """Keeps a batch; it is due at once."""
@@ -78,13 +81,39 @@ class MemoryJournal:
         )
         return [self._entries[reference] for _, _, reference in rows[:limit]]
 
-    def fired(self, reference: batches.Reference, *, activation: str, due_ms: int) -> None:
+    def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
         """Counts an attempt and moves the time of the next one."""
-        if self.retry_at(reference, due_ms):
-            old = self._entries[reference]
-            self._entries[reference] = Entry(
-                reference, old.trigger, old.count, old.bytes, old.created_ms, old.attempts + 1
-            )
+        return self._move(reference, due_ms, 1)
+
+    def give_back(self, reference: batches.Reference, *, due_ms: int) -> bool:
+        """Takes back an attempt."""
+        return self._move(reference, due_ms, -1)
+
+    def _move(self, reference: batches.Reference, due_ms: int, attempts: int) -> bool:
+        if not self.retry_at(reference, due_ms):
+            return False
+        old = self._entries[reference]
+        self._entries[reference] = replace(old, attempts=old.attempts + attempts)
+        return True
+
+    def fired(self, reference: batches.Reference, *, activation: str) -> None:
+        """Notes the activation."""
+        if reference in self._raw:
+            self.activations[reference.batch_id] = activation
+
+    def usage(self, journal: str, *, now: int) -> Usage:
+        """How full a journal is."""
+        mine = [reference for reference in self._due if reference.journal == journal]
+        return Usage(
+            len(mine),
+            sum(self._entries[reference].bytes for reference in mine),
+            sum(self._due[reference] > now for reference in mine),
+            min((self._entries[reference].created_ms for reference in mine), default=0),
+        )
+
+    def drop(self, journal: str) -> int:
+        """Forgets every batch of a journal."""
+        return sum(self.ack(reference) for reference in list(self._due) if reference.journal == journal)
 
     def size(self, journal: str) -> int:
         """How many batches are not yet stored."""
