@@ -1,0 +1,159 @@
+"""Where models are kept: the registry itself, the list the scorer uses, and what is known of each model's calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from hort import keys, store
+
+Outcome = Literal["ok", "changed", "full"]
+Stats = dict[str, str]
+
+_REPLACE_LUA = """
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if (old or '') ~= ARGV[2] then return 'changed' end
+if not old and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 'ok'
+"""
+STATS_TTL_S = 7 * 86_400
+
+
+class ModelStore(Protocol):
+    """What a model store must do; models are JSON bytes."""
+
+    def all(self) -> dict[str, bytes]:
+        """Every registered model by name."""
+
+    def get(self, name: str) -> bytes | None:
+        """One registered model."""
+
+    def replace(self, name: str, *, expected: bytes | None, value: bytes, limit: int) -> Outcome:
+        """Writes a model if it is still what was expected (None: not there) and no more than `limit` are held."""
+
+    def delete(self, name: str) -> bool:
+        """Forgets a model and what is known of its calls; False where there was none."""
+
+    def active(self) -> bytes | None:
+        """What the last poll left for the scorer."""
+
+    def set_active(self, value: bytes) -> None:
+        """Replaces what the scorer uses."""
+
+    def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
+        """Adds counts to a model's numbers and replaces its facts."""
+
+    def stats(self, names: Sequence[str]) -> dict[str, Stats]:
+        """Each model's numbers and facts as text."""
+
+
+class RedisModelStore:
+    """The model store in Redis; all its keys share one slot."""
+
+    def __init__(self, client: store.Client) -> None:
+        self._client = client
+        self._replace = client.register_script(_REPLACE_LUA)
+
+    def all(self) -> dict[str, bytes]:
+        """Every registered model by name."""
+        found: dict[Any, Any] = self._client.hgetall(keys.MODELS)
+        return {name.decode(): value for name, value in found.items()}
+
+    def get(self, name: str) -> bytes | None:
+        """One registered model."""
+        found: Any = self._client.hget(keys.MODELS, name)
+        return found if found is None else bytes(found)
+
+    def replace(self, name: str, *, expected: bytes | None, value: bytes, limit: int) -> Outcome:
+        """Compares and writes in one step."""
+        answer: bytes = self._replace(keys=[keys.MODELS], args=[name, expected or b"", value, limit])
+        outcomes: dict[bytes, Outcome] = {b"ok": "ok", b"changed": "changed", b"full": "full"}
+        return outcomes[answer]
+
+    def delete(self, name: str) -> bool:
+        """Forgets a model, its breaker and its numbers."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hdel(keys.MODELS, name)
+        pipeline.delete(keys.breaker(name), keys.model_stats(name))
+        return bool(pipeline.execute()[0])
+
+    def active(self) -> bytes | None:
+        """What the last poll left for the scorer."""
+        found: Any = self._client.get(keys.MODELS_ACTIVE)
+        return found if found is None else bytes(found)
+
+    def set_active(self, value: bytes) -> None:
+        """Replaces what the scorer uses."""
+        self._client.set(keys.MODELS_ACTIVE, value)
+
+    def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
+        """Adds and replaces in one round trip."""
+        key = keys.model_stats(name)
+        pipeline = self._client.pipeline(transaction=False)
+        for field, count in counts.items():
+            if count:
+                pipeline.hincrby(key, field, count)
+        for field, fact in facts.items():
+            pipeline.hset(key, field, fact)
+        pipeline.expire(key, STATS_TTL_S)
+        pipeline.execute()
+
+    def stats(self, names: Sequence[str]) -> dict[str, Stats]:
+        """Each model's numbers and facts as text."""
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hgetall(keys.model_stats(name))
+        rows = zip(names, pipeline.execute(), strict=True)
+        return {name: {field.decode(): value.decode() for field, value in row.items()} for name, row in rows}
+
+
+class MemoryModelStore:
+    """A model store of one process, for tests."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, bytes] = {}
+        self._active: bytes | None = None
+        self._stats: dict[str, Stats] = {}
+
+    def all(self) -> dict[str, bytes]:
+        """Every registered model by name."""
+        return dict(self._models)
+
+    def get(self, name: str) -> bytes | None:
+        """One registered model."""
+        return self._models.get(name)
+
+    def replace(self, name: str, *, expected: bytes | None, value: bytes, limit: int) -> Outcome:
+        """Compares and writes."""
+        if self._models.get(name) != expected:
+            return "changed"
+        if expected is None and len(self._models) >= limit:
+            return "full"
+        self._models[name] = value
+        return "ok"
+
+    def delete(self, name: str) -> bool:
+        """Forgets a model and its numbers."""
+        self._stats.pop(name, None)
+        return self._models.pop(name, None) is not None
+
+    def active(self) -> bytes | None:
+        """What the last poll left for the scorer."""
+        return self._active
+
+    def set_active(self, value: bytes) -> None:
+        """Replaces what the scorer uses."""
+        self._active = value
+
+    def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
+        """Adds and replaces."""
+        row = self._stats.setdefault(name, {})
+        for field, count in counts.items():
+            if count:
+                row[field] = str(int(row.get(field, "0")) + count)
+        row.update(facts)
+
+    def stats(self, names: Sequence[str]) -> dict[str, Stats]:
+        """Each model's numbers and facts as text."""
+        return {name: dict(self._stats.get(name, {})) for name in names}

@@ -1,0 +1,140 @@
+"""Polling the registry: own or someone else's list of models becomes the list that the scorer uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hort import clock, models, outgoing, urls
+from hort.counters import Counters
+from hort.errors import AddressRefused, CallFailed, ModelError
+from hort.model_store import ModelStore
+from hort.models import Model
+from hort.registry import active_list
+
+MAX_LIST_BYTES = models.MAX_MODELS * models.MAX_MODEL_BYTES
+MAX_ERROR = 500
+
+Fetch = Callable[[str], bytes]
+
+
+class PollFailed(Exception):
+    """The registry gave no list that can be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a registry answered: the models that can be used, and why others cannot."""
+
+    models: list[Model]
+    refused: list[str]
+
+
+def http_fetch(policy: urls.Policy, *, timeout_s: float) -> Fetch:
+    """Reads a registry over HTTP; PollFailed unless it answers 200."""
+
+    def fetch(url: str) -> bytes:
+        try:
+            answer = outgoing.get(
+                url,
+                policy=policy,
+                headers={"Accept": "application/json"},
+                timeout_s=timeout_s,
+                max_bytes=MAX_LIST_BYTES,
+            )
+        except (CallFailed, AddressRefused) as error:
+            raise PollFailed(str(error)) from error
+        if answer.status != 200:
+            raise PollFailed(f"the registry answered status {answer.status}")
+        return answer.body
+
+    return fetch
+
+
+def poll(
+    store: ModelStore, counters: Counters, *, url: str, fetch: Fetch, now: Callable[[], int] = clock.now_ms
+) -> dict[str, Any]:
+    """One poll: writes the active list and says what it holds; a poll that fails keeps the last good list and says so."""
+    try:
+        found = listing(fetch(url)) if url else own(store)
+    except PollFailed as error:
+        counters.add({"models.poll-failed": 1})
+        return _keep(store, str(error)[:MAX_ERROR], now())
+    counters.add({"models.polled": 1, "models.refused": len(found.refused)})
+    refused = "; ".join(found.refused)[:MAX_ERROR] or None
+    value = {
+        "models": [model.as_json() for model in found.models],
+        "polled_at": now(),
+        "tried_at": now(),
+        "last_error": refused,
+    }
+    store.set_active(orjson.dumps(value))
+    return _told(value)
+
+
+def own(store: ModelStore) -> Listing:
+    """The models of the registry in our own store."""
+    return _checked(
+        [orjson.loads(value) for _, value in sorted(store.all().items())], limit=models.MAX_MODELS
+    )
+
+
+def listing(body: bytes) -> Listing:
+    """The models in a registry's answer: our own form (`models`), or the original's (`endpoints`, called by `query`)."""
+    try:
+        value = orjson.loads(body)
+    except ValueError as error:
+        raise PollFailed(f"the registry's answer is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise PollFailed("the registry's answer is not an object with 'models' or 'endpoints'")
+    if isinstance(value.get("models"), list):
+        return _checked(value["models"], limit=models.MAX_MODELS)
+    if isinstance(value.get("endpoints"), list):
+        return _checked(_original(value["endpoints"]), limit=models.MAX_MODELS)
+    raise PollFailed("the registry's answer holds neither a list 'models' nor a list 'endpoints'")
+
+
+def _original(endpoints: list[Any]) -> list[Any]:
+    return [
+        {"name": name, "url": url, "protocol": "query"}
+        for item in endpoints
+        for name, url in (item.items() if isinstance(item, dict) else [(None, item)])
+    ]
+
+
+def _checked(values: list[Any], *, limit: int) -> Listing:
+    found: dict[str, Model] = {}
+    refused = [f"{len(values) - limit} models over the limit of {limit}"] if len(values) > limit else []
+    for value in values[:limit]:
+        if not isinstance(value, dict):
+            refused.append(f"a model must be an object, got {type(value).__name__}")
+            continue
+        try:
+            model = models.stored(value)
+            found[model.name] = model
+        except ModelError as error:
+            refused.append(f"{str(value.get('name'))[:64]}: {error}")
+    return Listing(list(found.values()), refused)
+
+
+def _keep(store: ModelStore, reason: str, now: int) -> dict[str, Any]:
+    last = active_list(store)
+    value = {
+        "models": last.get("models", []),
+        "polled_at": last.get("polled_at"),
+        "tried_at": now,
+        "last_error": reason,
+    }
+    store.set_active(orjson.dumps(value))
+    return _told(value)
+
+
+def _told(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "models": [model["name"] for model in value["models"]],
+        "polled_at": value["polled_at"],
+        "last_error": value["last_error"],
+    }
