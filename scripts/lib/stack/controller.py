@@ -104,6 +104,8 @@ class Stack:
             port=port, pid=process.pid, started=process.started, boot=records.boot_id(), pid_file=pid_file
         )
         records.save(folder, record)
+        if command.pid_file is None:
+            (folder / f"{service.name}.pid").write_text(f"{process.pid}\n", encoding="ascii")
         return True
 
     def _await(self, service: Service, *, given: int | None, strict: bool) -> None:

@@ -1,0 +1,77 @@
+"""The OpenWhisk that is deployed to: what it says about itself, and whether wskdeploy needs a forwarder in front of it.
+
+wskdeploy asks /api/info for the runtimes, compares the Content-Type letter by letter and never checks a certificate. A stock OpenWhisk answers
+405 there and says the same at /; so a forwarder stands in between whenever the answer would not do, and for every https address.
+"""
+
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+CONTENT_TYPE = "application/json; charset=UTF-8"
+TIMEOUT_S = 20.0
+
+
+class TargetError(Exception):
+    """The given address is no OpenWhisk, or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    def runtimes(self) -> Any:
+        """Return the runtimes the answer lists, or None when it lists none."""
+        try:
+            return json.loads(self.body).get("runtimes") if self.status == 200 else None
+        except (ValueError, AttributeError):
+            return None
+
+
+def parse(address: str) -> SplitResult:
+    """Check an API host's address; a bare host gets https, as wsk does."""
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise TargetError(f"API host {address!r} is not an http or https address")
+    if parts.username or parts.password:
+        raise TargetError("the API host must not hold credentials; the key is given by --auth or HORT_AUTH")
+    return parts
+
+
+def connection(parts: SplitResult, *, insecure: bool, timeout: float = TIMEOUT_S) -> http.client.HTTPConnection:
+    """Open a connection to the API host; certificates are checked unless `insecure`."""
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
+    context = ssl._create_unverified_context() if insecure else ssl.create_default_context()  # noqa: S323, SLF001 (asked for by name)
+    return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout, context=context)
+
+
+def get(parts: SplitResult, path: str, *, insecure: bool) -> Answer:
+    """Read one document of the API host; not reaching it raises TargetError."""
+    link = connection(parts, insecure=insecure)
+    try:
+        link.request("GET", path, headers={"Accept": "application/json"})
+        answer = link.getresponse()
+        return Answer(answer.status, answer.getheader("Content-Type") or "", answer.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise TargetError(f"{parts.geturl()} cannot be reached: {error}") from error
+    finally:
+        link.close()
+
+
+def needs_forwarder(parts: SplitResult, *, insecure: bool) -> bool:
+    """Tell whether wskdeploy would misunderstand this API host; one that lists no runtimes at all raises TargetError."""
+    info = get(parts, "/api/info", insecure=insecure)
+    if info.runtimes():
+        return parts.scheme == "https" or CONTENT_TYPE not in info.content_type
+    if get(parts, "/", insecure=insecure).runtimes():
+        return True
+    raise TargetError(f"{parts.geturl()} is no OpenWhisk: neither /api/info nor / lists runtimes")

@@ -1,0 +1,106 @@
+"""Fixtures for all tests; README.md beside this file says how to use them."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from elasticsearch import Elasticsearch
+
+from tests.support.engine import Engine
+from tests.support.paths import ROOT, SHARED
+from tests.support.services import Services
+
+MARKED_FOLDERS = ("integration", "acceptance")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies under tests/integration and tests/acceptance."""
+    for item in items:
+        folder = item.path.relative_to(ROOT).parts[1:2]
+        if folder and folder[0] in MARKED_FOLDERS:
+            item.add_marker(folder[0])
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    services = Services(tmp_path_factory.mktemp("services"))
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def mqtt_url(stack: Services) -> str:
+    return stack.url("mosquitto")
+
+
+@pytest.fixture
+def redis_url(stack: Services) -> str:
+    return stack.url("redis")
+
+
+@pytest.fixture
+def elasticsearch_url(stack: Services) -> str:
+    return stack.url("elasticsearch")
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def elasticsearch_client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
+    with Elasticsearch(elasticsearch_url, request_timeout=60) as client:
+        for index in client.indices.get(index="*"):
+            client.indices.delete(index=index)
+        for template in client.indices.get_index_template(name="*")["index_templates"]:
+            if template["name"].startswith(("hort", "test")):
+                client.indices.delete_index_template(name=template["name"])
+        yield client
+
+
+@pytest.fixture(scope="session")
+def whisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(tmp_path_factory.mktemp("engine"), "--limits", "raised")
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def new_whisk(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    started: list[Engine] = []
+
+    def start(*options: str) -> Engine:
+        started.append(Engine(tmp_path / f"engine-{len(started)}", *options))
+        return started[-1]
+
+    yield start
+    for engine in started:
+        engine.stop()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def topic_root(request: pytest.FixtureRequest) -> str:
+    return "test/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid)[-120:]
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs ../shared/{name}, which is not beside the repository")
+        return path
+
+    return find

@@ -1,0 +1,91 @@
+"""A real engine (scripts/whisk serve) on a free port, for tests."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import SCRIPTS
+from tests.support.polling import wait_until
+from tests.support.services import environment
+
+# OpenWhisk's public key of the namespace guest.
+GUEST_KEY = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+START_TIMEOUT_S = 600  # the first start may make the action environment
+
+
+class Engine:
+    """One engine process over one state folder; `apihost`, `auth`, `pid` and `state` say where it is."""
+
+    def __init__(self, state: Path, *options: str) -> None:
+        self.state = state
+        self.auth = GUEST_KEY
+        self.apihost = ""
+        self._options = options
+        self._log = state / "engine.log"
+        state.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait for its ready file, which holds its address."""
+        ready = self.state / "ready"
+        ready.unlink(missing_ok=True)
+        argv = [str(SCRIPTS / "whisk"), "serve", "--port", "0", "--state", str(self.state / "entities"), "--ready-file", str(ready)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*argv, *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), start_new_session=True
+            )
+        self.apihost = wait_until(lambda: self._address(ready), timeout_s=START_TIMEOUT_S, what="the engine's start")
+
+    def _address(self, ready: Path) -> str:
+        assert self._process.poll() is None, f"the engine ended at its start:\n{self.log()[-3000:]}"
+        return ready.read_text(encoding="utf-8").strip() if ready.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process id, for a kill -9."""
+        return self._process.pid
+
+    def log(self) -> str:
+        """Return what the engine has said so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def url(self, path: str) -> str:
+        """Return an address under the key's own namespace: `url("actions/hort/models")`."""
+        return f"{self.apihost}/api/v1/namespaces/_/{path.lstrip('/')}"
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Make one authenticated call under the namespace; returns the status and the decoded answer (None when empty)."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url(path), method=method, data=data)
+        request.add_header("Authorization", f"Basic {base64.b64encode(self.auth.encode()).decode()}")
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=90) as answer:
+                status, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        try:
+            return status, json.loads(text) if text else None
+        except ValueError:
+            return status, text.decode(errors="replace")
+
+    def kill(self) -> None:
+        """Kill the engine without warning, as a crash would."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        """Stop it in order; one that hangs is killed with its whole group."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)

@@ -1,0 +1,64 @@
+"""Real mosquitto, Redis and Elasticsearch for a test session, started by scripts/stack when first asked for."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import SCRIPTS
+
+OWN_SERVERS = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
+TIMEOUT_S = 900  # the first start may install what is missing
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return this process's environment without a developer's own servers and state."""
+    dropped = (*OWN_SERVERS, "HORT_STATE", "HORT_PROFILE")
+    return {name: value for name, value in os.environ.items() if name not in dropped} | extra
+
+
+class Services:
+    """The services of one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._started: set[str] = set()
+
+    def url(self, name: str) -> str:
+        """Return a service's address; it is started on the first call."""
+        if name not in self._started:
+            self.run("up", name)
+            self._started.add(name)
+        return str(self.status(name)["url"])
+
+    def start(self, name: str) -> None:
+        """Start a service that was stopped or killed, on the port it had."""
+        self.run("start", name)
+
+    def stop(self, name: str) -> None:
+        """Stop a service in order and wait until it is gone."""
+        self.run("stop", name)
+
+    def pid(self, name: str) -> int:
+        """Return the pid of a running service."""
+        return int(self.status(name)["pid"])
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return what `scripts/stack status --json` says of a service."""
+        done = self._call("status", name, "--json")
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        return rows[0]
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.run("down")
+
+    def run(self, *arguments: str) -> None:
+        """Run a command of scripts/stack; a failure raises AssertionError with what it said."""
+        done = self._call(*arguments)
+        assert done.returncode == 0, f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+
+    def _call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        argv = [str(SCRIPTS / "stack"), *arguments, "--state", str(self.state)]
+        return subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
