@@ -1,0 +1,1 @@
+"""OpenWhisk's alarm feeds: semantics, feed actions and a scheduler; the standard library and cronsim only."""
