@@ -28,7 +28,8 @@ DEFAULT_MAX_BYTES = 8 * 1024 * 1024
 IDLE_S = 20.0
 """A kept connection is not used again after this long: most servers close theirs soon after."""
 MAX_IDLE = 64
-RESOLVER_THREADS = 4
+RESOLVER_THREADS = 32
+"""More than models in use: a name whose servers are silent holds one until the system gives up."""
 JOINED_BODY = 64 * 1024
 """A body up to this size goes out in one piece with its head; a larger one is not copied."""
 
@@ -48,12 +49,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; `timeout_s` bounds all of it, redirects included."""
+    """One request; `timeout_s` bounds all of it, redirects included; `query` is added to the URL's own."""
 
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    query: str = ""
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_bytes: int = DEFAULT_MAX_BYTES
     max_redirects: int = MAX_REDIRECTS
@@ -88,6 +90,7 @@ class Client:
         self._policy = policy
         self._resolver = resolver
         self._idle: dict[_Key, list[tuple[float, _Connection]]] = {}
+        self._lookups: dict[_Key, asyncio.Future[tuple[str, ...]]] = {}
 
     async def send(self, call: Call) -> Answer:
         """The answer, whatever its status; CallFailed or AddressRefused where there is none in time."""
@@ -160,9 +163,7 @@ class Client:
 
     async def _connect(self, origin: urls.Origin) -> _Connection:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            _resolvers(), lambda: urls.addresses(origin, self._policy, resolver=self._resolver)
-        )
+        found = await self._addresses(origin)
         secure = _tls() if origin.scheme == "https" else None
         failure: OSError | None = None
         for address in found:
@@ -179,6 +180,23 @@ class Client:
                 failure = error
         raise CallFailed("connect", f"cannot connect to {origin.host_header}: {_cause(failure)}")
 
+    async def _addresses(self, origin: urls.Origin) -> tuple[str, ...]:
+        """The allowed addresses; calls that connect to one host at the same time share one resolution."""
+        key = (origin.scheme, origin.host, origin.port)
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            lookup = asyncio.get_running_loop().run_in_executor(
+                _resolvers(), lambda: urls.addresses(origin, self._policy, resolver=self._resolver)
+            )
+            self._lookups[key] = lookup
+            lookup.add_done_callback(lambda done: self._looked_up(key, done))
+        return await asyncio.shield(lookup)
+
+    def _looked_up(self, key: _Key, done: asyncio.Future[tuple[str, ...]]) -> None:
+        self._lookups.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # marks it as seen where every caller has given up
+
 
 def _next(url: str, location: str, call: Call, status: int) -> str:
     target = urljoin(url, location)
@@ -190,8 +208,11 @@ def _next(url: str, location: str, call: Call, status: int) -> str:
 
 
 def _request(origin: urls.Origin, call: Call) -> tuple[bytes, bytes]:
+    target = origin.target
+    if call.query:
+        target += ("&" if "?" in target else "?") + call.query
     lines = [
-        f"{call.method} {origin.target} HTTP/1.1",
+        f"{call.method} {target} HTTP/1.1",
         f"Host: {origin.host_header}",
         f"User-Agent: {USER_AGENT}",
     ]

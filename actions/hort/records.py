@@ -1,0 +1,98 @@
+"""A batch's records as `ingest` staged them, cut into the pieces that models and results need without decoding them.
+
+A staged document is `{"record_id":..,"batch_id":..,"device_type":..,"device_id":..,"event":..,"topic":..,"@timestamp":..,
+"received_at":..,"data":{..}}` in this order. Inside a JSON text a quote is always escaped, so the first `,"data":` is the key.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from hort.errors import BatchError
+
+Key = tuple[str, str, str]
+"""Device type, device id, event."""
+
+_ID_AT = len(b'{"record_id":')
+_BATCH = b',"batch_id":'
+_TIME = b',"@timestamp":'
+_RECEIVED = b',"received_at":'
+_DATA = b',"data":'
+_AROUND = len(b'{"device_data":,"record":}')
+
+
+class Records:
+    """The records of one batch, by position; `keys[key_index[i]]` is the key of record i."""
+
+    def __init__(self, events: bytes, keys: bytes, key_index: bytes) -> None:
+        self.keys: list[Key] = [(str(key[0]), str(key[1]), str(key[2])) for key in orjson.loads(keys)]
+        self.key_index = array("I", key_index)
+        if sys.byteorder == "big":
+            self.key_index.byteswap()
+        cut = [line.partition(_DATA) for line in events.split(b"\n")[1::2]]
+        self.heads = [parts[0] for parts in cut]
+        self.data = [parts[2][:-1] for parts in cut]
+        self._context = [b',"analytics":null,"type_analytics":null}'] * len(self.keys)
+        self._analytics: list[bytes] = [b"null"] * len(self.keys)
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def join(self, devices: Sequence[bytes | None], types: Mapping[str, bytes]) -> None:
+        """Adds the last closed windows: one document a key, one a device type (JSON)."""
+        self._analytics = [document or b"null" for document in devices]
+        self._context = [
+            b',"analytics":%b,"type_analytics":%b}' % (document, types.get(key[0]) or b"null")
+            for document, key in zip(self._analytics, self.keys, strict=True)
+        ]
+
+    def instance(self, position: int) -> bytes:
+        """What a model is sent for one record: `device_data`, `record`, `analytics`, `type_analytics`."""
+        return b'{"device_data":%b,"record":%b}%b' % (
+            self.data[position],
+            self.heads[position],
+            self._context[self.key_index[position]],
+        )
+
+    def instance_bytes(self, position: int) -> int:
+        """How long `instance` is, without building it."""
+        context = self._context[self.key_index[position]]
+        return len(self.data[position]) + len(self.heads[position]) + len(context) + _AROUND
+
+    def analytics(self, position: int) -> bytes:
+        """The last closed window of a record's key, `null` where there is none yet."""
+        return self._analytics[self.key_index[position]]
+
+    def document(self, position: int) -> bytes:
+        """The record's document in all-events."""
+        return b"%b%b%b}" % (self.heads[position], _DATA, self.data[position])
+
+    def identities(self) -> list[tuple[bytes, bytes]]:
+        """Of each record: its id (JSON text), and `"<id>","device_type":..,"device_id":..,"event":..,"@timestamp":".."`."""
+        parts = [
+            b',"device_type":%b,"device_id":%b,"event":%b,"@timestamp":' % tuple(map(orjson.dumps, key))
+            for key in self.keys
+        ]
+        result = []
+        for head, number in zip(self.heads, self.key_index, strict=True):
+            name = head[_ID_AT : head.index(_BATCH)]
+            when = head[head.rindex(_TIME) + len(_TIME) : head.rindex(_RECEIVED)]
+            result.append((name, b"%b%b%b" % (name, parts[number], when)))
+        return result
+
+    def _check(self) -> None:
+        if len(self.heads) != len(self.key_index):
+            raise BatchError(
+                f"{len(self.heads)} records are staged, but {len(self.key_index)} keys of records"
+            )
+        if len(self.key_index) and max(self.key_index) >= len(self.keys):
+            raise BatchError(
+                f"a record has key {max(self.key_index)}, but only {len(self.keys)} keys are staged"
+            )
+        if not all(self.data):
+            raise BatchError("a staged record has no data")

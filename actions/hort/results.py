@@ -1,0 +1,131 @@
+"""Result documents: one a record and model, built from bytes that are there already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from hort import documents
+from hort.models import Model
+from hort.records import Records
+
+MAX_RESULT_BYTES = 32 * 1024
+MAX_ERROR = 300
+OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
+
+
+class Sheet:
+    """One model's results of a batch: a line for each record that goes to the model, in any order.
+
+    Slots number the records of this model, `positions[slot]` is the record's position in the batch; `identities` are those of
+    `Records`, by position.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        records: Records,
+        positions: Sequence[int],
+        identities: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        self.model = model
+        self.records = records
+        self.positions = positions
+        self.counts: Counter[str] = Counter()
+        self.calls = 0
+        self.latency_ms = 0.0
+        self.last_error = ""
+        self.dead: list[bytes] = []
+        self._lines: list[bytes | None] = [None] * len(positions)
+        self._identities = identities
+        self._suffix = model.name.encode()
+        self._longest_name = documents.MAX_ID_BYTES - len(model.name) - 1
+
+    def answered(self, slots: Sequence[int], values: Sequence[Any], latency_ms: float) -> None:
+        """A call's answers, one a slot."""
+        head = self._call_part(OK, latency_ms) + b',"result":'
+        lines, positions, line = self._lines, self.positions, self._line
+        dumps, good = orjson.dumps, 0
+        for slot, value in zip(slots, values, strict=True):
+            result = dumps(value)
+            if type(value) is not dict or len(result) > 4096 or _unusual(result):
+                result = dumps(documents.result_object(value))
+                if len(result) > MAX_RESULT_BYTES:
+                    self.failed(
+                        [slot], ERROR, latency_ms, f"the result is larger than {MAX_RESULT_BYTES} bytes"
+                    )
+                    continue
+            lines[slot] = line(positions[slot], head + result)
+            good += 1
+        self.counts[OK] += good
+
+    def failed(self, slots: Sequence[int], status: str, latency_ms: float, error: str) -> None:
+        """A call that brought no answers."""
+        text = error[:MAX_ERROR]
+        tail = self._call_part(status, latency_ms) + b',"error":' + _json_text(text)
+        for slot in slots:
+            position = self.positions[slot]
+            self._lines[slot] = self._line(position, tail)
+            if self.model.on_error == "dead-letter":
+                self.dead.append(self._dead_letter(position, status, text))
+        self.counts[status] += len(slots)
+        self.last_error = text
+
+    def called(self, latency_ms: float) -> None:
+        """Counts a call, whatever came of it."""
+        self.calls += 1
+        self.latency_ms += latency_ms
+
+    def finish(self, status: str, error: str) -> None:
+        """Gives every record that has no result yet this one."""
+        rest = [slot for slot, line in enumerate(self._lines) if line is None]
+        if rest:
+            self.failed(rest, status, 0, error)
+
+    def lines(self) -> bytes:
+        """The bulk lines of every result."""
+        return b"".join(line for line in self._lines if line is not None)
+
+    def _line(self, position: int, tail: bytes) -> bytes:
+        name, identity = self._identities[position]
+        if len(name) > self._longest_name:
+            head = documents.action_line(f"{orjson.loads(name)}/{self.model.name}")
+            return b'%b{"record_id":%b%b}\n' % (head, identity, tail)
+        return b'{"index":{"_id":%b/%b"}}\n{"record_id":%b%b}\n' % (name[:-1], self._suffix, identity, tail)
+
+    def _call_part(self, status: str, latency_ms: float) -> bytes:
+        facts = {
+            "model": self.model.name,
+            "model_version": self.model.version,
+            "mode": self.model.mode,
+            "status": status,
+            "latency_ms": round(latency_ms, 1),
+        }
+        return b"," + orjson.dumps(facts)[1:-1]
+
+    def _dead_letter(self, position: int, status: str, error: str) -> bytes:
+        document = self.records.document(position)
+        record = orjson.loads(document)
+        return documents.dead_letter(
+            f"{record['record_id']}/{self.model.name}",
+            stage="score",
+            reason=f"model-{status}",
+            detail=f"model {self.model.name}: {error}",
+            topic=record["topic"],
+            batch_id=record["batch_id"],
+            payload=document,
+            at_ms=round(datetime.fromisoformat(record["@timestamp"]).timestamp() * 1000),
+        )
+
+
+def _unusual(result: bytes) -> bool:
+    """True where the slow check for what Elasticsearch cannot index is needed."""
+    return result.count(b"{") + result.count(b"[") > documents.RESULT_DEPTH or b"\\u0000" in result
+
+
+def _json_text(text: str) -> bytes:
+    return orjson.dumps(text.encode("utf-8", "replace").decode())

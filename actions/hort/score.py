@@ -1,0 +1,210 @@
+"""Scoring a batch: which model gets which record, all models at once, each on its own budget."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hort import clock, config, model_client, models, outgoing, urls
+from hort.breaker import Breakers
+from hort.errors import ModelError
+from hort.model_client import Limits, ModelCalls, Sender
+from hort.model_store import ModelStore
+from hort.models import Model
+from hort.records import Key, Records
+from hort.registry import active_list
+from hort.results import ERROR, OK, TIMEOUT, Sheet
+
+ACTIVE_FOR_S = 1.0
+"""How long the list of active models is used before it is read again."""
+GRACE_S = 0.5
+"""Calls end at the budget by themselves; after this much more they are cancelled."""
+
+
+DEFAULT_BUDGET_MS = 10_000
+MARGIN_MS = 5_000
+"""Left of the activation's own time for what comes after the calls."""
+
+
+def budget_s(params: Mapping[str, Any], *, now: Callable[[], int] = clock.now_ms) -> float:
+    """Seconds that a batch's calls may take: parameter `score_budget_ms`, less where the activation ends sooner."""
+    budget = config.integer(
+        params, "score_budget_ms", default=DEFAULT_BUDGET_MS, minimum=100, maximum=300_000
+    )
+    deadline = os.environ.get("__OW_DEADLINE", "")
+    if deadline.isdigit():
+        budget = min(budget, max(100, int(deadline) - MARGIN_MS - now()))
+    return budget / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a batch's scoring brought: bulk lines for two indices, and counts by name of the counter."""
+
+    results: bytes
+    dead: bytes
+    counts: Mapping[str, int]
+    statuses: Mapping[str, int]
+
+
+class ActiveModels:
+    """The enabled models of the last poll, read again at most once a second and parsed only when changed."""
+
+    def __init__(self, store: ModelStore, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._until = -math.inf
+        self._models: list[Model] = []
+
+    def __call__(self) -> list[Model]:
+        """The models that may be sent something."""
+        now = self._monotonic()
+        if now >= self._until:
+            self._models = _usable(active_list(self._store).get("models", []))
+            self._until = now + ACTIVE_FOR_S
+        return self._models
+
+
+def _usable(values: Sequence[Mapping[str, object]]) -> list[Model]:
+    found: dict[str, Model] = {}
+    for value in values[: models.MAX_MODELS]:
+        try:
+            model = models.stored(value)
+        except ModelError:
+            continue  # poll-models checked the list; what another version wrote is not ours to judge here
+        if model.enabled:
+            found[model.name] = model
+    return list(found.values())
+
+
+class Scorer:
+    """Scores batches over connections that are kept from one activation to the next."""
+
+    def __init__(self, policy: urls.Policy, *, sender: Sender | None = None) -> None:
+        self._runner = asyncio.Runner()
+        self._sender = sender or outgoing.Client(policy)
+
+    def close(self) -> None:
+        """Closes the connections and the event loop."""
+        if isinstance(self._sender, outgoing.Client):
+            self._sender.close()
+        self._runner.close()
+
+    def score(
+        self,
+        records: Records,
+        found: Sequence[Model],
+        *,
+        breakers: Breakers,
+        budget_s: float,
+        now: Callable[[], int] = clock.now_ms,
+    ) -> list[Sheet]:
+        """A finished sheet for each model that applies to some record."""
+        sheets = sheets_for(records, found)
+        self._runner.run(self._all(sheets, breakers, budget_s, now))
+        return sheets
+
+    async def _all(
+        self, sheets: Sequence[Sheet], breakers: Breakers, budget_s: float, now: Callable[[], int]
+    ) -> None:
+        large = sum(sheet.model.protocol == "instances" for sheet in sheets)
+        limits = Limits(time.monotonic() + budget_s, model_client.BODY_BYTES // max(1, large))
+        tasks = [
+            asyncio.create_task(
+                ModelCalls(sheet, sender=self._sender, breakers=breakers, limits=limits, now=now).run()
+            )
+            for sheet in sheets
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=budget_s + GRACE_S)
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for sheet, outcome in zip(sheets, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                sheet.finish(ERROR, f"the call went wrong: {type(outcome).__name__}")
+            sheet.finish(TIMEOUT, "the batch's time for scoring was over")
+
+
+def sheets_for(records: Records, found: Sequence[Model]) -> list[Sheet]:
+    """An empty sheet for each model that applies to some record."""
+    chosen = assign(records.keys, found)
+    present = set(records.key_index)
+    identities = records.identities() if found else []
+    sheets = []
+    for model in found:
+        mine = chosen[model.name] & present
+        if mine == present:
+            sheets.append(Sheet(model, records, range(len(records)), identities))
+        elif mine:
+            positions = [position for position, key in enumerate(records.key_index) if key in mine]
+            sheets.append(Sheet(model, records, positions, identities))
+    return [sheet for sheet in sheets if sheet.positions]
+
+
+def assign(keys: Sequence[Key], found: Sequence[Model]) -> dict[str, set[int]]:
+    """The numbers of the keys that go to each model."""
+    result: dict[str, set[int]] = {model.name: set() for model in found}
+    for number, (device_type, device_id, event) in enumerate(keys):
+        groups: dict[str, list[Model]] = {}
+        for model in found:
+            if not model.applies(device_type, event):
+                continue
+            if model.group:
+                groups.setdefault(model.group, []).append(model)
+            else:
+                result[model.name].add(number)
+        for group, members in groups.items():
+            winner = pick(group, members, f"{device_type}\0{device_id}")
+            if winner is not None:
+                result[winner.name].add(number)
+    return result
+
+
+def pick(group: str, members: Sequence[Model], device: str) -> Model | None:
+    """The member that serves a device: the same one always, in shares of the weights.
+
+    Weighted rendezvous hashing (Thaler, Ravishankar 1998): when a member comes or goes, only its own devices move.
+    """
+    best, lowest = None, math.inf
+    for model in members:
+        if model.weight <= 0:
+            continue
+        digest = hashlib.blake2b(f"{group}\0{model.name}\0{device}".encode("utf-8", "replace"), digest_size=8)
+        uniform = (int.from_bytes(digest.digest()) + 1) / (2**64 + 1)
+        rank = -math.log(uniform) / model.weight
+        if rank < lowest:
+            best, lowest = model, rank
+    return best
+
+
+def scored(sheets: Sequence[Sheet]) -> Scored:
+    """The sheets of one batch put together."""
+    counts: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    for sheet in sheets:
+        statuses.update(sheet.counts)
+        counts.update(
+            {f"score.{status}.{sheet.model.name}": number for status, number in sheet.counts.items()}
+        )
+        counts["score.calls"] += sheet.calls
+    counts.update({f"score.{status}": number for status, number in statuses.items()})
+    dead = b"".join(line for sheet in sheets for line in sheet.dead)
+    return Scored(b"".join(sheet.lines() for sheet in sheets), dead, counts, statuses)
+
+
+def note(store: ModelStore, sheets: Sequence[Sheet], *, now: int) -> None:
+    """Adds what happened to each model's numbers."""
+    for sheet in sheets:
+        facts = {"last_at": clock.iso(now)} if sheet.counts[OK] else {}
+        if sheet.last_error:
+            facts |= {"last_error": sheet.last_error, "last_error_at": clock.iso(now)}
+        numbers = {**sheet.counts, "calls": sheet.calls, "latency_ms": round(sheet.latency_ms)}
+        store.add_stats(sheet.model.name, counts=numbers, facts=facts)
