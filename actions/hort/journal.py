@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from hort import batch as batches
 from hort import keys, store
 
+DIRECT_TTL_S = 86_400
+"""How long messages are kept that nobody fires again."""
 STAGE_TTL_S = 7 * 86_400
 """A safety net: what a batch left behind goes by itself when nobody ever acknowledges it."""
 
@@ -85,8 +87,14 @@ class Journal(Protocol):
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
         """Keeps a batch; it is due at once."""
 
+    def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
+        """Keeps messages that came without a journal: they are staged and acked like others, but never due."""
+
     def load(self, reference: batches.Reference) -> bytes | None:
         """The batch's bytes, or None where it is done."""
+
+    def created(self, reference: batches.Reference) -> int | None:
+        """When the batch was put (ms), or None where it is done."""
 
     def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
         """Leaves fields for the next actions; False where the batch is done."""
@@ -156,9 +164,22 @@ class RedisJournal:
         pipeline.incrby(keys.journal_bytes(reference.journal), len(raw))
         pipeline.zadd(reference.journal, {reference.batch_id: now})
 
+    def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
+        """Keeps messages for a day, outside of any journal."""
+        fields: dict[str | bytes, bytes | float | int | str] = {"raw": raw, "count": count, "created_ms": now}
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(reference.batch_key, mapping=fields)
+        pipeline.expire(reference.batch_key, DIRECT_TTL_S)
+        pipeline.execute()
+
     def load(self, reference: batches.Reference) -> bytes | None:
         """The batch's bytes, or None where it is done."""
         return self._client.hget(reference.batch_key, "raw")
+
+    def created(self, reference: batches.Reference) -> int | None:
+        """When the batch was put (ms), or None where it is done."""
+        value = self._client.hget(reference.batch_key, "created_ms")
+        return None if value is None else int(value)
 
     def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
         """Leaves fields in the stage hash, if the batch is still there."""

@@ -56,6 +56,16 @@ def fence(partition: int, registration: str) -> str:
     return f"hort:{{{partition}}}:fence:{registration}"
 
 
+def subscribed(registration: str) -> str:
+    """STRING JSON of the session and the topic filters that the broker last confirmed."""
+    return f"hort:{{provider}}:subscribed:{registration}"
+
+
+def runtime(registration: str) -> str:
+    """STRING JSON of what the owner of a registration sees now; expires with it."""
+    return f"hort:{{provider}}:runtime:{registration}"
+
+
 def lease(registration: str) -> str:
     """STRING which provider serves a registration; expires when it dies."""
     return f"hort:{{provider}}:lease:{registration}"
@@ -71,19 +81,24 @@ def stage(partition: int, batch_id: str) -> str:
     return f"hort:{{{partition}}}:stage:{batch_id}"
 
 
-def pane(partition: int, start_ms: int) -> str:
-    """HASH key id -> packed statistics of one pane."""
-    return f"hort:{{{partition}}}:pane:{start_ms}"
+def pane(partition: int, start_ms: int, length_ms: int) -> str:
+    """HASH batch id -> packed statistics that the batch brought to the pane, `base` -> those merged already."""
+    return f"hort:{{{partition}}}:pane:{start_ms}:{length_ms}"
 
 
 def window(partition: int, what: str) -> str:
-    """State of the windows other than panes: horizon, dirty panes, last seen, silent devices."""
+    """State of the windows other than panes: what is closed, live and touched panes, revisions, active and silent devices."""
     return f"hort:{{{partition}}}:win:{what}"
 
 
 def schema(partition: int, device_type: str) -> str:
     """HASH field name -> JSON {"type", "index"} of one device type."""
     return f"hort:{{{partition}}}:schema:{device_type}"
+
+
+def schema_types(partition: int) -> str:
+    """SET the device types whose schema is inferred: they are counted to bound them."""
+    return f"hort:{{{partition}}}:schema-types"
 
 
 def last(partition: int, key_id: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hort import batch as batches
+from hort.decoded import Identity
 from hort.journal import Entry, Stage, Usage
+from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
 
 class FakeClock:
@@ -40,9 +42,19 @@ class MemoryJournal:
         self._entries[reference] = Entry(reference, trigger, count, len(raw), now, 0)
         self._due[reference] = now
 
+    def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
+        """Keeps messages that came without a journal; they are never due."""
+        self._raw[reference] = raw
+        self._entries[reference] = Entry(reference, "", count, len(raw), now, 0)
+
     def load(self, reference: batches.Reference) -> bytes | None:
         """The batch's bytes, or None where it is done."""
         return self._raw.get(reference)
+
+    def created(self, reference: batches.Reference) -> int | None:
+        """When the batch was put (ms), or None where it is done."""
+        entry = self._entries.get(reference)
+        return None if entry is None else entry.created_ms
 
     def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
         """Leaves fields for the next actions; False where the batch is done."""
@@ -118,3 +130,42 @@ class MemoryJournal:
     def size(self, journal: str) -> int:
         """How many batches are not yet stored."""
         return sum(reference.journal == journal for reference in self._due)
+
+
+class MemorySchemas:
+    """Inferred schemas of one process, see `hort.schema.Schemas`."""
+
+    def __init__(self, *, max_fields: int = MAX_FIELDS_PER_TYPE) -> None:
+        self._max_fields = max_fields
+        self._known: dict[str, TypeSchema] = {}
+
+    def known(self) -> Known:
+        """All schemas."""
+        return dict(self._known)
+
+    def extend(self, unknown: Unknown) -> dict[str, TypeSchema]:
+        """Adds fields where nobody else did so first."""
+        for device_type, fields in unknown.items():
+            old = self._known.get(device_type, TypeSchema()).fields
+            merged = dict(list({**old, **{n: k for n, k in fields.items() if n not in old}}.items())[: self._max_fields])
+            self._known[device_type] = TypeSchema(merged, open=len(merged) < self._max_fields)
+        return {device_type: self._known[device_type] for device_type in unknown}
+
+
+class MemoryRepeats:
+    """The owners of records in one process, see `hort.repeats.Repeats`; times in milliseconds of the clock given."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._owners: dict[str, tuple[str, int]] = {}
+
+    def claim(self, identities: Sequence[Identity], *, ttl_ms: int) -> set[int]:
+        """Claims records for their owners."""
+        now, repeats = self._clock(), set()
+        for identity in identities:
+            owner, until = self._owners.get(identity.record_id, (identity.owner, 0))
+            if owner != identity.owner and until > now:
+                repeats.add(identity.record)
+            else:
+                self._owners[identity.record_id] = (identity.owner, now + ttl_ms)
+        return repeats

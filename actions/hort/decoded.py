@@ -1,0 +1,123 @@
+"""What a batch becomes when it is decoded, and the stage fields that hand it on."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+import msgpack
+import orjson
+
+from hort import schema
+from hort.flatten import Flat
+
+Key = tuple[str, str, str]
+"""Device type, device id, event."""
+Names = tuple[str, ...]
+
+_NAN = float("nan")
+
+
+@dataclass(slots=True)
+class Block:
+    """The numbers of records that have the same numeric fields: `values` row by row, `rows` the records' positions."""
+
+    names: Names
+    pick: Callable[[Flat], tuple[Any, ...]]
+    rows: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, names: Names) -> Block:
+        """An empty block of these fields."""
+        if len(names) > 1:
+            return cls(names, itemgetter(*names))
+        return cls(names, lambda flat: tuple(flat[name] for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A record that its device numbered: its id and who brought it, `<batch>.<message>.<item>`."""
+
+    record: int
+    record_id: str
+    owner: str
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A decoded batch; `lines`, `key_index` and `times` have one entry a record."""
+
+    keys: list[Key] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    key_index: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    types: dict[str, schema.TypeSchema] = field(default_factory=dict)
+    blocks: dict[str, dict[Names, Block]] = field(default_factory=dict)
+    """Device type -> names of the numeric fields that a record has -> those records."""
+    dead: list[bytes] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    unknown: schema.Unknown = field(default_factory=dict)
+    identities: list[Identity] = field(default_factory=list)
+
+    def block(self, device_type: str, names: Names) -> Block:
+        """The block of these fields, empty at first."""
+        blocks = self.blocks.setdefault(device_type, {})
+        if names not in blocks:
+            blocks[names] = Block.of(names)
+        return blocks[names]
+
+    def without(self, dropped: set[int]) -> None:
+        """Takes records out again (repeats of earlier batches)."""
+        kept = [record for record in range(len(self.lines)) if record not in dropped]
+        renumbered = {old: new for new, old in enumerate(kept)}
+        self.lines = [self.lines[record] for record in kept]
+        self.key_index = [self.key_index[record] for record in kept]
+        self.times = [self.times[record] for record in kept]
+        for block in (block for blocks in self.blocks.values() for block in blocks.values()):
+            _drop_rows(block, renumbered)
+
+    def stage_fields(self) -> dict[str, bytes]:
+        """The fields for window, score and sink: NDJSON bodies, little-endian columns, see `columns`."""
+        return {
+            "events": b"".join(self.lines),
+            "keys": orjson.dumps(self.keys),
+            "key_index": array("I", self.key_index).tobytes(),
+            "ts": array("q", self.times).tobytes(),
+            "cols": msgpack.packb([columns(name, self.types[name], list(found.values())) for name, found in self.blocks.items()]),
+            "dead": b"".join(self.dead),
+            "count": str(len(self.lines)).encode(),
+        }
+
+
+def _drop_rows(block: Block, renumbered: dict[int, int]) -> None:
+    width = len(block.names)
+    kept = [place for place, row in enumerate(block.rows) if row in renumbered]
+    block.values = [value for place in kept for value in block.values[place * width : (place + 1) * width]]
+    block.rows = [renumbered[block.rows[place]] for place in kept]
+
+
+def columns(device_type: str, known: schema.TypeSchema, blocks: Sequence[Block]) -> dict[str, Any]:
+    """One device type's numbers: `fields` in schema order, `rows` u32 positions (in no order), `values` f64 row by row."""
+    used = [block for block in blocks if block.names and block.rows]
+    present = {name for block in used for name in block.names}
+    fields = [name for name in known.fields if name in present]
+    rows, values = array("I"), array("d")
+    for block in used:
+        rows.extend(block.rows)
+        values.extend(_in_order(block, fields))
+    return {"device_type": device_type, "fields": fields, "rows": rows.tobytes(), "values": values.tobytes()}
+
+
+def _in_order(block: Block, fields: list[str]) -> array[float]:
+    """The block's values with all fields as columns, NaN where a record has none."""
+    values = array("d", block.values)
+    width = len(fields)
+    full = array("d", [_NAN]) * (width * len(block.rows))
+    for place, name in enumerate(block.names):
+        full[fields.index(name) :: width] = values[place :: len(block.names)]
+    return full

@@ -1,0 +1,63 @@
+"""The time of an event as its device gives it: epoch seconds or milliseconds (and smaller), or ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hort.payload import Undecodable
+
+UNITS = ("auto", "s", "ms", "us", "ns")
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999: later ones have no ISO 8601 date of four digits."""
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_AUTO_SECONDS_BELOW = 100_000_000_000
+"""As seconds this is the year 5138, as milliseconds 1973: a number from here on counts milliseconds."""
+_LARGEST = 1e20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_NUMBER = re.compile(r"^\s*[+-]?\d{1,20}(\.\d{0,12})?\s*$", re.ASCII)
+
+
+def parse(value: Any, *, unit: str, latest_ms: int) -> int:
+    """Milliseconds since the epoch, truncated; Undecodable `bad-time` where there are none or absurd ones.
+
+    A date without an offset is taken as UTC. Before 1970 and after `latest_ms` is absurd.
+    """
+    ms = _from_text(value, unit) if isinstance(value, str) else _from_number(value, unit)
+    if not 0 <= ms <= min(latest_ms, LATEST_MS):
+        raise Undecodable("bad-time", f"time {_shown(value)} is before 1970 or too far in the future")
+    return ms
+
+
+def _from_number(value: Any, unit: str) -> int:
+    if type(value) not in (int, float) or abs(value) > _LARGEST:
+        raise Undecodable("bad-time", f"time {_shown(value)} is neither a number nor a date")
+    if unit == "auto":
+        unit = "s" if abs(value) < _AUTO_SECONDS_BELOW else "ms"
+    per_second = _PER_SECOND[unit]
+    if isinstance(value, int):
+        return value * 1_000 // per_second
+    number: float = value
+    # A double holds today's epoch seconds to less than a microsecond: rounding there undoes what binary fractions add.
+    return round(number * (1_000_000 / per_second)) // 1_000
+
+
+def _from_text(value: str, unit: str) -> int:
+    if _NUMBER.match(value):
+        text = value.strip()
+        return _from_number(float(text) if "." in text else int(text), unit)
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError) as error:
+        raise Undecodable("bad-time", f"time {_shown(value)} is neither a number nor an ISO 8601 date") from error
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:80] + "..."
