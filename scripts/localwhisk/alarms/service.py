@@ -237,7 +237,7 @@ class AlarmService:
         current = await self._store.get(key)
         if current is None:
             return
-        left = int(current.get("triggersLeft", current["maxTriggers"])) - 1
+        left = current["triggersLeft"] - 1 if "triggersLeft" in current else current["maxTriggers"] - 1
         await self._store.put(key, {**current, "triggersLeft": left})
         if left <= 0:
             await self._disable(key, current, texts.MAX_REACHED)
