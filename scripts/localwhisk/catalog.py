@@ -1,0 +1,119 @@
+"""All entities in memory, written through to the store; the code of actions stays there."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from localwhisk import codec, messages
+from localwhisk.clock import Clock, now_ms
+from localwhisk.entities import Action, AnyEntity, Package, Rule, Trigger
+from localwhisk.errors import ApiError, missing
+from localwhisk.store import Statement, Store
+
+log = logging.getLogger("localwhisk.catalog")
+E_ = TypeVar("E_", Action, Package, Trigger, Rule)
+
+_UPSERT = "INSERT INTO entities (doc, collection, body) VALUES (?, ?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body"
+_UPSERT_CODE = "INSERT INTO code (doc, code) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET code = excluded.code"
+_DELETE = "DELETE FROM entities WHERE doc = ?"
+_DELETE_CODE = "DELETE FROM code WHERE doc = ?"
+_LOAD = "SELECT doc, collection, body FROM entities"
+_LOAD_CODE = "SELECT code FROM code WHERE doc = ?"
+
+
+class Catalog:
+    """Entities by their document key, which all collections of a namespace share.
+
+    Built-in entities are visible but not stored; storing over one replaces it, deleting brings it back
+    at the next start.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock = now_ms) -> None:
+        self._store = store
+        self._clock = clock
+        self._docs: dict[str, AnyEntity] = {}
+        self._last_update = 0
+        self._run_mark = os.urandom(4).hex()
+        self._revisions = itertools.count(1)
+
+    def load(self) -> None:
+        """Read everything from the store."""
+        for doc, collection, body in self._store.rows(_LOAD):
+            entity = codec.decode(collection, body)
+            self._docs[doc] = entity
+            self._last_update = max(self._last_update, entity.updated)
+
+    def add_builtin(self, entity: Action | Package) -> None:
+        """Show an entity that is part of the engine."""
+        self._docs.setdefault(entity.doc, entity)
+
+    def new_revision(self) -> str:
+        """A mark no other update of any run carries."""
+        return f"{self._run_mark}-{next(self._revisions)}"
+
+    def stamp(self) -> int:
+        """Time of an update in epoch ms, each later than the one before, so that lists keep their order."""
+        self._last_update = max(self._clock(), self._last_update + 1)
+        return self._last_update
+
+    def get(self, doc: str) -> AnyEntity | None:
+        """Entity of any kind."""
+        return self._docs.get(doc)
+
+    def find(self, kind: type[E_], doc: str) -> E_ | None:
+        """Entity of a kind, None when there is none by this name; raises 409 for another kind."""
+        entity = self._docs.get(doc)
+        if entity is None:
+            return None
+        if not isinstance(entity, kind):
+            raise ApiError(409, messages.CONFLICT_COLLECTION)
+        return entity
+
+    def require(self, kind: type[E_], doc: str) -> E_:
+        """Entity of a kind; raises 404 or 409."""
+        entity = self.find(kind, doc)
+        if entity is None:
+            raise missing()
+        return entity
+
+    def of_kind(self, kind: type[E_], where: Callable[[E_], bool]) -> list[E_]:
+        """Entities of a kind, newest first."""
+        found = [entity for entity in self._docs.values() if isinstance(entity, kind) and where(entity)]
+        return sorted(found, key=lambda entity: entity.updated, reverse=True)
+
+    def actions_in(self, path: str) -> list[Action]:
+        """Actions of one package ('guest/pkg')."""
+        return self.of_kind(Action, lambda action: action.path == path)
+
+    def code(self, doc: str) -> str:
+        """Code of an action, "" for none."""
+        row = self._store.row(_LOAD_CODE, (doc,))
+        return "" if row is None else str(row[0])
+
+    async def save(self, *entities: AnyEntity, code: str | None = None, drop: AnyEntity | None = None) -> None:
+        """Keep entities (and the code of the first), durable when this returns; `drop` goes in the same step."""
+        statements = list(self._statements(entities, code))
+        if drop is not None:
+            statements += self._removal(drop)
+        await self._store.write(*statements, synced=True)
+
+    async def remove(self, *entities: AnyEntity, also_save: tuple[AnyEntity, ...] = ()) -> None:
+        """Delete entities, and keep others in the same step."""
+        statements = [statement for entity in entities for statement in self._removal(entity)]
+        statements += self._statements(also_save, None)
+        await self._store.write(*statements, synced=True)
+
+    def _statements(self, entities: tuple[AnyEntity, ...], code: str | None) -> Iterator[Statement]:
+        for number, entity in enumerate(entities):
+            self._docs[entity.doc] = entity
+            yield Statement(_UPSERT, (entity.doc, entity.COLLECTION, codec.encode(entity)))
+            if code is not None and number == 0:
+                yield Statement(_UPSERT_CODE, (entity.doc, code))
+
+    def _removal(self, entity: AnyEntity) -> list[Statement]:
+        self._docs.pop(entity.doc, None)
+        return [Statement(_DELETE, (entity.doc,)), Statement(_DELETE_CODE, (entity.doc,))]

@@ -1,0 +1,220 @@
+"""Requests and responses over raw ASGI: no middleware, bodies read whole within a bound."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from localwhisk import jsonio, messages
+from localwhisk.errors import ApiError, PlainError, rejected
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = "application/json"
+TEXT = "text/plain; charset=UTF-8"
+REQUEST_ID = "x-request-id"
+ACTIVATION_ID = "x-openwhisk-activation-id"
+CORS_HEADERS = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
+API_METHODS = "GET, DELETE, POST, PUT, HEAD"
+
+_ID_ALPHABET = string.ascii_letters + string.digits
+_TRUE = frozenset(("true", "yes", "on", "1"))
+_FALSE = frozenset(("false", "no", "off", "0", ""))
+_SYSTEM_ID_PREFIX = "sid_"
+
+
+def new_transaction_id() -> str:
+    """32 letters and digits."""
+    return "".join(_ID_ALPHABET[byte % 62] for byte in secrets.token_bytes(32))
+
+
+@dataclass(slots=True)
+class Request:
+    """One request; `path` is percent-encoded, `headers` are (lower-case name, value) in order."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    receive: Receive
+    max_body: int
+    transaction_id: str = ""
+    _body: bytes | None = None
+
+    @classmethod
+    def from_scope(cls, scope: Scope, receive: Receive, *, max_body: int) -> Request:
+        """Take what the engine needs out of an ASGI scope."""
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        request = cls(
+            method=scope["method"],
+            path=raw_path.split(b"?", 1)[0].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            receive=receive,
+            max_body=max_body,
+        )
+        given = request.header(REQUEST_ID)
+        usable = given and not given.startswith(_SYSTEM_ID_PREFIX)
+        request.transaction_id = given if given and usable else new_transaction_id()
+        return request
+
+    def header(self, name: str) -> str | None:
+        """First value of a header, by lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def segments(self) -> list[str]:
+        """Path parts, decoded one by one; a trailing slash leaves a last empty one."""
+        return [unquote(part) for part in self.path.split("/")[1:]]
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Query parameters in order, blanks kept."""
+        return parse_qsl(self.query, keep_blank_values=True) if self.query else []
+
+    def parameter(self, name: str) -> str | None:
+        """First value of a query parameter."""
+        for key, value in self.parameters():
+            if key == name:
+                return value
+        return None
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Boolean query parameter; raises 400 for another word."""
+        value = self.parameter(name)
+        if value is None:
+            return default
+        word = value.lower()
+        if word not in _TRUE and word not in _FALSE:
+            raise rejected(400, messages.query_malformed(name, messages.not_boolean(value)))
+        return word in _TRUE
+
+    async def body(self) -> bytes:
+        """The whole body; raises PlainError beyond the bound of the HTTP layer."""
+        if self._body is None:
+            declared = self.header("content-length")
+            if declared is not None and declared.isdigit() and int(declared) > self.max_body:
+                raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
+            self._body = await self._read()
+        return self._body
+
+    async def _read(self) -> bytes:
+        message = await self.receive()
+        first: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return first
+        chunks = [first]
+        size = len(first)
+        while message.get("more_body", False):
+            message = await self.receive()
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self.max_body:
+                raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def json_body(self) -> bytes:
+        """Body of a route that reads JSON; raises 415 for another content type."""
+        raw = await self.body()
+        declared = self.header("content-type")
+        if declared is None and not raw:
+            return raw
+        media = (declared or "application/octet-stream").split(";")[0].strip().lower()
+        if media != JSON and (raw or declared is not None):
+            raise rejected(415, messages.unsupported_type(declared or "application/octet-stream"))
+        return raw
+
+    def accepts_json(self) -> bool:
+        """Whether the Accept header lets a JSON answer through."""
+        accept = self.header("accept")
+        if not accept:
+            return True
+        ranges = (part.split(";") for part in accept.lower().split(","))
+        return any(
+            bits[0].strip() in ("*/*", "application/*", JSON) and not _is_refusal(bits[1:]) for bits in ranges
+        )
+
+
+def _is_refusal(parameters: Iterable[str]) -> bool:
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            try:
+                return float(value) == 0
+            except ValueError:
+                return False
+    return False
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer; headers in order, names lower-case. `negotiated` JSON obeys the Accept header."""
+
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    negotiated: bool = False
+
+    def with_cors(self) -> Response:
+        """Add the headers that every answer of the API carries."""
+        self.headers += _API_CORS
+        return self
+
+    async def send(self, send: Send, *, transaction_id: str, head: bool) -> None:
+        """Write it out."""
+        raw = [(REQUEST_ID.encode(), transaction_id.encode("latin-1", "replace"))]
+        raw += [(name.encode("latin-1"), value.encode("utf-8")) for name, value in self.headers]
+        if self.content_type is not None:
+            raw.append((b"content-type", self.content_type.encode("latin-1")))
+        if self.status not in (204, 304):
+            raw.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+
+_API_CORS = [
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", API_METHODS),
+    ("access-control-allow-headers", CORS_HEADERS),
+]
+
+
+def json_bytes(body: bytes, status: int = 200) -> Response:
+    """Answer with JSON already encoded."""
+    return Response(status, body, JSON, negotiated=True)
+
+
+def json_value(value: Any, status: int = 200) -> Response:
+    """Answer with a value."""
+    return json_bytes(jsonio.dumps(value), status)
+
+
+def text(body: str, status: int = 200) -> Response:
+    """Answer with plain text."""
+    return Response(status, body.encode(), TEXT)
+
+
+def error_response(error: ApiError, transaction_id: str) -> Response:
+    """The body of every error: its text, and the transaction as `code`."""
+    response = json_value({"code": transaction_id, "error": error.text}, error.status)
+    response.headers += list(error.headers)
+    return response.with_cors() if error.cors else response
+
+
+def plain_error_response(error: PlainError) -> Response:
+    """An error of the HTTP layer."""
+    response = text(error.text, error.status)
+    if error.close:
+        response.headers.append(("connection", "close"))
+    return response

@@ -1,0 +1,118 @@
+"""Who calls: namespaces with their keys, and reading the Authorization header."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from localwhisk import messages
+from localwhisk.errors import ApiError, rejected
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_MAX_SEEN = 1000
+SYSTEM = "whisk.system"
+GUEST = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A namespace and its key; the subject carries the same name."""
+
+    namespace: str
+    uuid: str
+    key: str = field(repr=False)
+
+    @property
+    def auth(self) -> str:
+        """'uuid:key' as clients configure it."""
+        return f"{self.uuid}:{self.key}"
+
+
+# The two identities every development OpenWhisk ships with; public, so no secrets.
+PUBLIC = (
+    Identity(
+        GUEST,
+        "23bc46b1-71f6-4ed5-8c54-816aa4f8c502",
+        "123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP",
+    ),
+    Identity(
+        SYSTEM,
+        "789c46b1-71f6-4ed5-8c54-816aa4f8c502",
+        "abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP",
+    ),
+)
+
+
+def parse_identity(text: str) -> Identity:
+    """Read 'NAME=UUID:KEY'; raises ValueError without repeating the key."""
+    name, _, auth = text.partition("=")
+    uuid, _, key = auth.partition(":")
+    if not name or not _UUID.match(uuid) or not key:
+        message = f"identity {name!r} must be given as NAME=UUID:KEY"
+        raise ValueError(message)
+    return Identity(name, uuid, key)
+
+
+class Identities:
+    """All identities of an engine."""
+
+    def __init__(self, identities: Iterable[Identity] = PUBLIC) -> None:
+        self._by_uuid = {identity.uuid: identity for identity in identities}
+        self._by_namespace = {identity.namespace: identity for identity in self._by_uuid.values()}
+        self._seen: dict[str, Identity] = {}
+
+    def of_namespace(self, namespace: str) -> Identity | None:
+        """Owner of a namespace."""
+        return self._by_namespace.get(namespace)
+
+    def namespaces(self) -> list[str]:
+        """All namespaces there are."""
+        return list(self._by_namespace)
+
+    def of_auth(self, auth: str) -> Identity | None:
+        """Whose 'uuid:key' this is."""
+        uuid, _, key = auth.partition(":")
+        identity = self._by_uuid.get(uuid)
+        if identity is None or not hmac.compare_digest(identity.key.encode(), key.encode()):
+            return None
+        return identity
+
+    def of_header(self, header: str | None) -> Identity | None:
+        """Whose Authorization header this is, None for nobody's."""
+        if header is None:
+            return None
+        seen = self._seen.get(header)
+        if seen is not None:
+            return seen
+        credentials = _credentials(header)
+        identity = None if credentials is None else self.of_auth(credentials)
+        if identity is not None and len(self._seen) < _MAX_SEEN:
+            self._seen[header] = identity
+        return identity
+
+    def require(self, header: str | None) -> Identity:
+        """Identity of a header; raises the 401s of the real server."""
+        identity = self.of_header(header)
+        if identity is not None:
+            return identity
+        known = header is not None and _credentials(header) is not None
+        raise challenge(messages.AUTH_INVALID if known else messages.AUTH_MISSING)
+
+
+def challenge(text: str) -> ApiError:
+    """401 that asks for Basic credentials."""
+    return rejected(401, text, headers=(("www-authenticate", messages.AUTH_CHALLENGE),))
+
+
+def _credentials(header: str) -> str | None:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None

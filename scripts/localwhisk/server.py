@@ -1,0 +1,148 @@
+"""Serves one engine over HTTP until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from localwhisk.activations import Activation
+from localwhisk.alarm_host import AlarmHost
+from localwhisk.app import App
+from localwhisk.engine import Engine
+from localwhisk.identity import Identities
+from localwhisk.runtimes import Pool
+from localwhisk.settings import Settings
+
+log = logging.getLogger("localwhisk.server")
+_BACKLOG = 2048
+_GRACE_S = 10
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the engine closes after it, and only then the process ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve`."""
+        yield
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises OSError when the port is taken."""
+    listener = _listen(settings.host, settings.port)
+    uvloop.run(serve(settings, listener))
+
+
+async def serve(settings: Settings, listener: socket.socket) -> None:
+    """Start the engine, answer requests, and drain at the end."""
+    engine = Engine(
+        folder=settings.state,
+        runtimes=_pool(settings),
+        limits=settings.limits,
+        identities=Identities(settings.identities),
+        retention=settings.retention,
+        listener=None if settings.quiet else print_activation,
+    )
+    engine.invoker.api_host = address = _address(listener)
+    alarms = AlarmHost(engine) if settings.alarms else None
+    await engine.start()
+    if alarms is not None:
+        await alarms.start()
+    server = _Server(_config(App(engine)))
+    _end_on_signals(server)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await _announce(settings, server, serving, address)
+    try:
+        await serving
+    finally:
+        if alarms is not None:
+            await alarms.close()
+        await engine.close(drain_s=_GRACE_S)
+
+
+def print_activation(activation: Activation) -> None:
+    """One line for an activation that ended."""
+    if activation.end is None:
+        kind, duration = "fire", "-"
+    else:
+        cold = any(pair["key"] == "initTime" for pair in activation.annotations)
+        kind, duration = ("cold" if cold else "warm"), f"{activation.duration} ms"
+    at = time.strftime("%H:%M:%S", time.localtime(activation.start / 1000))
+    name = activation.path or f"{activation.namespace}/{activation.name}"
+    sys.stdout.write(f"{at} {name} {activation.status} {duration} {kind} {activation.id}\n")
+
+
+def _pool(settings: Settings) -> Pool:
+    return Pool(
+        state=settings.state / "runtimes",
+        action_python=settings.action_python,
+        image_map=settings.images,
+        memory_mb=settings.memory_mb,
+    )
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=60,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)  # noqa: FBT003  # the socket's own signature
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _end_on_signals(server: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+
+
+async def _announce(
+    settings: Settings, server: uvicorn.Server, serving: asyncio.Task[None], address: str
+) -> None:
+    """Say where it is once it answers."""
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    sys.stdout.write(f"OpenWhisk API on {address} (namespace guest; state in {settings.state})\n")
+    sys.stdout.flush()
+    if settings.ready_file is not None:
+        partial = settings.ready_file.with_suffix(".tmp")
+        partial.write_text(f"{address}\n")
+        os.replace(partial, settings.ready_file)  # noqa: PTH105  # atomic

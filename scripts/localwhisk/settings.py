@@ -1,0 +1,100 @@
+"""Settings of a serving engine, from the command line and the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from localwhisk.identity import PUBLIC, Identity, parse_identity
+from localwhisk.limits import PRESETS, Limits
+from localwhisk.retention import DAY_MS, Retention
+
+N_ = TypeVar("N_", int, float)
+DEFAULT_PORT = 3233
+ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to serve; `port` 0 takes a free one, `images` maps blackbox images to URLs of running servers."""
+
+    host: str
+    port: int
+    state: Path
+    limits: Limits
+    identities: tuple[Identity, ...]
+    retention: Retention
+    images: Mapping[str, str]
+    action_python: Path
+    ready_file: Path | None
+    alarms: bool
+    memory_mb: int | None
+    quiet: bool
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of `serve`."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--state", type=Path, default=Path(".whisk"), help="folder for state (default: %(default)s)")
+    parser.add_argument("--limits", choices=sorted(PRESETS), default="stock", help="stock: 60/60/30 as a stock installation; raised: 600/600/100 as hosted ones")
+    parser.add_argument("--invocations-per-minute", type=int, metavar="N")
+    parser.add_argument("--fires-per-minute", type=int, metavar="N")
+    parser.add_argument("--concurrent", type=int, metavar="N", help="activations in flight per namespace")
+    parser.add_argument("--identity", action="append", default=[], metavar="NAME=UUID:KEY", help="one more namespace with its key (repeatable)")
+    parser.add_argument("--map-image", action="append", default=[], metavar="IMAGE=URL", help="serve a blackbox image by a running server that speaks /init and /run (repeatable)")
+    parser.add_argument("--action-python", type=Path, default=None, metavar="FILE", help=f"interpreter of the environment python actions see (default: ${ACTION_PYTHON}, else the engine's own)")
+    parser.add_argument("--action-memory", type=int, metavar="MB", help="memory for all action processes together (default: half of the machine)")
+    parser.add_argument("--keep-activations", type=int, default=Retention().count, metavar="N", help="records kept (default: %(default)s)")
+    parser.add_argument("--keep-days", type=float, default=Retention().age_ms / DAY_MS, metavar="DAYS", help="age of records kept (default: %(default)s)")
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="write the address there once requests are answered")
+    parser.add_argument("--no-alarms", action="store_true", help="without the package /whisk.system/alarms, as a stock installation")
+    parser.add_argument("--quiet", action="store_true", help="no line for each activation")
+
+
+def from_arguments(options: Namespace, environment: Mapping[str, str] | None = None) -> Settings:
+    """Check the options; raises ValueError naming the option and the value."""
+    environment = os.environ if environment is None else environment
+    if not 0 <= options.port <= 65535:  # noqa: PLR2004  # ports are 16 bits
+        message = f"--port must be 0 to 65535, got {options.port}"
+        raise ValueError(message)
+    limits = PRESETS[options.limits].with_rates(
+        invocations=options.invocations_per_minute, fires=options.fires_per_minute, concurrent=options.concurrent
+    )
+    return Settings(
+        host=options.host,
+        port=options.port,
+        state=options.state,
+        limits=limits,
+        identities=(*PUBLIC, *(parse_identity(text) for text in options.identity)),
+        retention=Retention(
+            count=_positive("--keep-activations", options.keep_activations),
+            age_ms=int(_positive("--keep-days", options.keep_days) * DAY_MS),
+        ),
+        images=dict(_image(text) for text in options.map_image),
+        action_python=options.action_python or Path(environment.get(ACTION_PYTHON) or sys.executable),
+        ready_file=options.ready_file,
+        alarms=not options.no_alarms,
+        memory_mb=options.action_memory,
+        quiet=options.quiet,
+    )
+
+
+def _positive(name: str, value: N_) -> N_:
+    if value <= 0:
+        message = f"{name} must be greater than 0, got {value}"
+        raise ValueError(message)
+    return value
+
+
+def _image(text: str) -> tuple[str, str]:
+    image, _, url = text.partition("=")
+    if not image or not url.startswith(("http://", "https://")):
+        message = f"--map-image must be given as IMAGE=URL, got {text!r}"
+        raise ValueError(message)
+    return image, url

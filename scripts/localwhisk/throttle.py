@@ -1,0 +1,75 @@
+"""Budgets of a namespace: per calendar minute, and in flight (the server's RateThrottler)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from localwhisk import messages
+from localwhisk.clock import Clock, now_ms
+from localwhisk.errors import ApiError, rejected
+from localwhisk.limits import Limits
+
+_MINUTE_MS = 60_000
+
+
+class RateBudget:
+    """Counts what is asked for in each calendar minute; refused calls count too."""
+
+    def __init__(self, allowed: int, *, clock: Clock = now_ms) -> None:
+        self._allowed = allowed
+        self._clock = clock
+        self._minute = -1
+        self._counts: Counter[str] = Counter()
+
+    def refusal(self, namespace: str) -> str | None:
+        """Count one call; the text of the 429 when it is beyond the budget."""
+        minute = self._clock() // _MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        self._counts[namespace] += 1
+        count = self._counts[namespace]
+        return messages.too_many_requests(count, self._allowed) if count > self._allowed else None
+
+
+class Throttle:
+    """All budgets of an engine."""
+
+    def __init__(self, limits: Limits, *, clock: Clock = now_ms) -> None:
+        self._limits = limits
+        self._invocations = RateBudget(limits.invocations_per_minute, clock=clock)
+        self._fires = RateBudget(limits.fires_per_minute, clock=clock)
+        self._in_flight: Counter[str] = Counter()
+
+    def invocation_refusal(self, namespace: str) -> str | None:
+        """Count an invocation against both budgets; the text of the 429 or None."""
+        return self._invocations.refusal(namespace) or self._concurrency_refusal(namespace)
+
+    def check_invocation(self, namespace: str, *, cors: bool = True) -> None:
+        """Same, raised."""
+        _raise(self.invocation_refusal(namespace), cors=cors)
+
+    def check_fire(self, namespace: str) -> None:
+        """Count a fire; raises 429."""
+        _raise(self._fires.refusal(namespace), cors=True)
+
+    def begin(self, namespace: str) -> None:
+        """One more activation in flight."""
+        self._in_flight[namespace] += 1
+
+    def end(self, namespace: str) -> None:
+        """One less."""
+        self._in_flight[namespace] -= 1
+
+    def in_flight(self, namespace: str) -> int:
+        """Activations running or waiting for a process."""
+        return self._in_flight[namespace]
+
+    def _concurrency_refusal(self, namespace: str) -> str | None:
+        count, allowed = self._in_flight[namespace], self._limits.concurrent
+        return messages.too_many_concurrent(count, allowed) if count >= allowed else None
+
+
+def _raise(text: str | None, *, cors: bool) -> None:
+    if text is not None:
+        raise ApiError(429, text) if cors else rejected(429, text)

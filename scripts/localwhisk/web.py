@@ -1,0 +1,219 @@
+"""Web actions: from an HTTP request to the arguments of an action (CTL WebActions.scala, docs/webactions.md)."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from localwhisk import jsonio, media, messages, names, web_response
+from localwhisk.access import Resolved
+from localwhisk.api_actions import defined
+from localwhisk.engine import Engine
+from localwhisk.entities import annotation, truthy
+from localwhisk.errors import ApiError, missing, rejected
+from localwhisk.http import ACTIVATION_ID, CORS_HEADERS, Request, Response, error_response
+from localwhisk.identity import Identity
+from localwhisk.invoker import Call
+from localwhisk.media import MediaType
+from localwhisk.names import Name
+from localwhisk.payloads import Payload
+
+MIN_PARTS = 5  # api, v1, web, namespace, package; the action comes after them
+METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
+_ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
+RESERVED = frozenset(
+    ("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body")
+)
+SECRET_HEADER = "x-require-whisk-auth"
+_KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a URL names: the action, its owner, how to render, and the rest of the path."""
+
+    owner: Identity
+    resolved: Resolved
+    extension: str
+    rest: str
+
+    def setting(self, key: str) -> bool:
+        """An annotation that counts only when it is the boolean true."""
+        return annotation(self.resolved.action.annotations, key) is True
+
+
+async def handle(engine: Engine, request: Request) -> Response:
+    """Answer a request to /api/v1/web/<namespace>/<package>/<action>[.ext][/path]."""
+    if request.method not in _ALLOWED.split(", "):
+        text = messages.method_not_allowed(_ALLOWED)
+        raise rejected(405, text, headers=(("allow", _ALLOWED),))
+    target = _target(engine, request)
+    custom_options = target.setting("web-custom-options")
+    cors = [] if custom_options else cors_headers(request)
+    if request.method == "OPTIONS" and not custom_options:
+        return Response(200, headers=cors)
+    try:
+        response = await _run(engine, request, target)
+    except ApiError as error:
+        if not error.cors:
+            raise
+        response = error_response(
+            ApiError(error.status, error.text, cors=False, headers=error.headers), request.transaction_id
+        )
+    response.headers = cors + response.headers
+    return response
+
+
+def cors_headers(request: Request) -> list[tuple[str, str]]:
+    """Headers of every answer, unless the action handles OPTIONS itself."""
+    wanted = request.header("access-control-request-headers")
+    return [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", METHODS),
+        ("access-control-allow-headers", wanted or CORS_HEADERS),
+    ]
+
+
+async def _run(engine: Engine, request: Request, target: Target) -> Response:
+    caller = engine.identities.of_header(request.header("authorization"))
+    _authorize(request, target, caller)
+    engine.throttle.check_invocation(target.owner.namespace, cors=False)
+    arguments = await _arguments(engine, request, target, caller)
+    call = Call(
+        identity=target.owner,
+        resolved=target.resolved,
+        payload=Payload.of(arguments),
+        transaction_id=request.transaction_id,
+    )
+    activation = await engine.invoker.invoke(call, wait_ms=engine.limits.blocking_ms)
+    if activation is None:
+        response = error_response(rejected(202, messages.WEB_NOT_READY), request.transaction_id)
+    else:
+        response = web_response.render(activation, target.extension, request.transaction_id)
+    response.headers.append((ACTIVATION_ID, call.activation_id))
+    return response
+
+
+def _target(engine: Engine, request: Request) -> Target:
+    """Find the action; whatever is wrong with it is the same 404."""
+    namespace, package, action = request.segments()[3:6]
+    rest = "/".join(request.path.split("/")[7:])
+    entity, extension = split_extension(action)
+    owner = engine.identities.of_namespace(namespace)
+    if owner is None or not names.is_name(entity):
+        raise _unknown()
+    name = Name(namespace, None if package == names.DEFAULT_PACKAGE else package, entity)
+    try:
+        resolved = engine.access.action(owner, name)
+    except ApiError:
+        raise _unknown() from None
+    target = Target(owner, resolved, extension, f"/{rest}" if rest else "")
+    if not target.setting("web-export"):
+        raise _unknown()
+    return target
+
+
+def split_extension(action: str) -> tuple[str, str]:
+    """'hello.json' is action 'hello' shown as json; without a known extension it is http."""
+    stem, dot, extension = action.rpartition(".")
+    if dot and stem and extension in web_response.EXTENSIONS:
+        return stem, extension
+    return action, "http"
+
+
+def _unknown() -> ApiError:
+    return rejected(missing().status, messages.NOT_FOUND)
+
+
+def _authorize(request: Request, target: Target, caller: Identity | None) -> None:
+    """Enforce the annotation require-whisk-auth."""
+    required = annotation(target.resolved.action.annotations, "require-whisk-auth", default=False)
+    if required is False or required is None:
+        return
+    if required is True:
+        allowed = caller is not None
+    elif isinstance(required, (str, int)):
+        given = request.header(SECRET_HEADER) or ""
+        allowed = hmac.compare_digest(given.encode(), str(required).encode())
+    else:
+        allowed = False
+    if not allowed:
+        raise ApiError(401, messages.WEB_AUTH_FAILED)
+
+
+async def _arguments(
+    engine: Engine, request: Request, target: Target, caller: Identity | None
+) -> dict[str, Any]:
+    body = await request.body()
+    if len(body) > engine.limits.payload:
+        raise ApiError(413, messages.request_larger(len(body), engine.limits.payload))
+    content_type = _content_type(request, body)
+    context = _context(request, target, caller, content_type)
+    if target.setting("raw-http"):
+        return context | {"__ow_query": request.query, "__ow_body": _raw_body(body, content_type)}
+    arguments = dict(request.parameters())
+    members, other = _parsed_body(body, content_type)
+    arguments.update(members)
+    _check_reserved(target, arguments)
+    return arguments | context | ({} if other is None else {"__ow_body": other})
+
+
+def _context(
+    request: Request, target: Target, caller: Identity | None, content_type: MediaType | None
+) -> dict[str, Any]:
+    headers = {name: value for name, value in request.headers if name not in _KEPT_APART}
+    if content_type is not None:
+        headers["content-type"] = content_type.canonical()
+    context: dict[str, Any] = {
+        "__ow_method": request.method.lower(),
+        "__ow_headers": headers,
+        "__ow_path": target.rest,
+    }
+    if caller is not None:
+        context["__ow_user"] = caller.namespace
+    return context
+
+
+def _content_type(request: Request, body: bytes) -> MediaType | None:
+    declared = request.header("content-type")
+    if declared is None:
+        return MediaType(media.OCTETS) if body else None
+    return media.parse(declared) or MediaType(media.OCTETS)
+
+
+def _raw_body(body: bytes, content_type: MediaType | None) -> str:
+    """Text as it is, everything else as base64."""
+    if content_type is not None and content_type.is_text:
+        return _decoded(body, content_type)
+    return base64.b64encode(body).decode()
+
+
+def _parsed_body(body: bytes, content_type: MediaType | None) -> tuple[dict[str, Any], Any]:
+    """Members of an object or form, or else the body as a value for __ow_body."""
+    if not body or content_type is None:
+        return {}, None
+    if content_type.is_json:
+        value = jsonio.parse_body(body)
+        return (value, None) if isinstance(value, dict) else ({}, value)
+    if content_type.name == _FORM:
+        return dict(parse_qsl(_decoded(body, content_type), keep_blank_values=True)), None
+    return {}, _raw_body(body, content_type)
+
+
+def _decoded(body: bytes, content_type: MediaType) -> str:
+    try:
+        return body.decode(content_type.charset, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+def _check_reserved(target: Target, arguments: dict[str, Any]) -> None:
+    protected = set(RESERVED)
+    if truthy(annotation(target.resolved.action.annotations, "final", default=False)):
+        protected |= defined(target.resolved.parameters)
+    if not protected.isdisjoint(arguments):
+        raise ApiError(400, messages.PARAMETERS_NOT_ALLOWED)

@@ -1,0 +1,191 @@
+"""Web actions: from an action's result to an HTTP response, by extension (CTL WebActions.scala)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from localwhisk import jsonio, media, messages
+from localwhisk.activations import Activation
+from localwhisk.errors import ApiError, PlainError, rejected
+from localwhisk.http import JSON, TEXT, Response, error_response
+
+_HTML = "text/html; charset=UTF-8"
+_SVG = "image/svg+xml"
+_HTTP_FORM = "message/http"
+_STATUSES = frozenset(
+    (
+        *range(200, 209),
+        226,
+        *(300, 301, 302, 303, 304, 305, 307, 308),
+        *range(400, 419),
+        *(420, 421, 422, 423, 424, 425, 426, 428, 429, 431, 449, 450, 451),
+        *range(500, 512),
+        *(598, 599),
+    )
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OWN_HEADERS = frozenset(("content-length", "transfer-encoding", "connection", "date", "server"))
+
+
+def render(activation: Activation, extension: str, transaction_id: str) -> Response:
+    """The response to a finished activation."""
+    try:
+        return _EXTENSIONS[extension](_visible(activation))
+    except ApiError as error:
+        return error_response(error, transaction_id)
+
+
+def _visible(activation: Activation) -> Any:
+    """Result to render: of an application error what stands under `error`."""
+    if activation.status == "success":
+        if isinstance(activation.result, list):
+            raise PlainError(500, messages.INTERNAL_ERROR)  # as the real server fails on arrays
+        return activation.result
+    if activation.status == "application error":
+        return activation.result["error"]
+    raise rejected(400, messages.WEB_ERROR_PROCESSING)
+
+
+def _json(result: Any) -> Response:
+    if not isinstance(result, (dict, list)):
+        raise rejected(400, messages.invalid_media(JSON))
+    return Response(200, jsonio.pretty(result), JSON, negotiated=True)
+
+
+def _html(result: Any) -> Response:
+    return Response(200, _property(result, "html", "text/html").encode(), _HTML)
+
+
+def _svg(result: Any) -> Response:
+    return Response(200, _property(result, "svg", _SVG).encode(), _SVG)
+
+
+def _text(result: Any) -> Response:
+    value = result
+    if isinstance(result, dict):
+        key = next((name for name in ("text", "body") if name in result), None)
+        if key is None:
+            raise rejected(404, messages.WEB_PROPERTY_MISSING)
+        value = result[key]
+    shown = value.encode("utf-8", "replace") if isinstance(value, str) else jsonio.pretty(value)
+    return Response(200, shown, TEXT)
+
+
+def _property(result: Any, name: str, media_type: str) -> str:
+    """Text of the property called like the extension, or of the body, or the result itself."""
+    value = result.get(name, result.get("body")) if isinstance(result, dict) else result
+    if not isinstance(value, str):
+        raise rejected(400, messages.invalid_media(media_type))
+    return value
+
+
+def _http(result: Any) -> Response:
+    if not isinstance(result, dict):
+        raise _not_http()
+    headers, content_type = _headers(result.get("headers"))
+    body = result.get("body")
+    empty = body is None or body == ""
+    status = _status(result.get("statusCode"), 204 if empty else 200)
+    if empty or status == 204:  # noqa: PLR2004  # No Content
+        return Response(status, headers=headers)
+    response = _with_text(body, content_type) if isinstance(body, str) else _with_json(body, content_type)
+    response.status, response.headers = status, headers
+    return response
+
+
+def _status(value: Any, default: int) -> int:
+    """A known status that may be sent; numbers and numeric texts."""
+    if value is None:
+        return default
+    try:
+        status = int(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0
+    except (ValueError, OverflowError):
+        status = 0
+    if status not in _STATUSES:
+        raise _not_http()
+    return status
+
+
+def _headers(value: Any) -> tuple[list[tuple[str, str]], str | None]:
+    """Headers of a result, and its content type apart."""
+    if value is None:
+        return [], None
+    if not isinstance(value, dict):
+        raise _not_http()
+    found: list[tuple[str, str]] = []
+    content_type = None
+    for name, given in value.items():
+        for item in given if isinstance(given, list) else [given]:
+            shown = _header_value(name, item)
+            if name.lower() == "content-type":
+                content_type = shown
+            elif name.lower() not in _OWN_HEADERS:
+                found.append((name.lower(), shown))
+    return found, content_type
+
+
+def _header_value(name: str, value: Any) -> str:
+    if value is None or isinstance(value, (dict, list)) or not _HEADER_NAME.match(name):
+        raise _not_http()
+    shown = value if isinstance(value, str) else jsonio.dumps(value).decode()
+    if _CONTROL.search(shown):
+        raise _not_http()
+    return shown
+
+
+def _with_text(body: str, content_type: str | None) -> Response:
+    """A text is HTML by default; of a binary type it must be base64, of JSON it may be."""
+    if content_type is None:
+        return Response(200, body.encode("utf-8", "replace"), _HTML)
+    kind = _known(content_type)
+    if kind.is_text:
+        return Response(200, body.encode("utf-8", "replace"), kind.for_text())
+    decoded = _base64(body)
+    if decoded is not None:
+        return Response(200, decoded, kind.canonical())
+    if kind.is_json:
+        return Response(200, body.encode("utf-8", "replace"), kind.canonical())
+    raise rejected(400, messages.WEB_TYPE_MISMATCH)
+
+
+def _with_json(body: Any, content_type: str | None) -> Response:
+    if content_type is None:
+        return Response(200, jsonio.pretty(body), JSON, negotiated=True)
+    kind = _known(content_type)
+    if not kind.is_json:
+        raise rejected(400, messages.WEB_TYPE_MISMATCH)
+    return Response(200, jsonio.pretty(body), kind.canonical())
+
+
+def _known(content_type: str) -> media.MediaType:
+    kind = media.parse(content_type)
+    if kind is None:
+        raise rejected(400, messages.WEB_UNKNOWN_TYPE)
+    return kind
+
+
+def _base64(body: str) -> bytes | None:
+    """Decoded bytes, missing padding forgiven; None for what is no base64."""
+    try:
+        return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _not_http() -> ApiError:
+    return rejected(400, messages.invalid_media(_HTTP_FORM))
+
+
+_EXTENSIONS: Mapping[str, Callable[[Any], Response]] = {
+    "http": _http,
+    "json": _json,
+    "html": _html,
+    "svg": _svg,
+    "text": _text,
+}
+EXTENSIONS = frozenset(_EXTENSIONS)
