@@ -58,7 +58,7 @@ class MappedWorker:
         self._ready = True
         return None
 
-    async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
+    async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:  # noqa: ARG002
         """Run; a server that vanished is initialised again next time."""
         verdict = await self._http.run(spec, context, params)
         if verdict.result == {"error": texts.ABNORMAL_RUN}:
@@ -126,7 +126,8 @@ class ContainerWorker:
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
         """Run once in the container."""
-        assert self._http is not None
+        if self._http is None:
+            return verdicts.developer_error(texts.ABNORMAL_RUN)
         verdict = await self._http.run(spec, context, params)
         await self._collect(logs)
         if verdict.result == {"error": texts.ABNORMAL_RUN} and await self._out_of_memory():

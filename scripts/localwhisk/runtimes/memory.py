@@ -18,7 +18,7 @@ def descendants(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         try:
-            tasks = os.listdir(f"/proc/{parent}/task")
+            tasks = os.listdir(f"/proc/{parent}/task")  # noqa: PTH208 - polled often, so no Path objects
         except OSError:
             continue
         for task in tasks:

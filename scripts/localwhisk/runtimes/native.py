@@ -48,7 +48,7 @@ class NativeWorker:
         """Tell that nothing can die between runs."""
         return True
 
-    async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:
+    async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:  # noqa: ARG002
         """Unpack the executable."""
         if not spec.code:
             return verdicts.developer_error(texts.NO_CODE, sized=True)
@@ -62,7 +62,8 @@ class NativeWorker:
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
         """Start the executable and judge its last line."""
-        assert self._folder is not None
+        if self._folder is None:
+            return verdicts.developer_error(texts.CANNOT_BUILD, sized=True)
         argument = [params.decode()] if len(params) <= _MAX_ARGUMENT else []
         self._ending = None
         try:
@@ -124,7 +125,7 @@ class NativeWorker:
             self._folder = None
 
 
-def _check_executable(folder: Path, main: str) -> None:
+def _check_executable(folder: Path, _: str) -> None:
     executable = folder / "exec"
     if not executable.is_file():
         raise CodeError(texts.CANNOT_BUILD, log="The zip does not include exec.")

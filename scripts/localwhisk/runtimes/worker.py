@@ -136,7 +136,8 @@ class LoopWorker:
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
         """Send one request line and judge the result line."""
-        assert self._child is not None
+        if self._child is None:
+            return verdicts.developer_error(texts.COMMAND_EXITED, sized=True)
         line = request_line(spec, context, params)
         answer = await self._child.ask(line, timeout_s=spec.timeout_ms / 1000, logs=logs)
         if answer.ending == "line":

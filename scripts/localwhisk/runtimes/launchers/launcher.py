@@ -4,6 +4,8 @@ Started ahead of time, so that the interpreter is up when an action comes. The f
 {"dir": folder, "env": {name: text}}; the folder holds main__.py and the generated exec__.py, which serves from then on.
 """
 
+# Nothing but what the process needs is imported, so no pathlib; whatever the code raises ends it.
+# ruff: noqa: PTH118, PTH208, PTH112, S102, BLE001
 from __future__ import annotations
 
 import json
