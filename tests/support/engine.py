@@ -15,7 +15,9 @@ from tests.support.polling import wait_until
 from tests.support.services import environment
 
 # OpenWhisk's public key of the namespace guest.
-GUEST_KEY = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+GUEST_KEY = (
+    "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+)
 START_TIMEOUT_S = 600  # the first start may make the action environment
 
 
@@ -35,12 +37,28 @@ class Engine:
         """Start the process and wait for its ready file, which holds its address."""
         ready = self.state / "ready"
         ready.unlink(missing_ok=True)
-        argv = [str(SCRIPTS / "whisk"), "serve", "--port", "0", "--state", str(self.state / "entities"), "--ready-file", str(ready)]
+        argv = [
+            str(SCRIPTS / "whisk"),
+            "serve",
+            "--port",
+            "0",
+            "--state",
+            str(self.state / "entities"),
+            "--ready-file",
+            str(ready),
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*argv, *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), start_new_session=True
+                [*argv, *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(),
+                start_new_session=True,
             )
-        self.apihost = wait_until(lambda: self._address(ready), timeout_s=START_TIMEOUT_S, what="the engine's start")
+        self.apihost = wait_until(
+            lambda: self._address(ready), timeout_s=START_TIMEOUT_S, what="the engine's start"
+        )
 
     def _address(self, ready: Path) -> str:
         assert self._process.poll() is None, f"the engine ended at its start:\n{self.log()[-3000:]}"

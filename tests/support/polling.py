@@ -7,7 +7,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, timeout_s: float = 10.0, interval_s: float = 0.05, what: str = "condition") -> T:
+def wait_until(
+    condition: Callable[[], T], *, timeout_s: float = 10.0, interval_s: float = 0.05, what: str = "condition"
+) -> T:
     """Call `condition` until it returns something true, and return that; raises AssertionError that names `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:

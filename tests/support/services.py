@@ -57,8 +57,12 @@ class Services:
     def run(self, *arguments: str) -> None:
         """Run a command of scripts/stack; a failure raises AssertionError with what it said."""
         done = self._call(*arguments)
-        assert done.returncode == 0, f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, (
+            f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        )
 
     def _call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         argv = [str(SCRIPTS / "stack"), *arguments, "--state", str(self.state)]
-        return subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        return subprocess.run(
+            argv, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )

@@ -14,7 +14,10 @@ from lib.deploy import environment, forwarder, target
 ROOT = Path(__file__).resolve().parents[3]
 LOCAL_ENGINE = "http://127.0.0.1:3233"
 # OpenWhisk's public key of the namespace guest, which every stock installation and the local engine know.
-GUEST_KEY = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+GUEST_KEY = (
+    "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+)
+ZIP = re.compile(r"\bbuild/([a-z0-9-]+)\.zip\b")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TIMEOUT_S = 900
 
@@ -29,15 +32,32 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         description="Builds the actions and deploys manifest.yaml with wskdeploy, by default on the local engine.",
         epilog="The manifest's HORT_* settings come from the environment, then from stack.env in the state folder.",
     )
-    parser.add_argument("--apihost", default=os.environ.get("HORT_API_HOST") or LOCAL_ENGINE, help=f"address of the OpenWhisk API (HORT_API_HOST, default {LOCAL_ENGINE})")
-    parser.add_argument("--auth", metavar="KEY", help="the namespace's key (HORT_AUTH; default: the public guest key, on loopback only)")
+    parser.add_argument(
+        "--apihost",
+        default=os.environ.get("HORT_API_HOST") or LOCAL_ENGINE,
+        help=f"address of the OpenWhisk API (HORT_API_HOST, default {LOCAL_ENGINE})",
+    )
+    parser.add_argument(
+        "--auth",
+        metavar="KEY",
+        help="the namespace's key (HORT_AUTH; default: the public guest key, on loopback only)",
+    )
     parser.add_argument("--namespace", default="_", help="default: the key's own")
     parser.add_argument("--manifest", type=Path, default=ROOT / "manifest.yaml")
-    parser.add_argument("--state", type=Path, default=Path(os.environ.get("HORT_STATE") or ROOT / ".hort"), help="where stack.env is")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(os.environ.get("HORT_STATE") or ROOT / ".hort"),
+        help="where stack.env is",
+    )
     parser.add_argument("--undeploy", action="store_true", help="remove what the manifest names instead")
     parser.add_argument("--preview", action="store_true", help="only print what would be deployed")
     parser.add_argument("--insecure", action="store_true", help="do not check the API host's certificate")
-    parser.add_argument("--verbose", action="store_true", help="print which settings were left to their defaults, and wskdeploy's own details")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print which settings were left to their defaults, and wskdeploy's own details",
+    )
     return parser.parse_args(argv)
 
 
@@ -52,8 +72,12 @@ def _key(options: argparse.Namespace, *, host: str) -> str:
     return key
 
 
-def _build() -> None:
-    if subprocess.run([sys.executable, "-m", "lib.build"], check=False, cwd=ROOT).returncode:
+def _build(manifest: str) -> None:
+    names = sorted(set(ZIP.findall(manifest)))
+    if (
+        names
+        and subprocess.run([sys.executable, "-m", "lib.build", *names], check=False, cwd=ROOT).returncode
+    ):
         raise DeployError("the build failed, so nothing was deployed")
 
 
@@ -65,7 +89,16 @@ def _command(options: argparse.Namespace) -> list[str]:
 
 def _run(argv: list[str], *, env: dict[str, str], secrets: list[str], cwd: Path) -> int:
     """Run wskdeploy and pass on what it says, without secrets and, elsewhere than on a terminal, without colours."""
-    with subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as tool:
+    with subprocess.Popen(
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as tool:
         for line in tool.stdout or ():
             said = environment.redacted(line, secrets)
             sys.stdout.write(said if sys.stdout.isatty() else COLOUR.sub("", said))
@@ -80,12 +113,19 @@ def deploy(options: argparse.Namespace) -> int:
     manifest = options.manifest.read_text(encoding="utf-8")
     values = environment.resolve(environment.names_in(manifest), environment=os.environ, state=options.state)
     if options.verbose:
-        print("left to their defaults:", ", ".join(name for name, value in values.items() if not value) or "none")
+        print(
+            "left to their defaults:",
+            ", ".join(name for name, value in values.items() if not value) or "none",
+        )
     between = target.needs_forwarder(parts, insecure=options.insecure)
     if not options.undeploy:
-        _build()
+        _build(manifest)
     with contextlib.ExitStack() as opened:
-        host = opened.enter_context(forwarder.forwarding(parts, insecure=options.insecure)) if between else parts.geturl().rstrip("/")
+        host = (
+            opened.enter_context(forwarder.forwarding(parts, insecure=options.insecure))
+            if between
+            else parts.geturl().rstrip("/")
+        )
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="hort-deploy-")))
         config = folder / "wskprops"
         config.touch(mode=0o600)

@@ -11,7 +11,19 @@ from lib.deploy.target import CONTENT_TYPE, connection
 
 TIMEOUT_S = 120.0
 BODY_LIMIT_BYTES = 64_000_000
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length"})
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+    }
+)
 
 
 @contextlib.contextmanager
@@ -46,16 +58,25 @@ class _Handler(BaseHTTPRequestHandler):
         info = self.path == "/api/info"
         link = connection(self.target, insecure=self.unchecked, timeout=TIMEOUT_S)
         try:
-            link.request(self.command, "/" if info else self.path, body=body, headers=_passed_on(dict(self.headers.items())))
+            link.request(
+                self.command,
+                "/" if info else self.path,
+                body=body,
+                headers=_passed_on(dict(self.headers.items())),
+            )
             answer = link.getresponse()
             content, headers = answer.read(), _passed_on(dict(answer.getheaders()))
         except (OSError, http.client.HTTPException) as error:
-            self._answer(502, {"Content-Type": CONTENT_TYPE}, f'{{"error":"{type(error).__name__}"}}'.encode())
+            self._answer(
+                502, {"Content-Type": CONTENT_TYPE}, f'{{"error":"{type(error).__name__}"}}'.encode()
+            )
             return
         finally:
             link.close()
         if info:
-            headers = {name: value for name, value in headers.items() if name.lower() != "content-type"} | {"Content-Type": CONTENT_TYPE}
+            headers = {name: value for name, value in headers.items() if name.lower() != "content-type"} | {
+                "Content-Type": CONTENT_TYPE
+            }
         self._answer(answer.status, headers, content)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _forward  # noqa: N815 (names that http.server calls)

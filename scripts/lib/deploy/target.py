@@ -45,7 +45,9 @@ def parse(address: str) -> SplitResult:
     return parts
 
 
-def connection(parts: SplitResult, *, insecure: bool, timeout: float = TIMEOUT_S) -> http.client.HTTPConnection:
+def connection(
+    parts: SplitResult, *, insecure: bool, timeout: float = TIMEOUT_S
+) -> http.client.HTTPConnection:
     """Open a connection to the API host; certificates are checked unless `insecure`."""
     host = parts.hostname or ""
     if parts.scheme == "http":

@@ -27,12 +27,25 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         prog="scripts/stack", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=["up", "start", "down", "stop", "status"])
-    parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"some of {', '.join(SERVICES)} (default: all)")
-    parser.add_argument("--state", type=Path, default=Path(os.environ.get("HORT_STATE") or ".hort"), help="state folder (HORT_STATE, default .hort in the repository)")
-    parser.add_argument("--mqtt-port", type=int, help="port of mosquitto (default: the one it had, or a free one)")
+    parser.add_argument(
+        "services", nargs="*", metavar="SERVICE", help=f"some of {', '.join(SERVICES)} (default: all)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(os.environ.get("HORT_STATE") or ".hort"),
+        help="state folder (HORT_STATE, default .hort in the repository)",
+    )
+    parser.add_argument(
+        "--mqtt-port", type=int, help="port of mosquitto (default: the one it had, or a free one)"
+    )
     parser.add_argument("--redis-port", type=int, help="port of Redis")
     parser.add_argument("--elasticsearch-port", type=int, help="port of Elasticsearch")
-    parser.add_argument("--json", action="store_true", help="status as JSON: a list of objects with name, state, url, port, pid")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="status as JSON: a list of objects with name, state, url, port, pid",
+    )
     options = parser.parse_args(argv)
     for name in options.services:
         if name not in SERVICES:
@@ -54,7 +67,11 @@ def main(argv: list[str]) -> int:
     options = _arguments(argv)
     names = options.services or list(SERVICES)
     stack = Stack(state=options.state.resolve(), own=os.environ)
-    given = {"mosquitto": options.mqtt_port, "redis": options.redis_port, "elasticsearch": options.elasticsearch_port}
+    given = {
+        "mosquitto": options.mqtt_port,
+        "redis": options.redis_port,
+        "elasticsearch": options.elasticsearch_port,
+    }
     try:
         if options.command in ("up", "start"):
             stack.up(names, given=given, strict=options.command == "start")

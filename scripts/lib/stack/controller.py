@@ -51,7 +51,9 @@ class Stack:
 
     def __init__(self, *, state: Path, own: Mapping[str, str]) -> None:
         self._state = state
-        self._own = {service.name: own[service.variable] for service in SERVICES.values() if own.get(service.variable)}
+        self._own = {
+            service.name: own[service.variable] for service in SERVICES.values() if own.get(service.variable)
+        }
         self._progress = Progress()
 
     # ---- commands
@@ -61,9 +63,9 @@ class Stack:
         with self._locked():
             begun: list[str] = []
             try:
-                for name in names:
-                    if name not in self._own and self._begin(SERVICES[name], given=given.get(name), strict=strict):
-                        begun.append(name)
+                for service in (SERVICES[name] for name in names if name not in self._own):
+                    if self._begin(service, given=given.get(service.name), strict=strict):
+                        begun.append(service.name)  # noqa: PERF401 (what has begun must be known when the next one fails)
                 for name in names:
                     self._await(SERVICES[name], given=given.get(name), strict=strict)
             except BaseException:
@@ -89,16 +91,22 @@ class Stack:
         before = records.load(folder)
         if before and before.process():
             if given is not None and given != before.port:
-                raise StackError(f"{service.name} runs on port {before.port}; stop it first to have it on port {given}")
+                raise StackError(
+                    f"{service.name} runs on port {before.port}; stop it first to have it on port {given}"
+                )
             return False
         (folder / "data").mkdir(parents=True, exist_ok=True)
-        port = ports.choose(service=service.name, given=given, remembered=before.port if before else None, strict=strict)
+        port = ports.choose(
+            service=service.name, given=given, remembered=before.port if before else None, strict=strict
+        )
         if before and before.port != port and given is None:
             self._progress.line(f"  {service.name}: port {before.port} is taken now, so it gets port {port}")
         command = service.prepare(folder, port)
         hand_over(folder)
         log = self._log(service.name)
-        process = launch(unprivileged(command.argv, folders=command.reach), log=log, cwd=folder, extra=command.extra)
+        process = launch(
+            unprivileged(command.argv, folders=command.reach), log=log, cwd=folder, extra=command.extra
+        )
         pid_file = str(command.pid_file) if command.pid_file else None
         record = records.Record(
             port=port, pid=process.pid, started=process.started, boot=records.boot_id(), pid_file=pid_file
@@ -120,7 +128,9 @@ class Stack:
                 break
             (self._folder(service.name) / "service.json").unlink(missing_ok=True)
             self._begin(service, given=None, strict=False)
-        raise StackError(f"{service.name} ended while it was starting; its last words (all in {self._log(service.name)}):\n{self._tail(service.name)}")
+        raise StackError(
+            f"{service.name} ended while it was starting; its last words (all in {self._log(service.name)}):\n{self._tail(service.name)}"
+        )
 
     def _ready(self, service: Service) -> bool:
         """Wait for a service to answer; False when its process has ended."""
@@ -140,7 +150,9 @@ class Stack:
                 return True
             self._progress.waiting(service.name)
             time.sleep(0.1)
-        raise StackError(f"{service.name} is not ready after {service.start_s:.0f} s: {reason}; see {self._log(service.name)}")
+        raise StackError(
+            f"{service.name} is not ready after {service.start_s:.0f} s: {reason}; see {self._log(service.name)}"
+        )
 
     def _await_own(self, service: Service) -> None:
         url, deadline = self._own[service.name], time.monotonic() + OWN_SERVER_WAIT_S
@@ -174,7 +186,9 @@ class Stack:
             if process is None:
                 return
             gently = process.stop(grace=SERVICES[name].grace_s)
-            note = "stopped" if gently else f"killed, as it did not stop within {SERVICES[name].grace_s:.0f} s"
+            note = (
+                "stopped" if gently else f"killed, as it did not stop within {SERVICES[name].grace_s:.0f} s"
+            )
             self._progress.line(f"  {name}: {note}")
 
     # ---- look
@@ -206,7 +220,9 @@ class Stack:
 
     def _tail(self, name: str, lines: int = 15) -> str:
         try:
-            return "\n".join(self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            return "\n".join(
+                self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            )
         except OSError:
             return "(no log)"
 
@@ -218,7 +234,9 @@ class Stack:
             if url:
                 lines.append(f"{service.variable}={shlex.quote(url)}\n")
         draft = self._state / "stack.env.new"
-        with open(draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        with open(
+            draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+        ) as out:
             out.writelines(lines)
         draft.replace(self._state / "stack.env")
 

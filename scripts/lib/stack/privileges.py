@@ -25,7 +25,11 @@ def unprivileged(argv: list[str], *, folders: list[Path]) -> list[str]:
     if not all(_open_to_others(folder) for folder in folders):
         right = _available_right()
         # Without the secure bit access(2), which Java asks first, would leave the right out of account.
-        wrapped += ["--securebits=+no_setuid_fixup", f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}"]
+        wrapped += [
+            "--securebits=+no_setuid_fixup",
+            f"--inh-caps=-all,+{right}",
+            f"--ambient-caps=-all,+{right}",
+        ]
     return [*wrapped, *argv]
 
 
@@ -47,4 +51,6 @@ def _available_right() -> str:
     for right, bit in CAPABILITY_BITS.items():
         if bounding >> bit & 1:
             return right
-    raise StackError("the cache and state folders must be readable by other users here: name others with HORT_CACHE and HORT_STATE")
+    raise StackError(
+        "the cache and state folders must be readable by other users here: name others with HORT_CACHE and HORT_STATE"
+    )

@@ -15,7 +15,13 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 TIMEOUT_S = 5.0
-MQTT_REFUSALS = {1: "protocol version refused", 2: "client id refused", 3: "server unavailable", 4: "bad user name or password", 5: "not authorised"}
+MQTT_REFUSALS = {
+    1: "protocol version refused",
+    2: "client id refused",
+    3: "server unavailable",
+    4: "bad user name or password",
+    5: "not authorised",
+}
 
 
 def mqtt(url: str) -> str | None:
@@ -62,9 +68,14 @@ def elasticsearch(url: str) -> str | None:
     if parts.scheme not in ("http", "https"):
         return f"scheme {parts.scheme!r} is none of http, https"
     host = parts.netloc.rpartition("@")[2]
-    request = urllib.request.Request(f"{parts.scheme}://{host}{parts.path.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=2s")  # noqa: S310 (the scheme was looked at)
+    health_url = (
+        f"{parts.scheme}://{host}{parts.path.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=2s"
+    )
+    request = urllib.request.Request(health_url)  # noqa: S310 (the scheme was looked at)
     if parts.username:
-        token = base64.b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode()
+        token = base64.b64encode(
+            f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        ).decode()
         request.add_header("Authorization", f"Basic {token}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -77,7 +88,11 @@ def elasticsearch(url: str) -> str | None:
     return None if health.get("status") in ("green", "yellow") else f"health is {health.get('status')!r}"
 
 
-PROBES: dict[str, Callable[[str], str | None]] = {"mosquitto": mqtt, "redis": redis, "elasticsearch": elasticsearch}
+PROBES: dict[str, Callable[[str], str | None]] = {
+    "mosquitto": mqtt,
+    "redis": redis,
+    "elasticsearch": elasticsearch,
+}
 
 
 def _connect(parts: SplitResult, default_port: int, *, tls: bool) -> socket.socket:
@@ -106,7 +121,9 @@ def _mqtt_connect(parts: SplitResult) -> bytes:
 
 def _resp(link: socket.socket, *words: str) -> str:
     encoded = [word.encode() for word in words]
-    link.sendall(b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded))
+    link.sendall(
+        b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
+    )
     return link.recv(1024).decode(errors="replace").strip()
 
 

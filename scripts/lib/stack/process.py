@@ -52,7 +52,12 @@ class Process:
 def start_time(pid: int) -> int | None:
     """Read a process's start time; None when there is no such process or only its zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(") ")[2]
+            .split()
+        )
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])

@@ -143,7 +143,12 @@ def _elasticsearch(folder: Path, port: int) -> Command:
     return Command(
         argv=["/bin/bash", f"{home}/bin/elasticsearch", "--daemonize", "--pidfile", str(pid_file)],
         reach=[folder, Path(home)],
-        extra={"ES_JAVA_HOME": java, "ES_PATH_CONF": str(config), "ES_TMPDIR": str(folder / "tmp"), "HOME": str(folder)},
+        extra={
+            "ES_JAVA_HOME": java,
+            "ES_PATH_CONF": str(config),
+            "ES_TMPDIR": str(folder / "tmp"),
+            "HOME": str(folder),
+        },
         pid_file=pid_file,
     )
 
@@ -151,6 +156,11 @@ def _elasticsearch(folder: Path, port: int) -> Command:
 MOSQUITTO = Service(name="mosquitto", variable="HORT_MQTT_URL", scheme="mqtt", prepare=_mosquitto)
 REDIS = Service(name="redis", variable="HORT_REDIS_URL", scheme="redis", prepare=_redis)
 ELASTICSEARCH = Service(
-    name="elasticsearch", variable="HORT_ELASTICSEARCH_URL", scheme="http", prepare=_elasticsearch, start_s=180.0, grace_s=60.0
+    name="elasticsearch",
+    variable="HORT_ELASTICSEARCH_URL",
+    scheme="http",
+    prepare=_elasticsearch,
+    start_s=180.0,
+    grace_s=60.0,
 )
 SERVICES = {service.name: service for service in (MOSQUITTO, REDIS, ELASTICSEARCH)}

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from lib.deploy import environment
+from tests.support.paths import ROOT
+
+MANIFEST = """
+# $HORT_IN_A_COMMENT is none
+packages:
+  $HORT_PACKAGE:
+    inputs:
+      redis_url: $HORT_REDIS_URL   # not $HORT_THIS
+      both: x${HORT_A}y${HORT_B}
+      literal: $${HORT_LITERAL}
+      price: 5$
+      again: $HORT_A
+"""
+
+
+def test_names_are_those_wskdeploy_interpolates() -> None:
+    assert environment.names_in(MANIFEST) == ["HORT_A", "HORT_B", "HORT_PACKAGE", "HORT_REDIS_URL"]
+
+
+def test_the_real_manifest_asks_only_for_hort_variables() -> None:
+    names = environment.names_in((ROOT / "manifest.yaml").read_text())
+    assert "HORT_REDIS_URL" in names
+    assert all(name.startswith("HORT_") for name in names)
+
+
+def test_an_exported_value_wins_over_the_state_folder_and_the_rest_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "stack.env").write_text("HORT_A=from-stack\nexport HORT_B='b c'\n# note\n\n")
+    values = environment.resolve(
+        ["HORT_A", "HORT_B", "HORT_C"], environment={"HORT_A": "mine"}, state=tmp_path
+    )
+    assert values == {"HORT_A": "mine", "HORT_B": "b c", "HORT_C": ""}
+
+
+def test_an_empty_exported_value_counts_as_not_given(tmp_path: Path) -> None:
+    (tmp_path / "stack.env").write_text("HORT_A=from-stack\n")
+    assert environment.resolve(["HORT_A"], environment={"HORT_A": ""}, state=tmp_path) == {
+        "HORT_A": "from-stack"
+    }
+
+
+@pytest.mark.parametrize("line", ["rm -rf x", "A", "1A=x", "unset A=b"])
+def test_a_line_that_is_no_assignment_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "x.env").write_text(f"A=1\n{line}\n")
+    with pytest.raises(ValueError, match=r"x\.env, line 2"):
+        environment.read_env_file(tmp_path / "x.env")
+
+
+def test_the_tool_gets_a_home_of_its_own_and_nothing_it_need_not_know(tmp_path: Path) -> None:
+    config = tmp_path / "wskprops"
+    env = environment.for_tool(
+        {"HORT_A": "1"}, environment={"PATH": "/bin", "HOME": "/home/me", "AWS_SECRET": "x"}, config=config
+    )
+    assert env == {"PATH": "/bin", "HORT_A": "1", "WSK_CONFIG_FILE": str(config), "HOME": str(tmp_path)}
+
+
+def test_secrets_are_known_by_name_and_in_addresses_and_replaced() -> None:
+    secrets = environment.secrets_in(
+        {
+            "HORT_REGISTRY_KEY": "k-12345",
+            "HORT_MQTT_URL": "mqtts://me:pass-word@host:8883",
+            "HORT_TOPICS": "a/b",
+        }
+    )
+    assert secrets == ["pass-word", "k-12345"]
+    assert (
+        environment.redacted("key k-12345, mqtts://me:pass-word@host", secrets)
+        == "key ***, mqtts://me:***@host"
+    )
