@@ -1,0 +1,65 @@
+"""Searching Elasticsearch, several searches in one call, each failing on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from hort import config
+from hort.dashboard.queries import Search
+from hort.errors import HortError
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+DEFAULT_URL = "http://127.0.0.1:9200"
+REQUEST_TIMEOUT_S = 8.0
+MAX_REASON = 200
+
+Searcher = Callable[[Sequence[Search]], list[dict[str, Any]]]
+"""Answers in the order of the searches; one that failed is `{"failed": reason}`."""
+
+
+class SearchFailed(HortError):
+    """Elasticsearch did not answer at all."""
+
+    code = "search"
+
+
+def searcher(params: Mapping[str, Any]) -> Searcher:
+    """The searches of the server in `elasticsearch_url`, indices with `index_prefix` before their names."""
+    url = config.text(params, "elasticsearch_url", default=DEFAULT_URL)
+    client = _client(url, config.text(params, "elasticsearch_api_key", default=""))
+    prefix = config.text(params, "index_prefix", default="")
+    return lambda searches: _msearch(client, prefix, searches)
+
+
+@lru_cache(maxsize=4)
+def _client(url: str, api_key: str) -> Elasticsearch:
+    from elasticsearch import Elasticsearch
+
+    return Elasticsearch(url, api_key=api_key or None, request_timeout=REQUEST_TIMEOUT_S, max_retries=0)
+
+
+def _msearch(client: Elasticsearch, prefix: str, searches: Sequence[Search]) -> list[dict[str, Any]]:
+    from elasticsearch import ApiError, TransportError
+
+    lines: list[dict[str, Any]] = []
+    for index, body in searches:
+        lines += [{"index": prefix + index, "ignore_unavailable": True, "allow_no_indices": True}, body]
+    try:
+        answers = client.msearch(searches=lines)["responses"]
+    except ApiError as error:
+        raise SearchFailed(f"Elasticsearch refused the searches (status {error.status_code})") from error
+    except TransportError as error:
+        raise SearchFailed(f"Elasticsearch does not answer ({type(error).__name__})") from error
+    return [_answer(answer) for answer in answers]
+
+
+def _answer(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" not in answer:
+        return answer
+    error = answer["error"]
+    causes = error.get("root_cause") or [error]
+    return {"failed": str(causes[0].get("reason") or error.get("type"))[:MAX_REASON]}
