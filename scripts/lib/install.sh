@@ -6,7 +6,10 @@
 APT_MISSING=()
 need_package() { # need_package TEST-COMMAND PACKAGE...
   local test=$1; shift
-  eval "$test" >/dev/null 2>&1 || APT_MISSING+=("$@")
+  eval "$test" >/dev/null 2>&1 && return
+  for test in "$@"; do
+    case " ${APT_MISSING[*]-} " in *" $test "*) ;; *) APT_MISSING+=("$test") ;; esac
+  done
 }
 
 good_python() { # a Python of at least 3.11 that can make environments

@@ -7,7 +7,7 @@ requirements/actions.txt, where the versions and hashes are; a package that anot
 from dataclasses import dataclass
 
 ELASTICSEARCH = ("elasticsearch", "elastic-transport", "certifi", "python-dateutil", "typing-extensions", "urllib3")
-STORE = ("redis", "orjson", "msgpack")
+STORE = ("redis", "async-timeout", "orjson", "msgpack")
 
 
 @dataclass(frozen=True)
