@@ -83,7 +83,12 @@ def stage(partition: int, batch_id: str) -> str:
 
 def pane(partition: int, start_ms: int, length_ms: int) -> str:
     """HASH batch id -> packed statistics that the batch brought to the pane, `base` -> those merged already."""
-    return f"hort:{{{partition}}}:pane:{start_ms}:{length_ms}"
+    return f"{pane_prefix(partition)}{start_ms}:{length_ms}"
+
+
+def pane_prefix(partition: int) -> str:
+    """What the keys of a partition's panes begin with."""
+    return f"hort:{{{partition}}}:pane:"
 
 
 def window(partition: int, what: str) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
 
 from hort import batch as batches
 from hort.decoded import Identity
+from hort.document_store import ItemError
 from hort.journal import Entry, Stage, Usage
 from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
@@ -169,3 +174,42 @@ class MemoryRepeats:
             else:
                 self._owners[identity.record_id] = (identity.owner, now + ttl_ms)
         return repeats
+
+
+class MemoryDocuments:
+    """A document store of one process, see `hort.document_store.DocumentStore`.
+
+    `refuse` says why a document may not be stored (None: it may), `failures` are raised by the next bulk requests in turn.
+    """
+
+    def __init__(self) -> None:
+        self.indices: dict[str, dict[str, dict[str, Any]]] = {}
+        self.templates: dict[str, Mapping[str, Any]] = {}
+        self.refuse: Callable[[str, dict[str, Any]], tuple[int, str] | None] = lambda index, document: None
+        self.failures: list[Exception] = []
+        self.requests: list[int] = []
+
+    def bulk(self, index: str, body: bytes, *, timeout_s: float) -> list[ItemError]:
+        """Stores the documents of a bulk body; `requests` notes how many came."""
+        if timeout_s <= 0:
+            raise ValueError(f"timeout_s must be positive, got {timeout_s}")
+        lines = [orjson.loads(line) for line in body.splitlines()]
+        self.requests.append(len(lines) // 2)
+        if self.failures:
+            raise self.failures.pop(0)
+        errors = []
+        for position, (head, document) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+            problem = self.refuse(index, document)
+            if problem is None:
+                self.indices.setdefault(index, {})[head["index"]["_id"]] = document
+            else:
+                errors.append(ItemError(position, problem[0], problem[1], "made up"))
+        return errors
+
+    def template_versions(self, pattern: str) -> dict[str, int]:
+        """Versions of the templates whose names match."""
+        return {name: body["version"] for name, body in self.templates.items() if fnmatchcase(name, pattern)}
+
+    def put_template(self, name: str, body: Mapping[str, Any]) -> None:
+        """Keeps a template."""
+        self.templates[name] = body

@@ -1,0 +1,179 @@
+"""In-memory twins of the pane store and of presence, for anyone's tests; the contract tests run on these and on Redis."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from hort import keys
+from hort.batch import Reference
+from hort.pane_store import (
+    AGAIN,
+    BASE,
+    GONE,
+    HOME,
+    JOURNAL,
+    MERGED,
+    Addition,
+    Commit,
+    PaneKey,
+    Settlement,
+    State,
+)
+from hort.testing import MemoryJournal
+
+
+class MemoryPresence:
+    """Presence of one process, see `hort.presence.Presence`."""
+
+    def __init__(self) -> None:
+        self.active_devices: dict[tuple[int, str], dict[bytes, int]] = defaultdict(dict)
+        self.silent_devices: dict[tuple[int, str], dict[bytes, int]] = defaultdict(dict)
+        self._types: dict[int, set[str]] = defaultdict(set)
+
+    def admit(
+        self, partition: int, device_type: str, newest: Mapping[bytes, int], *, max_devices: int, max_types: int
+    ) -> set[bytes] | None:
+        """Notes new devices."""
+        types = self._types[partition]
+        if device_type not in types and len(types) >= max_types:
+            return None
+        types.add(device_type)
+        active, silent = self.active_devices[partition, device_type], self.silent_devices[partition, device_type]
+        refused = set()
+        for item, moment in newest.items():
+            if item in active or item in silent:
+                continue
+            if len(active) + len(silent) < max_devices:
+                active[item] = moment
+            else:
+                refused.add(item)
+        return refused
+
+    def types(self, partition: int) -> list[str]:
+        """The device types there are."""
+        return sorted(self._types[partition])
+
+    def silent(self, partition: int, device_type: str, members: Sequence[bytes]) -> set[bytes]:
+        """The silent ones."""
+        return self.silent_devices[partition, device_type].keys() & set(members)
+
+    def saw(self, partition: int, device_type: str, newest: Mapping[bytes, int]) -> None:
+        """Moves times on, never back."""
+        active = self.active_devices[partition, device_type]
+        for item, moment in newest.items():
+            active[item] = max(moment, active.get(item, moment))
+            self._types[partition].add(device_type)
+
+    def overdue(self, partition: int, device_type: str, before: int, *, limit: int) -> list[tuple[bytes, int]]:
+        """The longest silent first."""
+        rows = self.active_devices[partition, device_type].items()
+        return sorted((row for row in rows if row[1] < before), key=lambda row: (row[1], row[0]))[:limit]
+
+    def forget(self, partition: int, device_type: str, before: int) -> int:
+        """Forgets devices and empty types."""
+        gone = 0
+        groups = (self.active_devices[partition, device_type], self.silent_devices[partition, device_type])
+        for group in groups:
+            old = [item for item, moment in group.items() if moment < before]
+            gone += len(old)
+            for item in old:
+                del group[item]
+        if not any(groups):
+            self._types[partition].discard(device_type)
+        return gone
+
+
+class MemoryPaneStore:
+    """Panes of one process over a MemoryJournal, see `hort.pane_store.PaneStore`."""
+
+    def __init__(self, journal: MemoryJournal, presence: MemoryPresence) -> None:
+        self._journal = journal
+        self._presence = presence
+        self._panes: dict[PaneKey, dict[bytes, bytes]] = {}
+        self._touched: dict[int, set[int]] = defaultdict(set)
+        self._state = State()
+        self._revisions: dict[int, dict[bytes, int]] = defaultdict(dict)
+        self._journals: dict[int, dict[str, int]] = defaultdict(dict)
+
+    def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
+        """Adds a batch once."""
+        stage = self._journal.read_stage(reference, ["late"])
+        if stage is None:
+            return GONE
+        if stage:
+            return AGAIN
+        for addition in additions:
+            self._panes.setdefault(addition.pane, {}).setdefault(reference.batch_id.encode(), addition.blob)
+            self._touched[reference.partition].add(addition.pane.start)
+        self._journal.write_stage(reference, {"late": late})
+        self._journals[reference.partition][reference.journal] = now
+        return MERGED
+
+    def panes(self, partition: int) -> list[int]:
+        """Starts of the panes there are."""
+        return sorted({pane.start for pane in self._panes if pane.partition == partition})
+
+    def touched(self, partition: int) -> list[int]:
+        """Starts of the panes with batches that no close has merged."""
+        return sorted(self._touched[partition])
+
+    def read(self, pane: PaneKey) -> dict[bytes, bytes]:
+        """A pane's fields."""
+        return dict(self._panes.get(pane, {}))
+
+    def state(self) -> State:
+        """How far closing came."""
+        return self._state
+
+    def outbox(self) -> Reference | None:
+        """The oldest batch of the close journal."""
+        entries = self._journal.due(keys.journal(HOME, JOURNAL), now=2**53, limit=1)
+        return entries[0].reference if entries else None
+
+    def revisions(self, end: int, key_ids: Sequence[bytes]) -> list[int]:
+        """The revisions written last."""
+        return [self._revisions[end].get(key_id, 0) for key_id in key_ids]
+
+    def commit(self, commit: Commit) -> bool:
+        """Ends a close."""
+        if commit.generation != self._state.generation:
+            return False
+        self._state = State(commit.closed, commit.generation + 1)
+        if commit.outbox:
+            self._journal.put(commit.reference, b"", trigger="close", count=commit.count, now=commit.now)
+            self._journal.write_stage(commit.reference, commit.outbox)
+        for end, revisions in commit.revisions.items():
+            self._revisions[end].update(revisions)
+        self.settle(HOME, commit.settlement)
+        return True
+
+    def settle(self, partition: int, settlement: Settlement) -> None:
+        """The changes in one partition."""
+        for item in settlement.transitions:
+            key = partition, item.device_type
+            ends = [self._presence.active_devices[key], self._presence.silent_devices[key]]
+            source, target = ends if item.silent else reversed(ends)
+            source.pop(item.member, None)
+            target[item.member] = max(item.newest, target.get(item.member, item.newest))
+        for compaction in settlement.compactions:
+            pane = self._panes.get(compaction.pane, {})
+            if not all(batch in pane for batch in compaction.batches):
+                continue
+            for batch in compaction.batches:
+                del pane[batch]
+            pane[BASE] = compaction.base
+            if len(pane) == 1:
+                self._touched[partition].discard(compaction.pane.start)
+        self._remove_panes(partition, settlement.panes_before)
+
+    def _remove_panes(self, partition: int, before: int) -> None:
+        old = [pane for pane in self._panes if pane.partition == partition and pane.start < before]
+        for pane in old:
+            if pane.start not in self._touched[partition]:
+                del self._panes[pane]
+
+    def oldest_waiting(self, partition: int) -> int | None:
+        """When the oldest batch that is not yet stored was put."""
+        entries = [e for name in self._journals[partition] for e in self._journal.due(name, now=2**53, limit=100)]
+        return min((entry.created_ms for entry in entries), default=None)

@@ -1,0 +1,28 @@
+"""Action `window`: adds a batch to the panes of the sliding windows, see `hort.window`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from hort import action, counters, store
+from hort.journal import RedisJournal
+from hort.pane_store import RedisPaneStore
+from hort.presence import RedisPresence
+from hort.window import Windower, settings
+
+
+@lru_cache(maxsize=8)
+def windower(client: store.Client) -> Windower:
+    """What stays warm between activations, one a Redis."""
+    return Windower(
+        journal=RedisJournal(client),
+        panes=RedisPaneStore(client),
+        presence=RedisPresence(client),
+        counters=counters.RedisCounters(client),
+    )
+
+
+def main(args: dict[str, Any]) -> dict[str, Any]:
+    params = action.strip(args)
+    return windower(store.connect(params)).run(action.required_reference(params), settings(params))
