@@ -176,6 +176,10 @@ class MemoryRepeats:
         return repeats
 
 
+def _stored(_index: str, _document: dict[str, Any]) -> tuple[int, str] | None:
+    return None
+
+
 class MemoryDocuments:
     """A document store of one process, see `hort.document_store.DocumentStore`.
 
@@ -185,7 +189,7 @@ class MemoryDocuments:
     def __init__(self) -> None:
         self.indices: dict[str, dict[str, dict[str, Any]]] = {}
         self.templates: dict[str, Mapping[str, Any]] = {}
-        self.refuse: Callable[[str, dict[str, Any]], tuple[int, str] | None] = lambda index, document: None
+        self.refuse: Callable[[str, dict[str, Any]], tuple[int, str] | None] = _stored
         self.failures: list[Exception] = []
         self.requests: list[int] = []
 

@@ -1,0 +1,132 @@
+"""Elasticsearch 8 by its own client: one client a process and address; retries are the sink's business, not the client's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from elastic_transport import ApiResponse, TransportError
+from elasticsearch import ApiError, Elasticsearch, NotFoundError
+
+from hort import config
+from hort.document_store import ItemError, RequestRefused, StoreBusy
+from hort.errors import ConfigError
+
+DEFAULT_URL = "http://127.0.0.1:9200"
+REQUEST_TIMEOUT_S = 20.0
+CONNECTIONS = 4
+REFUSED = frozenset({400, 413})
+"""Statuses of a whole request that say its body is at fault; any other failure may pass."""
+
+_FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+_JSON = {"accept": "application/json", "content-type": "application/json"}
+_NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+T = TypeVar("T")
+
+
+def connect(params: config.Params) -> ElasticStore:
+    """The store of parameter `elasticsearch_url` (several with commas), with `elasticsearch_api_key` or
+    `elasticsearch_username` and `elasticsearch_password`, and `elasticsearch_ca` (a PEM file) where they are given.
+    """
+    urls = config.strings(params, "elasticsearch_url", default=[DEFAULT_URL])
+    names = ("api_key", "username", "password", "ca")
+    api_key, username, password, ca = (config.text(params, f"elasticsearch_{name}", default="") for name in names)
+    if not urls:
+        raise ConfigError("elasticsearch_url", list(urls), "must name at least one address")
+    if username and api_key:
+        raise ConfigError("elasticsearch_username", username, "must not be given beside elasticsearch_api_key")
+    return _store(urls, api_key, username, password, ca)
+
+
+@lru_cache(maxsize=8)
+def _store(urls: tuple[str, ...], api_key: str, username: str, password: str, ca: str) -> ElasticStore:
+    options: dict[str, Any] = {}
+    if api_key:
+        options["api_key"] = api_key
+    if username:
+        options["basic_auth"] = (username, password)
+    if ca:
+        options["ca_certs"] = ca
+    try:
+        client = Elasticsearch(
+            list(urls),
+            request_timeout=REQUEST_TIMEOUT_S,
+            connections_per_node=CONNECTIONS,
+            max_retries=0,
+            dead_node_backoff_factor=0.1,
+            max_dead_node_backoff=1.0,
+            **options,
+        )
+    except (ValueError, OSError) as error:
+        raise ConfigError("elasticsearch_url", ", ".join(_without_login(url) for url in urls), f"is not usable: {error}") from error
+    return ElasticStore(client)
+
+
+def _without_login(url: str) -> str:
+    return url.rsplit("@", 1)[-1]
+
+
+class ElasticStore:
+    """Documents in Elasticsearch, see `hort.document_store.DocumentStore`."""
+
+    def __init__(self, client: Elasticsearch) -> None:
+        self._client = client
+
+    @property
+    def client(self) -> Elasticsearch:
+        """The client itself, for those who search."""
+        return self._client
+
+    def bulk(self, index: str, body: bytes, *, timeout_s: float = REQUEST_TIMEOUT_S) -> list[ItemError]:
+        """Posts a bulk body as it is."""
+        client = self._client.options(request_timeout=timeout_s)
+        answer = _carried_out(
+            lambda: client.perform_request(
+                "POST", f"/{index}/_bulk", params={"filter_path": _FILTER}, headers=_NDJSON, body=body
+            )
+        ).body
+        return _item_errors(answer["items"]) if answer["errors"] else []
+
+    def template_versions(self, pattern: str) -> dict[str, int]:
+        """Versions of the index templates whose names match; one without a version has 0."""
+        try:
+            answer = _carried_out(lambda: self._client.indices.get_index_template(name=pattern))
+        except NotFoundError:
+            return {}
+        found = answer.body["index_templates"]
+        return {entry["name"]: int(entry["index_template"].get("version") or 0) for entry in found}
+
+    def put_template(self, name: str, body: Mapping[str, Any]) -> None:
+        """Creates or replaces an index template."""
+        _carried_out(
+            lambda: self._client.perform_request("PUT", f"/_index_template/{name}", headers=_JSON, body=dict(body))
+        )
+
+
+def _carried_out(call: Callable[[], ApiResponse[Any]]) -> ApiResponse[Any]:
+    """The answer of a call; its failures as StoreBusy or RequestRefused, without addresses or credentials."""
+    try:
+        return call()
+    except NotFoundError:
+        raise
+    except ApiError as error:
+        kind = str(error.message)[:200]
+        if error.status_code in REFUSED:
+            raise RequestRefused(error.status_code, kind) from error
+        raise StoreBusy(f"HTTP {error.status_code} {kind}") from error
+    except TransportError as error:
+        raise StoreBusy(f"{type(error).__name__}: {str(error.message)[:200]}") from error
+
+
+def _item_errors(items: list[dict[str, Any]]) -> list[ItemError]:
+    found = []
+    for position, item in enumerate(items):
+        (entry,) = item.values()
+        if "error" in entry:
+            error = entry["error"]
+            cause = (error.get("caused_by") or {}).get("reason")
+            reason = error.get("reason", "") + (f" ({cause})" if cause else "")
+            found.append(ItemError(position, entry["status"], error.get("type", ""), reason))
+    return found

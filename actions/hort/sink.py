@@ -1,0 +1,178 @@
+"""Sink: stores what a batch became in Elasticsearch and acknowledges it.
+
+Whichever of the stage fields in `documents.INDEX_OF` are there are written, each to its index, under ids that stay the same
+however often the batch is delivered. The acknowledgement comes last: whatever happens before it, the batch is fired again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hort import action, clock, config, documents, elastic, event_time, indices, store
+from hort.batch import Reference
+from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
+from hort.counters import Counters, RedisCounters
+from hort.document_store import DocumentStore, RequestRefused, StoreBusy
+from hort.errors import ConfigError, SinkUnavailable
+from hort.journal import Journal, RedisJournal, Stage
+from hort.payload import Undecodable
+
+STAGE = "sink"
+TIME_S = 45.0
+"""What a batch may take where the activation's own time does not end sooner."""
+MARGIN_S = 5.0
+"""Left of the activation's time for the journal."""
+MAX_RETRY_MS = 60_000
+"""A batch that failed waits twice as long each time, up to this."""
+
+_LATE = "late"
+_FAILURES = "sink_failures"
+_FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES)
+_PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """The way out with its ports."""
+
+    journal: Journal
+    documents: DocumentStore
+    counters: Counters
+    prefix: str = ""
+    now: Callable[[], int] = clock.now_ms
+
+    def run(self, reference: Reference, writer: BulkWriter) -> action.Result:
+        """Stores and acknowledges a batch; SinkUnavailable where Elasticsearch does not take it."""
+        stage = self.journal.read_stage(reference, _FIELDS)
+        if stage is None:
+            return action.done(reference)
+        try:
+            stored = self._store(reference, stage, writer)
+        except SinkUnavailable as error:
+            self._again_later(reference, stage, error)
+            raise
+        if self.journal.ack(reference):
+            self.counters.add({f"sink.{name}": count for name, count in (stored + writer.counts).items()})
+        return {**reference.as_result(), "stored": dict(stored)}
+
+    def _store(self, reference: Reference, stage: Stage, writer: BulkWriter) -> Counter[str]:
+        """Writes all fields; how many documents each index took, and `dead` for those that were refused."""
+        stored: Counter[str] = Counter()
+        bodies = {name: pairs(stage[name]) for name in documents.INDEX_OF if stage.get(name)}
+        if not bodies:
+            return stored
+        self._ensure_templates()
+        if _LATE in stage and "events" in bodies:
+            mark_late(bodies["events"], stage[_LATE])
+        dead: list[Pair] = []
+        for name, body in bodies.items():
+            index = documents.INDEX_OF[name]
+            written = writer.write(self.prefix + index, body)
+            stored[index] += written.stored
+            dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+        if dead:
+            self._bury(dead, writer)
+            stored["dead"] = len(dead)
+        return stored
+
+    def _bury(self, dead: list[Pair], writer: BulkWriter) -> None:
+        """Writes dead letters; one that is refused too must not be lost, so the batch stays."""
+        written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
+        if written.rejected:
+            first = written.rejected[0]
+            raise SinkUnavailable(f"{len(written.rejected)} dead letters were refused: {first.kind}: {first.reason}")
+
+    def _dead_letter(self, reference: Reference, index: str, rejected: Rejected) -> Pair:
+        if index == documents.DEAD_LETTERS:
+            raise SinkUnavailable(f"a dead letter was refused: {rejected.kind}: {rejected.reason}")
+        doc_id = orjson.loads(rejected.pair[0])["index"]["_id"]
+        document = _parsed(rejected.pair[1])
+        (pair,) = pairs(
+            documents.dead_letter(
+                f"{index}/{doc_id}",
+                stage=STAGE,
+                reason=rejected.kind or "refused",
+                detail=rejected.reason,
+                topic=str(document.get("topic", "")),
+                batch_id=reference.batch_id,
+                payload=rejected.pair[1],
+                at_ms=self._time_of(document),
+            )
+        )[:1]
+        return pair
+
+    def _time_of(self, document: dict[str, Any]) -> int:
+        try:
+            return event_time.parse(document.get("@timestamp"), unit="ms", latest_ms=event_time.LATEST_MS)
+        except Undecodable:
+            return self.now()
+
+    def _ensure_templates(self) -> None:
+        try:
+            indices.ensure(self.documents, prefix=self.prefix)
+        except (StoreBusy, RequestRefused) as error:
+            raise SinkUnavailable(f"index templates could not be put: {error}") from error
+
+    def _again_later(self, reference: Reference, stage: Stage, error: SinkUnavailable) -> None:
+        """Moves the batch's next delivery: sooner than the provider's deadline, but later each time."""
+        failures = int(stage.get(_FAILURES, b"0"))
+        wait = min(action.RETRY_SOON_MS << min(failures, 10), MAX_RETRY_MS)
+        self.journal.write_stage(reference, {_FAILURES: str(failures + 1).encode()})
+        self.journal.retry_at(reference, self.now() + wait)
+        self.counters.add({"sink.unavailable": 1})
+        action.log("sink.unavailable", batch_id=reference.batch_id, retry_in_ms=wait, error=str(error))
+
+
+def mark_late(events: list[Pair], positions: bytes) -> None:
+    """Adds `"late":true` to the documents at these positions (u32 LE)."""
+    for position in array("I", positions):
+        head, document = events[position]
+        events[position] = (head, document[:-1] + b',"late":true}')
+
+
+def _parsed(document: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def seconds_left(*, now: Callable[[], int] = clock.now_ms) -> float:
+    """Seconds that this activation may spend on writing, from its own deadline where OpenWhisk gives one."""
+    deadline = os.environ.get("__OW_DEADLINE", "")
+    if not deadline.isdigit():
+        return TIME_S
+    return max(1.0, min(TIME_S, (int(deadline) - now()) / 1000 - MARGIN_S))
+
+
+def index_prefix(params: config.Params) -> str:
+    """Parameter `index_prefix`: goes before each index name, so that several installations share an Elasticsearch."""
+    prefix = config.text(params, "index_prefix", default="")
+    if not _PREFIX.match(prefix):
+        raise ConfigError("index_prefix", prefix, f"must match {_PREFIX.pattern}")
+    return prefix
+
+
+def run(params: action.Args) -> action.Result:
+    """The action: ports from the parameters, then one batch; one that was done already is handed through."""
+    reference = action.required_reference(params)
+    if params.get("acked") is True:
+        return action.done(reference)
+    client = store.connect(params)
+    elasticsearch = elastic.connect(params)
+    sink = Sink(
+        journal=RedisJournal(client),
+        documents=elasticsearch,
+        counters=RedisCounters(client),
+        prefix=index_prefix(params),
+    )
+    return sink.run(reference, BulkWriter(elasticsearch, time_s=seconds_left()))
