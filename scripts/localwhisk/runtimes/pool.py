@@ -59,10 +59,10 @@ class Pool:
         stems: int = 1,
         code_bytes: int = 4 << 30,
     ) -> None:
-        self._state = state
-        self._python = families.python(action_python)
+        self._state = state = state.absolute()
+        self._python = families.python(action_python.absolute())
         found = node or shutil.which("node")
-        self._node = families.node(Path(found)) if found else None
+        self._node = families.node(Path(found).absolute()) if found else None
         self._servers = {image: MappedServer(url) for image, url in (image_map or {}).items()}
         self._containers = container_tool() if containers is None else containers or None
         self._code = CodeCache(state / "code", max_bytes=code_bytes)
