@@ -125,3 +125,15 @@ class RegistryBusy(HortError):
     def __init__(self, name: str) -> None:
         super().__init__(f"model '{name}' is being changed by somebody else: try again")
         self.name = name
+
+
+class FeedRefused(HortError):
+    """A feed's life-cycle event cannot be carried out; the message goes to the client."""
+
+    code = "feed"
+
+
+class Fenced(HortError):
+    """Another provider has taken over a registration: what this one still holds must not be journalled."""
+
+    code = "fenced"

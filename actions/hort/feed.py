@@ -1,0 +1,103 @@
+"""The core of the feed action `hort/mqtt`: checks the life-cycle event and asks the provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+
+from hort import config, feed_options
+from hort.errors import FeedRefused, HortError
+
+SECRET_HEADER = "X-HoRT-Secret"  # noqa: S105 - a header's name
+TIMEOUT_S = (5.0, 20.0)
+EVENTS = {
+    "CREATE": ("POST", ""),
+    "READ": ("GET", ""),
+    "UPDATE": ("PUT", ""),
+    "DELETE": ("DELETE", ""),
+    "PAUSE": ("PUT", "pause"),
+    "UNPAUSE": ("PUT", "unpause"),
+}
+"""Life-cycle event -> HTTP method and what to change besides the parameters."""
+
+
+Call = Callable[..., requests.Response]
+"""Asks the provider: `requests.request`, or a twin in tests."""
+
+
+def handle(args: Mapping[str, Any], *, call: Call = requests.request) -> dict[str, Any]:
+    """The feed action's answer; what goes wrong is {"error": text}, which makes the client's command fail."""
+    try:
+        return _handle(args, call)
+    except HortError as error:
+        return {"error": str(error)}
+
+
+def trigger_name(args: Mapping[str, Any]) -> str:
+    """The trigger's fully qualified name; the namespace `_` is that of this action's caller."""
+    name = config.text({"triggerName": args.get("triggerName")}, "triggerName")
+    parts = name.split("/")
+    if len(parts) == 1:
+        parts = ["", "_", name]
+    if len(parts) == 2:
+        parts = ["", *parts]
+    if len(parts) != 3 or parts[0] or not parts[1] or not parts[2]:
+        raise FeedRefused(f"parameter 'triggerName' must be /namespace/name, got {name!r}")
+    namespace = os.environ.get("__OW_NAMESPACE", "_") if parts[1] == "_" else parts[1]
+    return f"/{namespace}/{parts[2]}"
+
+
+def _handle(args: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    event = str(args.get("lifecycleEvent") or "").upper()
+    if event not in EVENTS:
+        raise FeedRefused(f"parameter 'lifecycleEvent' must be one of {', '.join(EVENTS)}, got {args.get('lifecycleEvent')!r}")
+    method, change = EVENTS[event]
+    key = args.get("authKey") or os.environ.get("__OW_API_KEY")
+    if not isinstance(key, str) or ":" not in key:
+        raise FeedRefused("parameter 'authKey' must be given as uuid:key")
+    body: dict[str, Any] = {"trigger": trigger_name(args), "api_host": os.environ.get("__OW_API_HOST", "")}
+    if event in ("CREATE", "UPDATE"):
+        body["params"] = _params(args, event)
+    if change:
+        body["active"] = change == "unpause"
+    return _ask(call, method, args, body, key)
+
+
+def _params(args: Mapping[str, Any], event: str) -> dict[str, Any]:
+    params = feed_options.known({name: value for name, value in args.items() if not name.startswith("__ow_")})
+    if event == "CREATE":
+        feed_options.parse(params)
+    return params
+
+
+def _ask(call: Call, method: str, args: Mapping[str, Any], body: dict[str, Any], key: str) -> dict[str, Any]:
+    address = config.text(args, "provider_url").rstrip("/")
+    headers = {SECRET_HEADER: config.text(args, "provider_secret")}
+    user, _, password = key.partition(":")
+    try:
+        answer = call(
+            method,
+            f"{address}/registrations",
+            **({"params": body} if method in ("GET", "DELETE") else {"json": body}),
+            headers=headers,
+            auth=(user, password),
+            timeout=TIMEOUT_S,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise FeedRefused(f"the feed's provider at {address} does not answer: {type(error).__name__}") from error
+    return _result(answer, address)
+
+
+def _result(answer: requests.Response, address: str) -> dict[str, Any]:
+    try:
+        value = answer.json()
+    except ValueError as error:
+        raise FeedRefused(f"the feed's provider at {address} answered {answer.status_code} without JSON") from error
+    if answer.status_code >= 300 or not isinstance(value, dict):
+        text = value.get("error") if isinstance(value, dict) else None
+        raise FeedRefused(text or f"the feed's provider at {address} answered {answer.status_code}")
+    return value

@@ -1,0 +1,105 @@
+"""`python -m feeds.provider`: the service behind the feed `hort/mqtt`. Settings come from the environment, see settings.py."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from feeds.provider import api, service, settings
+from feeds.provider.leases import RedisLeases
+from feeds.provider.log import log
+from feeds.provider.meters import Meters
+from feeds.provider.registrations import RedisRegistrations
+from feeds.provider.supervisor import Supervisor
+from feeds.provider.vault import Vault
+from feeds.provider.whisk import HttpWhisk
+from hort import clock, store
+from hort.errors import ConfigError
+from hort.journal import RedisJournal
+
+GRACEFUL_S = 2
+GC_THRESHOLD = 50_000
+
+
+def main() -> int:
+    """Runs until SIGTERM or SIGINT; 2 where the settings are wrong."""
+    options = _options()
+    try:
+        config = settings.read({"provider_port": options.port, "provider_host": options.host})
+    except ConfigError as error:
+        print(f"feeds.provider: {error}", file=sys.stderr)
+        return 2
+    # Messages are tracked by reference counts alone; a collection that walks a whole batch of them finds nothing.
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+    listener = socket.create_server((config.host, config.port), reuse_port=False)
+    host, port = listener.getsockname()[:2]
+    server, supervisor = _build(config)
+    supervisor.start()
+    if options.ready_file:
+        _ready(options.ready_file, f"http://{host}:{port}")
+    log("started", address=f"http://{host}:{port}", pid=os.getpid())
+    try:
+        server.run(sockets=[listener])
+    finally:
+        supervisor.stop()
+        log("stopped", pid=os.getpid())
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m feeds.provider", description=__doc__)
+    parser.add_argument("--host", help="address to listen on (HORT_PROVIDER_HOST)")
+    parser.add_argument("--port", help="port to listen on, 0 for any (HORT_PROVIDER_PORT)")
+    parser.add_argument("--ready-file", type=Path, help="file that gets the service's address when it listens")
+    return parser.parse_args()
+
+
+def _build(config: settings.Settings) -> tuple[uvicorn.Server, Supervisor]:
+    client = store.client(config.redis_url)
+    meters, whisk = Meters(), HttpWhisk(insecure=config.api_insecure)
+    registrations = RedisRegistrations(client, Vault(config.key))
+    works = service.RedisWorks(
+        client, RedisJournal(client), registrations, whisk, clock=clock.now_ms, meters=meters
+    )
+    leases = RedisLeases(client, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
+    supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters)
+    lifecycle = service.Lifecycle(
+        registrations, whisk, api_host=config.api_host, clock=clock.now_ms, changed=supervisor.wake
+    )
+
+    def health() -> dict[str, object]:
+        now = clock.now_ms()
+        facts = service.health(supervisor.problem, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
+        return {**facts, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
+
+    app = api.application(lifecycle, secret=config.secret, meters=meters, health=health)
+    return uvicorn.Server(_uvicorn(app)), supervisor
+
+
+def _uvicorn(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # Starlette is an ASGI application; uvicorn spells the type its own way
+        loop="asyncio",
+        http="h11",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
+
+
+def _ready(path: Path, address: str) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(address + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

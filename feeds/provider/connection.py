@@ -1,0 +1,279 @@
+"""The MQTT connection of one registration: a port, and its implementation on paho, driven by one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import ssl
+import tempfile
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from feeds.provider import fast_paho
+from feeds.provider.columns import Columns
+from hort import feed_options
+from hort.feed_options import FeedConfig
+
+CONNECT_TIMEOUT_S = 5.0
+_READS_AT_ONCE = 64
+
+
+class Handler(Protocol):
+    """What a connection tells its owner, always from within `connect`, `poll` or `close`."""
+
+    def accepted(self, *, session_present: bool) -> None:
+        """The broker accepted the connection; whether it still knows the session."""
+
+    def subscribed(self, failed: Sequence[str]) -> None:
+        """The broker answered a subscription; its reasons where it refused filters."""
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone."""
+
+    def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
+        """A message came again (DUP): True where it is journalled, and then it is not delivered."""
+
+    def fresh(self) -> None:
+        """New messages with a packet id came, so everything the broker had to repeat has come before."""
+
+
+class Connection(Protocol):
+    """What an MQTT connection must do."""
+
+    columns: Columns
+
+    @property
+    def qos_limit(self) -> int:
+        """The highest QoS at which nothing can get lost over this connection."""
+
+    @property
+    def confirmed(self) -> int:
+        """The highest number of an ack which the broker has surely seen."""
+
+    def connect(self) -> None:
+        """Begins to connect; OSError or ValueError where that fails at once."""
+
+    def subscribe(self, topics: tuple[str, ...], qos: int) -> None:
+        """Subscribes; the broker keeps it in the session."""
+
+    def unsubscribe(self, topics: tuple[str, ...]) -> None:
+        """Takes subscriptions back."""
+
+    def poll(self, timeout_s: float, *, read: bool) -> int:
+        """Waits for the socket and handles what is there; how many messages came."""
+
+    def ack(self, qos: int, mids: array[int]) -> int:
+        """Acknowledges packet ids that came over this connection; the number that `confirmed` will reach."""
+
+    def close(self) -> None:
+        """Says goodbye; the broker keeps the session."""
+
+
+Connect = Callable[[FeedConfig, str, Handler, Callable[[], int]], Connection]
+"""Configuration, client id, handler, clock -> a connection."""
+
+
+class PahoConnection:
+    """A connection on paho-mqtt: MQTT 3.1.1, persistent session, manual acks."""
+
+    def __init__(
+        self, config: FeedConfig, client_id: str, handler: Handler, clock: Callable[[], int], *, clean: bool = False
+    ) -> None:
+        self._config = config
+        self._address = feed_options.address(config.url)
+        self._handler = handler
+        self._clock = clock
+        self._fast = fast_paho.supported()
+        self._count = 0
+        self._plain = Columns()
+        options: dict[str, Any] = {
+            "client_id": client_id,
+            "clean_session": clean,
+            "protocol": mqtt.MQTTv311,
+            "transport": self._address.transport,
+            "reconnect_on_failure": False,
+            "manual_ack": True,
+        }
+        if self._fast:
+            self._client: mqtt.Client = fast_paho.FastClient(
+                clock=clock, repeated=handler.repeated, fresh=handler.fresh, **options
+            )
+        else:
+            self._client = mqtt.Client(CallbackAPIVersion.VERSION2, **options)
+            self._client.on_message = self._on_message
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.connect_timeout = CONNECT_TIMEOUT_S
+        self._secure()
+
+    @property
+    def qos_limit(self) -> int:
+        """QoS 1 with the public interface only: paho itself sends PUBREC before anyone could journal."""
+        return 2 if self._fast else 1
+
+    @property
+    def columns(self) -> Columns:
+        """Where messages are appended."""
+        return self._client.columns if isinstance(self._client, fast_paho.FastClient) else self._plain
+
+    @columns.setter
+    def columns(self, value: Columns) -> None:
+        if isinstance(self._client, fast_paho.FastClient):
+            self._client.columns = value
+        else:
+            self._plain = value
+
+    @property
+    def confirmed(self) -> int:
+        """With paho's public interface an ack counts as seen when the next one is sent."""
+        return self._client.confirmed if isinstance(self._client, fast_paho.FastClient) else self._count - 1
+
+    def connect(self) -> None:
+        """Opens the socket and sends CONNECT; `poll` sees the answer."""
+        self._client.connect(self._address.host, self._address.port, keepalive=self._config.keepalive_s)
+
+    def subscribe(self, topics: tuple[str, ...], qos: int) -> None:
+        """Sends one SUBSCRIBE for all filters."""
+        self._client.subscribe([(topic, min(qos, self.qos_limit)) for topic in topics])
+
+    def unsubscribe(self, topics: tuple[str, ...]) -> None:
+        """Sends one UNSUBSCRIBE for all filters."""
+        self._client.unsubscribe(list(topics))
+
+    def poll(self, timeout_s: float, *, read: bool) -> int:
+        """Waits by poll, the system call that knows no limit of descriptors."""
+        sock: Any = self._client.socket()
+        before = len(self.columns)
+        if sock is None:
+            self._handler.lost("not connected")
+            return 0
+        pending = bool(read and hasattr(sock, "pending") and sock.pending())
+        waiter = select.poll()
+        wanted = (select.POLLIN if read else 0) | (select.POLLOUT if self._client.want_write() else 0)
+        waiter.register(sock.fileno(), wanted)
+        ready = dict(waiter.poll(0 if pending else timeout_s * 1000))
+        bits = ready.get(sock.fileno(), 0)
+        if bits & select.POLLOUT:
+            self._client.loop_write()
+        if pending or bits & (select.POLLIN | select.POLLHUP | select.POLLERR):
+            self._read()
+        self._client.loop_misc()
+        return len(self.columns) - before
+
+    def ack(self, qos: int, mids: array[int]) -> int:
+        """PUBACK at QoS 1, PUBREC at QoS 2."""
+        self._count += 1
+        if isinstance(self._client, fast_paho.FastClient):
+            return self._client.acknowledge(fast_paho.PUBACK if qos == 1 else fast_paho.PUBREC, mids)
+        for mid in mids:
+            self._client.ack(mid, qos)
+        return self._count
+
+    def close(self) -> None:
+        """Sends DISCONNECT and closes."""
+        with contextlib.suppress(OSError, ValueError):
+            self._client.disconnect()
+            deadline = time.monotonic() + 1.0
+            while self._client.socket() is not None and self._client.want_write() and time.monotonic() < deadline:
+                self._client.loop_write()
+                time.sleep(0.005)
+
+    def _read(self) -> None:
+        for _ in range(_READS_AT_ONCE):
+            self._client.loop_read()
+            if self._client.socket() is None or getattr(self._client, "drained", True):
+                return
+
+    def _secure(self) -> None:
+        config = self._config
+        if config.username or config.password:
+            self._client.username_pw_set(config.username, config.password or None)
+        if self._address.transport == "websockets":
+            self._client.ws_set_options(path=self._address.path)
+        if self._address.tls:
+            self._client.tls_set_context(tls_context(config))
+
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._handler.lost(f"refused: {reason}")
+        else:
+            self._handler.accepted(session_present=bool(flags.session_present))
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        self._handler.subscribed([str(reason) for reason in reasons if reason.is_failure])
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._handler.lost(str(reason))
+
+    def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        topic, payload = message.topic.encode(), bytes(message.payload)
+        if message.dup and message.qos:
+            if self._handler.repeated(message.mid, message.qos, topic, payload):
+                return
+        elif message.qos:
+            self._handler.fresh()
+        flags = message.qos | (4 if message.retain else 0)
+        self._plain.append(topic, payload, received=self._clock(), flags=flags, mid=message.mid if message.qos else 0)
+
+
+def tls_context(config: FeedConfig) -> ssl.SSLContext:
+    """The TLS settings of a feed; ssl.SSLError where a PEM text is none."""
+    context = ssl.create_default_context(cadata=config.tls_ca or None)
+    if config.tls_insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if config.tls_cert:
+        _load_pair(context, config)
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, config: FeedConfig) -> None:
+    # The ssl module takes a client certificate only from a file: one that no other user can read, gone at once.
+    descriptor, name = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{config.tls_cert}\n{config.tls_key}\n")
+        context.load_cert_chain(name)
+    finally:
+        os.unlink(name)  # noqa: PTH108 - the pair to mkstemp
+
+
+def end_session(config: FeedConfig, client_id: str, clock: Callable[[], int], *, timeout_s: float = 5.0) -> bool:
+    """Connects once with a clean session, which makes the broker forget the old one; False where it does not answer."""
+    handler = _Ending()
+    connection = PahoConnection(config, client_id, handler, clock, clean=True)
+    deadline = time.monotonic() + timeout_s
+    try:
+        connection.connect()
+        while handler.state is None and time.monotonic() < deadline:
+            connection.poll(0.1, read=True)
+    except (OSError, ValueError):
+        return False
+    connection.close()
+    return bool(handler.state)
+
+
+class _Ending:
+    state: bool | None = None
+
+    def accepted(self, *, session_present: bool) -> None:  # noqa: ARG002 - the port's signature
+        self.state = True
+
+    def subscribed(self, failed: Sequence[str]) -> None:
+        """Nothing is subscribed."""
+
+    def lost(self, reason: str) -> None:  # noqa: ARG002 - the port's signature
+        self.state = self.state or False
+
+    def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:  # noqa: ARG002 - the port's signature
+        return True
+
+    def fresh(self) -> None:
+        """Nothing is subscribed."""

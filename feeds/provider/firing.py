@@ -1,0 +1,243 @@
+"""From the journal to OpenWhisk: fires batches at the budget's pace, again where they stay unfinished, and judges the answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from feeds.provider.columns import inline_row, inline_size
+from feeds.provider.intake import INLINE_ENVELOPE, Backoff
+from feeds.provider.log import log
+from feeds.provider.meters import Meters
+from feeds.provider.pace import Gate, next_minute
+from feeds.provider.whisk import Outcome, Target, Whisk
+from hort import batch
+from hort.feed_options import INLINE_LIMIT, FeedConfig
+from hort.journal import Entry, Journal, Usage
+
+IDLE_MS = 250
+BLOCKED_MS = 50
+HOLD_MS = 3_000
+BUSY_MS = (1_000, 60_000)
+DEADLINE_LIMIT_MS = 600_000
+CHECK_MS = (60, 2_000)
+CHECKS = 12
+UNREADABLE_ATTEMPTS = 3
+MINUTE_JITTER_MS = 500
+
+
+@dataclass(slots=True)
+class _Check:
+    """An accepted fire whose rules are not yet known to have started their actions."""
+
+    entry: Entry
+    activation: str
+    at: int
+    backoff: Backoff
+    tries: int = 0
+
+
+class Firing:
+    """Fires the batches of one registration; `step` is called over and over by one thread."""
+
+    def __init__(
+        self,
+        target: Target,
+        config: FeedConfig,
+        *,
+        journal: Journal,
+        journals: Sequence[str],
+        whisk: Whisk,
+        gate: Gate,
+        clock: Callable[[], int],
+        meters: Meters,
+        switch_off: Callable[[Outcome], None],
+    ) -> None:
+        self.target = target
+        self.config = config
+        self.held = False
+        self._journal = journal
+        self._journals = journals
+        self._whisk = whisk
+        self._gate = gate
+        self._clock = clock
+        self._meters = meters
+        self._switch_off = switch_off
+        self._busy = Backoff(BUSY_MS)
+        self._checks: list[_Check] = []
+        self._turn = 0
+
+    def step(self) -> int:
+        """One look at the journal and at most one fire; how many milliseconds to wait before the next step."""
+        now = self._clock()
+        self._look(now)
+        gate = self._gate
+        if not gate.firing:
+            return IDLE_MS
+        if self._checks:
+            self._verify(now)
+        if now < gate.not_before:
+            return min(gate.not_before - now, IDLE_MS)
+        if gate.in_flight >= gate.max_unacked:
+            return BLOCKED_MS
+        if wait := gate.pace.wait(now):
+            return min(wait, IDLE_MS)
+        entry = self._next(now)
+        if entry is None:
+            return BLOCKED_MS if self._checks or gate.in_flight else IDLE_MS
+        self._fire(entry, now)
+        return 0
+
+    def _look(self, now: int) -> None:
+        usages = [self._journal.usage(name, now=now) for name in self._journals]
+        total = Usage(
+            sum(usage.count for usage in usages),
+            sum(usage.bytes for usage in usages),
+            sum(usage.in_flight for usage in usages),
+            min((usage.oldest_ms for usage in usages if usage.oldest_ms), default=0),
+        )
+        gate, label = self._gate, self.target.trigger
+        gate.batches, gate.bytes, gate.in_flight = total.count, total.bytes, total.in_flight
+        gate.oldest_ms = total.oldest_ms
+        self._meters.journal_batches.labels(label).set(total.count)
+        self._meters.journal_bytes.labels(label).set(total.bytes)
+        self._meters.in_flight.labels(label).set(total.in_flight)
+        self._meters.lag.labels(label).set((now - total.oldest_ms) / 1000 if total.oldest_ms else 0)
+
+    def _next(self, now: int) -> Entry | None:
+        for _ in self._journals:
+            journal = self._journals[self._turn % len(self._journals)]
+            self._turn += 1
+            if due := self._journal.due(journal, now=now, limit=1):
+                return due[0]
+        return None
+
+    def _fire(self, entry: Entry, now: int) -> None:
+        payload = self._payload(entry)
+        deadline = min(round(self.config.ack_deadline_s * 1000) << min(entry.attempts, 10), DEADLINE_LIMIT_MS)
+        if payload is None or not self._journal.take(entry.reference, due_ms=now + deadline):
+            return
+        self._gate.in_flight += 1
+        self._gate.pace.count(now)
+        outcome = self._whisk.fire(self.target, payload)
+        self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
+        if outcome.kind == "accepted":
+            self._accepted(entry, outcome)
+        else:
+            self._not_accepted(entry, outcome)
+
+    def _accepted(self, entry: Entry, outcome: Outcome) -> None:
+        self._hold(held=False)
+        self._busy.reset()
+        if entry.attempts:
+            self._meters.refires.labels(self.target.trigger).inc()
+        self._journal.fired(entry.reference, activation=outcome.activation)
+        log(
+            "fired",
+            trigger=self.target.trigger,
+            batch_id=entry.reference.batch_id,
+            count=entry.count,
+            attempt=entry.attempts + 1,
+            activation=outcome.activation,
+        )
+        if self.config.ack == "started":
+            backoff = Backoff(CHECK_MS)
+            self._checks.append(_Check(entry, outcome.activation, self._clock() + backoff.next_ms(), backoff))
+
+    def _not_accepted(self, entry: Entry, outcome: Outcome) -> None:
+        now = self._clock()
+        self._journal.give_back(entry.reference, due_ms=now)
+        self._gate.in_flight -= 1
+        self._hold(held=outcome.kind == "held")
+        if outcome.kind == "refused":
+            self._switch_off(outcome)
+            self._gate.firing = False
+            return
+        if outcome.kind == "held":
+            self._gate.not_before = now + HOLD_MS
+        else:
+            self._gate.not_before = self._after_busy(outcome.status, now)
+        log(
+            "kept",
+            error=outcome.message or f"answer {outcome.status}",
+            trigger=self.target.trigger,
+            batch_id=entry.reference.batch_id,
+            status=outcome.status,
+            retry_in_ms=self._gate.not_before - now,
+        )
+
+    def _after_busy(self, status: int, now: int) -> int:
+        if status == 429:
+            return next_minute(now) + random.randint(0, MINUTE_JITTER_MS)
+        return now + self._busy.next_ms()
+
+    def _hold(self, *, held: bool) -> None:
+        self.held = held
+        self._meters.held.labels(self.target.trigger).set(held)
+
+    # -- what an action gets ------------------------------------------------------------------------------------
+
+    def _payload(self, entry: Entry) -> dict[str, Any] | None:
+        reference = entry.reference
+        if self.config.delivery == "reference":
+            return {
+                "batch_id": reference.batch_id,
+                "count": entry.count,
+                "bytes": entry.bytes,
+                "journal": reference.journal,
+            }
+        raw = self._journal.load(reference)
+        if raw is None:
+            return None
+        messages = batch.unpack(raw)
+        columns = zip(messages.topic_index, messages.payloads, messages.received_at, messages.flags, strict=True)
+        rows = [
+            _fitting(inline_row(messages.topics[number], payload, received, flags), len(payload))
+            for number, payload, received, flags in columns
+        ]
+        return {"batch_id": reference.batch_id, "journal": reference.journal, "messages": rows}
+
+    # -- whether the rules started their actions ----------------------------------------------------------------
+
+    def _verify(self, now: int) -> None:
+        for check in [check for check in self._checks if check.at <= now]:
+            started = self._whisk.started(self.target, check.activation)
+            if not started.known and check.tries < CHECKS:
+                check.tries += 1
+                check.at = now + check.backoff.next_ms()
+                continue
+            self._checks.remove(check)
+            if started.known and not started.errors:
+                self._journal.ack(check.entry.reference)
+            elif started.errors:
+                self._start_again(check, started.errors)
+            else:
+                self._unreadable(check)
+
+    def _start_again(self, check: _Check, errors: tuple[str, ...]) -> None:
+        now = self._clock()
+        throttled = any("Too many" in error for error in errors)
+        due = self._after_busy(429 if throttled else 500, now)
+        self._journal.retry_at(check.entry.reference, due)
+        log("not-started", error="; ".join(errors), trigger=self.target.trigger, batch_id=check.entry.reference.batch_id)
+
+    def _unreadable(self, check: _Check) -> None:
+        if check.entry.attempts + 1 < UNREADABLE_ATTEMPTS:
+            return
+        self._journal.ack(check.entry.reference)
+        self._meters.unverified.labels(self.target.trigger).inc()
+        log(
+            "unverified",
+            error="the trigger's activation cannot be read, the fire counts as delivered",
+            trigger=self.target.trigger,
+            batch_id=check.entry.reference.batch_id,
+        )
+
+
+def _fitting(row: dict[str, Any], size: int) -> dict[str, Any]:
+    if inline_size(row) <= INLINE_LIMIT - INLINE_ENVELOPE:
+        return row
+    del row["encoding"]
+    return {**row, "payload": None, "error": f"message of {size} bytes exceeds {INLINE_LIMIT}"}

@@ -1,0 +1,75 @@
+"""Leases: each registration has one provider at a time; a dead one's is free after its lease has run out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from hort import keys, store
+
+LEASE_MS = 10_000
+"""How long a lease lasts unless it is renewed; take-over needs this and one tick."""
+ALIVE_MS = 15_000
+
+_RENEW_LUA = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+_RELEASE_LUA = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+class Leases(Protocol):
+    """What a store of leases must do."""
+
+    def beat(self, now: int) -> int:
+        """This provider is alive; how many providers are."""
+
+    def acquire(self, registration: str) -> int | None:
+        """Takes a free lease: the fencing token, greater than any before; None where somebody has it."""
+
+    def renew(self, registration: str) -> bool:
+        """Extends the lease; False where it is not this provider's (any more)."""
+
+    def release(self, registration: str) -> None:
+        """Gives the lease up, if it is this provider's."""
+
+    def leave(self) -> None:
+        """This provider ends."""
+
+
+class RedisLeases:
+    """Leases in Redis."""
+
+    def __init__(self, client: store.Client, provider: str) -> None:
+        self._client: Any = client
+        self._provider = provider
+        self._renew = self._client.register_script(_RENEW_LUA)
+        self._release = self._client.register_script(_RELEASE_LUA)
+
+    def beat(self, now: int) -> int:
+        """Notes the time, drops providers that have not been seen."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.zadd(keys.PROVIDERS, {self._provider: now})
+        pipeline.zremrangebyscore(keys.PROVIDERS, "-inf", now - ALIVE_MS)
+        pipeline.zcard(keys.PROVIDERS)
+        return int(pipeline.execute()[2])
+
+    def acquire(self, registration: str) -> int | None:
+        """SET NX, then the next token."""
+        if not self._client.set(keys.lease(registration), self._provider, nx=True, px=LEASE_MS):
+            return None
+        return int(self._client.hincrby(keys.FENCES, registration, 1))
+
+    def renew(self, registration: str) -> bool:
+        """Compares, then extends."""
+        return bool(self._renew(keys=[keys.lease(registration)], args=[self._provider, LEASE_MS]))
+
+    def release(self, registration: str) -> None:
+        """Compares, then deletes."""
+        self._release(keys=[keys.lease(registration)], args=[self._provider])
+
+    def leave(self) -> None:
+        """Forgets this provider."""
+        self._client.zrem(keys.PROVIDERS, self._provider)

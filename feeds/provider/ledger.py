@@ -1,0 +1,133 @@
+"""What the provider writes while it takes messages in, each step one transaction in the partition's slot.
+
+Messages are first *spooled* (so that the broker can have its ack) or at once *put* into the journal as a batch; either way their
+packet ids are kept beside them. A fence guards both: an owner that was declared dead cannot write any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import redis
+
+from hort import keys, store
+from hort.batch import Reference
+from hort.errors import Fenced
+from hort.journal import RedisJournal
+
+_TRIES = 5
+_FENCE_LUA = """
+local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
+if newest > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an earlier owner left: packed spooled messages, and packet ids by chunk."""
+
+    spooled: tuple[bytes, ...]
+    unacked: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Messages to write: their binary form and packet ids; `chunk` is their name, so that a repeated write does nothing."""
+
+    chunk: str
+    raw: bytes
+    ids: bytes
+
+
+class Ledger(Protocol):
+    """What a ledger of one registration and partition must do; Fenced where another owner is newer."""
+
+    def open(self) -> Left:
+        """Takes the ledger over."""
+
+    def spool(self, piece: Piece) -> None:
+        """Keeps messages that are not yet part of a batch."""
+
+    def put(
+        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, rest: bytes | None = None
+    ) -> None:
+        """Journals a batch that holds all that is spooled but `rest`, and the piece's packet ids."""
+
+    def forget(self, chunks: Sequence[str]) -> None:
+        """Drops packet ids that are confirmed."""
+
+    def forget_all(self) -> None:
+        """Drops all packet ids."""
+
+
+class RedisLedger:
+    """The ledger in Redis."""
+
+    def __init__(self, client: store.Client, *, registration: str, partition: int, token: int) -> None:
+        self._client = client
+        self._token = token
+        self._fence = keys.fence(partition, registration)
+        self._unacked = keys.unacked(partition, registration)
+        self._spool = keys.spool(partition, registration)
+        self._raise_fence = client.register_script(_FENCE_LUA)
+
+    def open(self) -> Left:
+        """Raises the fence, then reads what is left."""
+        if not self._raise_fence(keys=[self._fence], args=[self._token]):
+            raise Fenced(f"token {self._token} of {self._fence} is older than another owner's")
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.lrange(self._spool, 0, -1)
+        pipeline.hgetall(self._unacked)
+        spooled, unacked = pipeline.execute()
+        return Left(tuple(spooled), {name.decode(): raw for name, raw in unacked.items()})
+
+    def spool(self, piece: Piece) -> None:
+        """Appends to the spool."""
+        self._commit(piece, lambda pipeline: pipeline.rpush(self._spool, piece.raw))
+
+    def put(
+        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, rest: bytes | None = None
+    ) -> None:
+        """Puts the batch and leaves in the spool what it does not hold."""
+
+        def write(pipeline: Any) -> None:
+            RedisJournal.add_put(pipeline, reference, piece.raw, trigger=trigger, count=count, now=now)
+            pipeline.delete(self._spool)
+            if rest:
+                pipeline.rpush(self._spool, rest)
+
+        self._commit(piece, write)
+
+    def forget(self, chunks: Sequence[str]) -> None:
+        """Drops fields of the hash."""
+        self._client.hdel(self._unacked, *chunks)
+
+    def forget_all(self) -> None:
+        """Drops the hash."""
+        self._client.delete(self._unacked)
+
+    def _commit(self, piece: Piece, write: Callable[[Any], object]) -> None:
+        for _ in range(_TRIES):
+            with self._client.pipeline(transaction=True) as pipeline:
+                try:
+                    if self._attempt(pipeline, piece, write):
+                        return
+                except redis.WatchError:
+                    continue
+        raise redis.ConnectionError("the transaction was disturbed each time")
+
+    def _attempt(self, pipeline: Any, piece: Piece, write: Callable[[Any], object]) -> bool:
+        pipeline.watch(self._fence)
+        if int(pipeline.get(self._fence) or 0) != self._token:
+            raise Fenced(f"token {self._token} of {self._fence} is not the newest")
+        if pipeline.hexists(self._unacked, piece.chunk):
+            return True
+        pipeline.multi()
+        write(pipeline)
+        pipeline.hset(self._unacked, piece.chunk, piece.ids)
+        pipeline.execute()
+        return True

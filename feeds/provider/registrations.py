@@ -1,0 +1,182 @@
+"""Registrations: which trigger gets which messages. Kept in Redis, secrets encrypted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from feeds.provider.log import log
+from feeds.provider.vault import Vault
+from feeds.provider.whisk import Target
+from hort import clock, feed_options, keys, store
+from hort.errors import HortError
+from hort.feed_options import FeedConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One feed of one trigger; `deleted_at` is set while session and journal outlive a DELETE; times in milliseconds."""
+
+    id: str
+    target: Target
+    client_id: str
+    config: FeedConfig
+    date_changed: int
+    generation: int = 1
+    active: bool = True
+    reason: dict[str, Any] | None = None
+    deleted_at: int | None = None
+
+    @property
+    def trigger(self) -> str:
+        """The trigger's fully qualified name."""
+        return self.target.trigger
+
+    def status(self, *, hold: str = "") -> dict[str, Any]:
+        """The status as package-kafka and package-alarms show it."""
+        status: dict[str, Any] = {
+            "active": self.active,
+            "dateChanged": self.date_changed,
+            "dateChangedISO": clock.iso(self.date_changed),
+        }
+        reason = self.reason or ({"kind": "HOLD", "statusCode": 204, "message": hold} if hold else None)
+        return {**status, "reason": reason} if reason else status
+
+    def public(self, runtime: dict[str, Any]) -> dict[str, Any]:
+        """What READ answers: no secret in it."""
+        return {
+            "id": self.id,
+            "triggerName": self.trigger,
+            "config": {**self.config.public(), "client_id": self.client_id},
+            "status": self.status(hold=runtime.get("hold", "")),
+            "connected": bool(runtime.get("connected")),
+            "connection": runtime.get("problem", "no provider serves it yet") or "connected",
+            "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight")},
+        }
+
+
+class Registrations(Protocol):
+    """What a store of registrations must do."""
+
+    def all(self) -> dict[str, Registration]:
+        """Every registration by id, deleted ones in their grace included."""
+
+    def get(self, registration: str) -> Registration | None:
+        """One registration."""
+
+    def change(self, registration: str, edit: Callable[[Registration | None], Registration | None]) -> Registration | None:
+        """Replaces a registration by what `edit` makes of it (None: removes it), atomically; returns the new one."""
+
+    def runtime(self, registration: str) -> dict[str, Any]:
+        """What its owner last reported."""
+
+    def report(self, registration: str, facts: dict[str, Any], *, ttl_s: int) -> None:
+        """Keeps what the owner sees, for a while."""
+
+    def subscribed(self, registration: str) -> str:
+        """See `feeds.provider.intake.Subscriptions`."""
+
+    def set_subscribed(self, registration: str, text: str) -> None:
+        """See `feeds.provider.intake.Subscriptions`."""
+
+
+def switched(registration: Registration, *, active: bool, reason: dict[str, Any] | None, now: int) -> Registration:
+    """The registration, switched on or off."""
+    return replace(
+        registration, active=active, reason=reason, date_changed=now, generation=registration.generation + 1
+    )
+
+
+class RedisRegistrations:
+    """Registrations in one Redis hash."""
+
+    def __init__(self, client: store.Client, vault: Vault) -> None:
+        self._client: Any = client
+        self._vault = vault
+
+    def all(self) -> dict[str, Registration]:
+        """Those that can be read; the others are logged, not lost."""
+        found = {}
+        for name, raw in self._client.hgetall(keys.REGISTRATIONS).items():
+            try:
+                found[name.decode()] = self._decode(raw)
+            except (HortError, ValueError, KeyError, TypeError) as error:
+                log("registration-unreadable", error=f"{type(error).__name__}: {error}", registration=name.decode())
+        return found
+
+    def get(self, registration: str) -> Registration | None:
+        """One registration."""
+        raw = self._client.hget(keys.REGISTRATIONS, registration)
+        return None if raw is None else self._decode(raw)
+
+    def change(self, registration: str, edit: Callable[[Registration | None], Registration | None]) -> Registration | None:
+        """Compare and set: the hash is watched while `edit` runs."""
+        result: Registration | None = None
+
+        def transaction(pipeline: Any) -> None:
+            nonlocal result
+            raw = pipeline.hget(keys.REGISTRATIONS, registration)
+            result = edit(None if raw is None else self._decode(raw))
+            pipeline.multi()
+            if result is None:
+                pipeline.hdel(keys.REGISTRATIONS, registration)
+                pipeline.delete(keys.subscribed(registration), keys.runtime(registration))
+            else:
+                pipeline.hset(keys.REGISTRATIONS, registration, self._encode(result))
+
+        self._client.transaction(transaction, keys.REGISTRATIONS)
+        return result
+
+    def runtime(self, registration: str) -> dict[str, Any]:
+        """What its owner last reported, if that is not too old."""
+        raw = self._client.get(keys.runtime(registration))
+        return {} if raw is None else dict(json.loads(raw))
+
+    def report(self, registration: str, facts: dict[str, Any], *, ttl_s: int) -> None:
+        """Keeps what the owner sees."""
+        self._client.set(keys.runtime(registration), json.dumps(facts), ex=ttl_s)
+
+    def subscribed(self, registration: str) -> str:
+        """What the session is subscribed to."""
+        raw = self._client.get(keys.subscribed(registration))
+        return "" if raw is None else str(raw.decode())
+
+    def set_subscribed(self, registration: str, text: str) -> None:
+        """Remembers what the session is subscribed to."""
+        self._client.set(keys.subscribed(registration), text)
+
+    def _encode(self, registration: Registration) -> str:
+        params = registration.config.as_params()
+        secrets = {name: params.pop(name) for name in feed_options.SECRETS}
+        return json.dumps(
+            {
+                "id": registration.id,
+                "trigger": registration.trigger,
+                "api_host": registration.target.api_host,
+                "client_id": registration.client_id,
+                "params": params,
+                "sealed": self._vault.seal({"auth_key": registration.target.auth_key, "params": secrets}),
+                "date_changed": registration.date_changed,
+                "generation": registration.generation,
+                "active": registration.active,
+                "reason": registration.reason,
+                "deleted_at": registration.deleted_at,
+            }
+        )
+
+    def _decode(self, raw: bytes) -> Registration:
+        value = json.loads(raw)
+        opened = self._vault.open(value["sealed"])
+        return Registration(
+            id=value["id"],
+            target=Target(value["api_host"], value["trigger"], opened["auth_key"]),
+            client_id=value["client_id"],
+            config=feed_options.parse({**value["params"], **opened["params"]}),
+            date_changed=value["date_changed"],
+            generation=value["generation"],
+            active=value["active"],
+            reason=value["reason"],
+            deleted_at=value["deleted_at"],
+        )

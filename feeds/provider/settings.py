@@ -1,0 +1,47 @@
+"""The provider's own settings, from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hort import config, store
+from hort.errors import ConfigError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+MINIMUM_SECRET = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """HORT_REDIS_URL, HORT_API_HOST (outranks what the feed says), HORT_API_INSECURE, HORT_PROVIDER_HOST, _PORT, _SECRET, _KEY."""
+
+    redis_url: str
+    api_host: str
+    api_insecure: bool
+    host: str
+    port: int
+    secret: str = field(repr=False)
+    key: str = field(repr=False)
+
+
+def read(overrides: Mapping[str, object]) -> Settings:
+    """The settings; ConfigError names what is missing and never shows a secret."""
+    return Settings(
+        redis_url=config.text(overrides, "redis_url", default=store.DEFAULT_URL),
+        api_host=config.text(overrides, "api_host", default=""),
+        api_insecure=config.boolean(overrides, "api_insecure", default=False),
+        host=config.text(overrides, "provider_host", default=DEFAULT_HOST),
+        port=config.integer(overrides, "provider_port", default=DEFAULT_PORT, maximum=65_535),
+        secret=_secret(overrides, "provider_secret"),
+        key=_secret(overrides, "provider_key"),
+    )
+
+
+def _secret(overrides: Mapping[str, object], name: str) -> str:
+    value = config.text(overrides, name)
+    if len(value) < MINIMUM_SECRET:
+        reason = f"(environment HORT_{name.upper()}) must have at least {MINIMUM_SECRET} characters"
+        raise ConfigError(name, None, reason)
+    return value

@@ -1,0 +1,195 @@
+"""Keeps the right registrations running here: leases, changes, deletions whose grace is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import redis
+
+from feeds.provider.leases import Leases
+from feeds.provider.log import log
+from feeds.provider.meters import Meters
+from feeds.provider.registrations import Registration, Registrations, switched
+from feeds.provider.runner import Runner
+from feeds.provider.whisk import Outcome
+
+TICK_S = 1.0
+REPORT_TTL_S = 20
+
+
+class Works(Protocol):
+    """Builds what a registration needs, and takes it down for good."""
+
+    def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
+        """A runner that is not started."""
+
+    def purge(self, registration: Registration) -> int:
+        """Ends the MQTT session and drops the journal; how many unstored batches were in it."""
+
+    def end_session(self, registration: Registration) -> None:
+        """Makes the broker forget the session."""
+
+
+class Supervisor:
+    """Ticks in a thread of its own; `wake` makes it look at once."""
+
+    def __init__(
+        self, registrations: Registrations, leases: Leases, works: Works, *, clock: Callable[[], int], meters: Meters
+    ) -> None:
+        self._registrations = registrations
+        self._leases = leases
+        self._works = works
+        self._clock = clock
+        self._meters = meters
+        self._runners: dict[str, Runner] = {}
+        self._tokens: dict[str, int] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self.last_tick_ms = 0
+        self.problem = "has not begun"
+
+    @property
+    def runners(self) -> dict[str, Runner]:
+        """What runs here, by registration."""
+        return dict(self._runners)
+
+    def start(self) -> None:
+        """Starts ticking."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stops everything, in parallel, and gives the leases up."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        stoppers = [threading.Thread(target=runner.stop) for runner in self._runners.values()]
+        for thread in stoppers:
+            thread.start()
+        for thread in stoppers:
+            thread.join()
+        try:
+            for registration in list(self._runners):
+                self._leases.release(registration)
+            self._leases.leave()
+        except redis.RedisError as error:
+            log("release-failed", error=type(error).__name__)
+
+    def tick(self) -> None:
+        """One look at everything; RedisError where Redis is away, and then everything goes on as it is."""
+        registrations = self._registrations.all()
+        alive = max(1, self._leases.beat(self._clock()))
+        share = -(-len(registrations) // alive)
+        self._renew(registrations)
+        self._acquire(registrations, share)
+        if len(self._runners) > share:
+            self._let_go(next(iter(self._runners)))
+        for name, runner in list(self._runners.items()):
+            self._tend(runner, registrations[name])
+        self.last_tick_ms, self.problem = self._clock(), ""
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self.tick()
+            except redis.RedisError as error:
+                self.problem = f"{type(error).__name__}: {error}"
+                log("tick-failed", error=self.problem)
+            except Exception as error:  # noqa: BLE001 - the service goes on, and health tells
+                self.problem = f"{type(error).__name__}: {error}"
+                log("tick-failed", error=self.problem)
+            self._wake.wait(TICK_S)
+
+    def _renew(self, registrations: dict[str, Registration]) -> None:
+        for name, runner in list(self._runners.items()):
+            if name not in registrations:
+                self._let_go(name)
+            elif runner.fenced or not runner.alive or not self._leases.renew(name):
+                log("lease-lost", error="another provider serves it", trigger=runner.registration.trigger)
+                self._let_go(name, flush=False)
+
+    def _acquire(self, registrations: dict[str, Registration], share: int) -> None:
+        for name, registration in registrations.items():
+            if name in self._runners or len(self._runners) >= share:
+                continue
+            token = self._leases.acquire(name)
+            if token is not None:
+                log("serving", trigger=registration.trigger, registration=name, token=token)
+                self._begin(registration, token)
+
+    def _begin(self, registration: Registration, token: int) -> None:
+        runner = self._works.runner(registration, token, self._switch_off)
+        self._runners[registration.id], self._tokens[registration.id] = runner, token
+        runner.start()
+        self._mark(registration)
+
+    def _let_go(self, name: str, *, flush: bool = True) -> None:
+        runner = self._runners.pop(name)
+        runner.stop(flush=flush)
+        self._leases.release(name)
+
+    def _tend(self, runner: Runner, registration: Registration) -> None:
+        name = registration.id
+        if self._over(registration):
+            self._purge(registration)
+            return
+        if registration.generation != runner.registration.generation:
+            self._change(runner, registration)
+            runner = self._runners[name]
+        self._meters.connected.labels(registration.trigger).set(runner.intake.connected)
+        self._registrations.report(name, runner.facts(), ttl_s=REPORT_TTL_S)
+
+    def _change(self, runner: Runner, registration: Registration) -> None:
+        old = runner.registration
+        if runner.can_take(registration):
+            runner.take(registration)
+            self._mark(registration)
+            return
+        runner.stop()
+        if (old.client_id, old.config.url) != (registration.client_id, registration.config.url):
+            self._works.end_session(old)
+        self._begin(registration, self._tokens[registration.id])
+
+    def _over(self, registration: Registration) -> bool:
+        if registration.deleted_at is None:
+            return False
+        return self._clock() - registration.deleted_at >= registration.config.grace_s * 1000
+
+    def _purge(self, registration: Registration) -> None:
+        gone = self._registrations.change(
+            registration.id, lambda now: None if now is None or self._over(now) else now
+        )
+        if gone is not None:
+            return
+        self._runners.pop(registration.id).stop(flush=False)
+        dropped = self._works.purge(registration)
+        self._meters.dropped.labels(registration.trigger).inc(dropped)
+        self._leases.release(registration.id)
+        log("removed", trigger=registration.trigger, dropped_batches=dropped)
+
+    def _switch_off(self, registration: Registration, outcome: Outcome) -> None:
+        text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."
+        message = f"{text} {outcome.message}".strip()
+        reason: dict[str, Any] = {"kind": "AUTO", "statusCode": outcome.status, "message": message}
+        log("disabled", error=message, trigger=registration.trigger, status=outcome.status)
+
+        def edit(now: Registration | None) -> Registration | None:
+            if now is None or now.generation != registration.generation:
+                return now
+            return switched(now, active=False, reason=reason, now=self._clock())
+
+        self._registrations.change(registration.id, edit)
+        self.wake()
+
+    def _mark(self, registration: Registration) -> None:
+        kind = (registration.reason or {}).get("kind", "")
+        for label in ("AUTO", "ADMIN"):
+            self._meters.disabled.labels(registration.trigger, label).set(not registration.active and kind == label)

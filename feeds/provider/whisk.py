@@ -1,0 +1,164 @@
+"""OpenWhisk as the provider needs it: fire a trigger, read an activation, ask whether a key may use a trigger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from hort.errors import FeedRefused
+
+FIRE_TIMEOUT_S = (3.0, 10.0)
+READ_TIMEOUT_S = (3.0, 5.0)
+_KEEP = frozenset({408, 409, 429})
+_MESSAGE_LIMIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A trigger and the key to fire it; the key never shows."""
+
+    api_host: str
+    trigger: str
+    auth_key: str
+
+    def __repr__(self) -> str:
+        return f"Target({self.api_host}, {self.trigger})"
+
+    def url(self, collection: str, name: str) -> str:
+        """The address of an entity in the trigger's namespace."""
+        namespace = self.trigger.split("/")[1]
+        host = self.api_host if "://" in self.api_host else f"https://{self.api_host}"
+        return f"{host.rstrip('/')}/api/v1/namespaces/{quote(namespace, safe='')}/{collection}/{quote(name, safe='')}"
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """User and password of the key."""
+        user, _, password = self.auth_key.partition(":")
+        return user, password
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a fire came to: `kind` is accepted, held (no active rule), busy (keep and try again) or refused (switch off)."""
+
+    kind: str
+    status: int
+    activation: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a trigger's activation says of its rules: whether it is there, and the errors of active rules."""
+
+    known: bool
+    errors: tuple[str, ...] = ()
+
+
+class Whisk(Protocol):
+    """What an OpenWhisk must do."""
+
+    def fire(self, target: Target, payload: dict[str, Any]) -> Outcome:
+        """Fires the trigger; never raises."""
+
+    def started(self, target: Target, activation: str) -> Started:
+        """Reads what the rules did; never raises."""
+
+    def check(self, target: Target, *, may_be_gone: bool = False) -> None:
+        """FeedRefused where the key may not use the trigger, or the trigger is not there and has to be."""
+
+
+class HttpWhisk:
+    """OpenWhisk over its REST API, with connections kept."""
+
+    def __init__(self, *, insecure: bool = False) -> None:
+        self._session = requests.Session()
+        self._session.verify = not insecure
+        self._session.trust_env = False
+        adapter = HTTPAdapter(pool_connections=16, pool_maxsize=16)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def fire(self, target: Target, payload: dict[str, Any]) -> Outcome:
+        """POST of the trigger."""
+        try:
+            answer = self._session.post(
+                target.url("triggers", target.trigger.split("/")[2]),
+                data=json.dumps(payload, separators=(",", ":")),
+                headers={"Content-Type": "application/json"},
+                auth=target.auth,
+                timeout=FIRE_TIMEOUT_S,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return Outcome("busy", 0, message=type(error).__name__)
+        return outcome(answer)
+
+    def started(self, target: Target, activation: str) -> Started:
+        """GET of the trigger's activation record."""
+        try:
+            answer = self._session.get(target.url("activations", activation), auth=target.auth, timeout=READ_TIMEOUT_S)
+            logs = answer.json().get("logs") if answer.status_code == 200 else None
+        except (requests.RequestException, ValueError, AttributeError):
+            return Started(known=False)
+        return rules_of(logs)
+
+    def check(self, target: Target, *, may_be_gone: bool = False) -> None:
+        """GET of the trigger with the caller's key."""
+        name = target.trigger.split("/")[2]
+        try:
+            answer = self._session.get(
+                target.url("triggers", name), auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            text = f"the API host {target.api_host} does not answer the provider: {type(error).__name__}"
+            raise FeedRefused(text) from error
+        if answer.status_code == 200 or (answer.status_code == 404 and may_be_gone):
+            return
+        if answer.status_code == 404:
+            raise FeedRefused(f"trigger {target.trigger} does not exist")
+        if answer.status_code in (401, 403):
+            raise FeedRefused(f"the key in 'authKey' may not use trigger {target.trigger}")
+        raise FeedRefused(f"the API host {target.api_host} answered {answer.status_code} for trigger {target.trigger}")
+
+
+def outcome(answer: requests.Response) -> Outcome:
+    """What an answer to a fire means."""
+    status = answer.status_code
+    if status in (200, 202):
+        return Outcome("accepted", status, activation=str(_json(answer).get("activationId", "")))
+    if status == 204:
+        return Outcome("held", status, message="no active rule")
+    message = str(_json(answer).get("error", ""))[:_MESSAGE_LIMIT]
+    if 400 <= status < 500 and status not in _KEEP:
+        return Outcome("refused", status, message=message)
+    return Outcome("busy", status, message=message)
+
+
+def rules_of(logs: Any) -> Started:
+    """Reads the lines that OpenWhisk writes into a trigger's activation, one JSON object a rule."""
+    if not isinstance(logs, list) or not logs:
+        return Started(known=False)
+    errors = []
+    for line in logs:
+        try:
+            entry = json.loads(line[line.index("{") :])
+        except (ValueError, AttributeError):
+            continue
+        error = str(entry.get("error", ""))
+        if not entry.get("success", True) and "is inactive" not in error:
+            errors.append(f"{entry.get('rule')}: {error}"[:_MESSAGE_LIMIT])
+    return Started(known=True, errors=tuple(errors))
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        value = answer.json()
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
