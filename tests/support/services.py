@@ -14,7 +14,7 @@ TIMEOUT_S = 900  # the first start may install what is missing
 
 def environment(**extra: str) -> dict[str, str]:
     """Return this process's environment without a developer's own servers and state."""
-    dropped = (*OWN_SERVERS, "HORT_STATE", "HORT_PROFILE")
+    dropped = (*OWN_SERVERS, "HORT_STATE")
     return {name: value for name, value in os.environ.items() if name not in dropped} | extra
 
 
