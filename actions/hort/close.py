@@ -107,19 +107,24 @@ class _Run:
         return None if oldest is None else self.settings.grid.first_end(oldest) - self.settings.grid.slide_ms
 
     def _write_again(self, closed: int) -> int | None:
-        """Closed windows with late data; None when all were written, else the first one that was not."""
-        for end in self.views.dirty_ends(closed):
-            if self._full():
+        """Closed windows with late data; None when all were written, else the first one that was not.
+
+        Those of the oldest pane are always written, so that each run merges one pane at least.
+        """
+        ends = self.views.dirty_ends(closed)
+        must = min(self.settings.grid.last_end(self.views.oldest_touched()), closed) if ends else closed
+        for end in ends:
+            if end > must and self._full():
                 return end
             revisions = self.closer.panes.revisions
             write_window(self.views, end, self.written, again=True, newest=end == closed, revisions=revisions)
         return None
 
     def _write_due(self, closed: int) -> int:
-        """Windows whose end has come; the end of the last one that is closed now."""
+        """Windows whose end has come, one at least; the end of the last one that is closed now."""
         for number, end in enumerate(self._due_ends(closed)):
-            if number >= self.settings.max_windows or self._full():
-                return end - self.settings.grid.slide_ms
+            if number >= self.settings.max_windows or (number and self._full()):
+                return max(closed, end - self.settings.grid.slide_ms)
             revisions = self.closer.panes.revisions
             write_window(self.views, end, self.written, again=False, newest=True, revisions=revisions)
         return max(closed, self.settings.grid.due(self.now))
@@ -163,7 +168,6 @@ class _Run:
         outbox = {name: body for name, body in outbox.items() if body}
         if not outbox and until == self.state.closed and not any(settlements.values()):
             return action.done(reference)
-        expiry = self.settings.grid.pane_expiry
         done = self.closer.panes.commit(
             Commit(
                 generation=self.state.generation,
@@ -173,7 +177,7 @@ class _Run:
                 outbox=outbox,
                 count=len(self.written.lines) + len(alarms),
                 revisions=self.written.revisions,
-                revisions_until={end: expiry(end) for end in self.written.revisions},
+                revisions_ttl_ms=self.settings.grid.pane_ttl(self.now, self.now),
                 settlement=settlements[HOME],
             )
         )

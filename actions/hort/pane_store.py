@@ -44,11 +44,11 @@ class PaneKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """What a batch brings to one pane."""
+    """What a batch brings to one pane, which then goes by itself after `ttl_ms`."""
 
     pane: PaneKey
     blob: bytes
-    expires: int
+    ttl_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Commit:
     """The end of one close: valid only while the state still has this generation.
 
     `outbox` holds the stage fields for `sink`, empty where there is nothing to store; `revisions` maps window end to
-    {key id: revision}, each kept until `revisions_until` of the end.
+    {key id: revision}, each kept for `revisions_ttl_ms`.
     """
 
     generation: int
@@ -106,7 +106,7 @@ class Commit:
     outbox: Mapping[str, bytes]
     count: int
     revisions: Mapping[int, Mapping[bytes, int]]
-    revisions_until: Mapping[int, int]
+    revisions_ttl_ms: int
     settlement: Settlement
 
 
@@ -150,7 +150,7 @@ if redis.call('HEXISTS', KEYS[2], 'late') == 1 then return 2 end
 for i = 6, #KEYS do
   local a = 6 + (i - 6) * 3
   redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[a + 2])
-  redis.call('PEXPIREAT', KEYS[i], ARGV[a + 1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[a + 1])
   redis.call('ZADD', KEYS[3], ARGV[a], ARGV[a])
   redis.call('ZADD', KEYS[4], ARGV[a], ARGV[a])
 end
@@ -178,7 +178,7 @@ if h then
     for i = 1, #r.fields, 200 do
       redis.call('HSET', r.key, unpack(r.fields, i, math.min(i + 199, #r.fields)))
     end
-    redis.call('PEXPIREAT', r.key, r.expires)
+    redis.call('PEXPIRE', r.key, r.ttl)
   end
 end
 for _, t in ipairs(m.transitions) do
@@ -223,7 +223,7 @@ class RedisPaneStore:
         args: list[bytes | str | int] = [reference.batch_id, late, STAGE_TTL_S, now, reference.journal]
         for addition in additions:
             names.append(addition.pane.key)
-            args += (addition.pane.start, addition.expires, addition.blob)
+            args += (addition.pane.start, addition.ttl_ms, addition.blob)
         return _OUTCOMES[int(self._add(keys=names, args=args))]
 
     def panes(self, partition: int) -> list[int]:
@@ -265,7 +265,7 @@ class RedisPaneStore:
 
     def settle(self, partition: int, settlement: Settlement) -> None:
         """The partition's part of a commit in one script."""
-        message = msgpack.packb(_settlement_message(partition, settlement))
+        message = _message(_settlement_message(partition, settlement))
         self._commit(keys=[keys.window(partition, "state")], args=[message])
 
     def oldest_waiting(self, partition: int) -> int | None:
@@ -292,7 +292,7 @@ def _commit_message(commit: Commit) -> bytes:
             {
                 "key": keys.window(HOME, f"revisions:{end}"),
                 "fields": [part for name, number in revisions.items() for part in (name, number)],
-                "expires": commit.revisions_until[end],
+                "ttl": commit.revisions_ttl_ms,
             }
             for end, revisions in commit.revisions.items()
         ],
@@ -308,8 +308,13 @@ def _commit_message(commit: Commit) -> bytes:
             "outbox": [part for pair in commit.outbox.items() for part in pair],
             "ttl": STAGE_TTL_S,
         }
-    message: bytes = msgpack.packb({"head": head, **_settlement_message(HOME, commit.settlement)})
-    return message
+    return _message({"head": head, **_settlement_message(HOME, commit.settlement)})
+
+
+def _message(value: Mapping[str, Any]) -> bytes:
+    """MessagePack as Redis reads it: its cmsgpack does not know the later type for bytes."""
+    raw: bytes = msgpack.packb(value, use_bin_type=False)
+    return raw
 
 
 def _settlement_message(partition: int, settlement: Settlement) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class PaneViews:
         """Start of the oldest pane there is."""
         return min((starts[0] for starts in self._starts.values() if starts), default=None)
 
+    def oldest_touched(self) -> int:
+        """Start of the oldest pane with something new; ValueError without any."""
+        return min(starts[0] for starts in self._touched.values() if starts)
+
     def starts(self) -> set[int]:
         """Starts of all panes there are."""
         return {start for starts in self._starts.values() for start in starts}

@@ -70,9 +70,10 @@ class Windower:
         late = np.logical_or.reduce(list(outside.values()))
         folded, dropped = self._too_many(reference.partition, batch, ~late, settings)
         blocks = reduce(batch, ~late, pane_ms=settings.grid.pane_ms, folded=folded, dropped=dropped)
-        additions = [_addition(reference.partition, start, blocks[start], settings.grid) for start in sorted(blocks)]
+        now = self.now()
+        additions = [_addition(reference.partition, start, part, settings.grid, now) for start, part in blocks.items()]
         positions = np.flatnonzero(late).astype("<u4").tobytes()
-        outcome = self.panes.add(reference, additions, late=positions, now=self.now())
+        outcome = self.panes.add(reference, additions, late=positions, now=now)
         if outcome == GONE:
             return action.done(reference)
         counts = {f"window.{name}": int(mask.sum()) for name, mask in outside.items()}
@@ -133,6 +134,6 @@ def _outside(batch: Records, settings: Settings, *, arrived: int, now: int) -> d
     return {"late": late, "expired": expired, "ahead": batch.times > arrived + settings.ahead_ms}
 
 
-def _addition(partition: int, start: int, blocks: list[panes.Block], grid: Grid) -> Addition:
+def _addition(partition: int, start: int, blocks: list[panes.Block], grid: Grid, now: int) -> Addition:
     pane = PaneKey(partition=partition, start=start, length=grid.pane_ms)
-    return Addition(pane=pane, blob=panes.pack(blocks), expires=grid.pane_expiry(start))
+    return Addition(pane=pane, blob=panes.pack(blocks), ttl_ms=grid.pane_ttl(start, now))

@@ -82,9 +82,9 @@ class Grid:
         """Panes that start before this are of no more use: their windows are closed and no batch can change one any more."""
         return min(self._oldest(now - self._kept_ms), self._oldest(closed + 1))
 
-    def pane_expiry(self, start: int) -> int:
-        """When a pane goes by itself."""
-        return self.last_end(start) + self._kept_ms + EXPIRY_MS
+    def pane_ttl(self, start: int, now: int) -> int:
+        """After how long a pane goes by itself."""
+        return self.last_end(start) + self._kept_ms + EXPIRY_MS - now
 
     @property
     def _kept_ms(self) -> int:

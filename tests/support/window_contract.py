@@ -1,0 +1,269 @@
+"""What windows must do over either store; the functional and the integration tests inherit it."""
+
+from __future__ import annotations
+
+import random
+
+import orjson
+import pytest
+
+from hort import batch
+from hort.pane_store import HOME
+from hort.windows import Grid
+from tests.support.windows import START, Record, World, check_all, window_key
+
+
+def stream(seconds: int, *, seed: int = 1, devices: int = 5) -> list[Record]:
+    """A record a device and second, with numbers that a careless variance gets wrong."""
+    source = random.Random(seed)
+    return [
+        Record(f"d{device}_|/+ü", second * 1000 + source.randrange(1000), {"a": 1e9 + source.random(), "b": -source.random()})
+        for second in range(seconds)
+        for device in range(devices)
+    ]
+
+
+class WindowContract:
+    """Tests over a fixture `world`."""
+
+    def test_every_closed_window_is_right(self, world: World) -> None:
+        records = stream(120)
+        for first in range(0, 120, 3):
+            world.clock.now = START + (first + 3) * 1000
+            world.send([r for r in records if first * 1000 <= r.at < (first + 3) * 1000])
+            world.tick((first + 3) * 1000)
+        world.tick(120_000)
+        check_all(world, records, until=120_000)
+
+    def test_a_batch_counts_once_however_often_and_in_whatever_order_it_comes(self, world: World) -> None:
+        records = stream(60)
+        random.Random(2).shuffle(records)
+        references = [world.put(records[first : first + 40]) for first in range(0, len(records), 40)]
+        for reference in references * 3:
+            world.window(reference)
+        for reference in references[::2]:
+            world.journal.ack(reference)
+            assert world.window(reference)["acked"]
+        world.tick(120_000)
+        check_all(world, records, until=120_000)
+
+    def test_a_batch_that_comes_again_after_closing_changes_nothing(self, world: World) -> None:
+        reference = world.put([Record("a", 1000, {"x": 1.0})])
+        world.window(reference)
+        world.tick(60_000)
+        assert world.window(reference)["again"]
+        before = dict(world.stored)
+        assert world.tick(75_000).get("documents", 0) == 0
+        assert world.stored == before
+
+    def test_missed_ticks_are_made_up_a_bounded_number_a_run(self, world: World) -> None:
+        records = [Record("a", second * 1000, {"x": float(second)}) for second in range(0, 300, 7)]
+        for record in records:
+            world.clock.now = START + record.at
+            world.send([record])
+        answers = [world.tick(600_000, max_windows=4) for _ in range(8)]
+        assert answers[0]["windows"] == 4
+        check_all(world, records, until=600_000)
+
+    def test_late_data_writes_a_window_again_with_a_higher_revision(self, world: World) -> None:
+        early, late, later = (Record("a", at, {"x": float(at)}) for at in (1000, 2000, 3000))
+        other = Record("b", 1500, {"x": 5.0})
+        world.send([early, other])
+        world.tick(60_000)
+        assert {doc["revision"] for doc in world.stored.values()} == {0}
+        for number, record in enumerate((late, later), start=1):
+            world.send([record])
+            world.tick(61_000 + number)
+            revisions = {doc["id"]: doc["revision"] for doc in world.stored.values()}
+            assert revisions == {"a": number, None: number, "b": 0}
+        check_all(world, [early, late, later, other], until=60_000)
+
+    def test_later_than_the_allowed_lateness_is_left_out_and_marked(self, world: World) -> None:
+        world.clock.now = START + 400_000
+        records = [Record("a", 399_000, {"x": 1.0}), Record("a", 20_000, {"x": 2.0}), Record("a", 2_000_000, {"x": 3.0})]
+        reference = world.put(records)
+        assert world.window(reference)["late"] == 2
+        stage = world.journal.read_stage(reference, ["late"])
+        assert stage is not None
+        assert memoryview(stage["late"]).cast("I").tolist() == [1, 2]
+        counts = world.counters.all()
+        assert (counts["window.late"], counts["window.ahead"], counts["window.records"]) == (1, 1, 3)
+        world.clock.advance(10_000_000)
+        assert world.window(reference)["late"] == 2
+        world.tick(450_000)
+        check_all(world, records[:1], until=450_000)
+
+    def test_what_waited_in_the_journal_is_not_late(self, world: World) -> None:
+        records = stream(30)
+        reference = world.put(records, at=31_000)
+        world.tick(600_000)
+        assert world.window(reference)["late"] == 0
+        world.tick(601_000)
+        check_all(world, records, until=600_000)
+
+    def test_documents_that_were_not_stored_are_handed_on_again_before_anything_new(self, world: World) -> None:
+        records = [Record("a", 1000, {"x": 1.0}), Record("a", 14_000, {"x": 2.0})]
+        world.send(records[:1])
+        world.clock.now = START + 15_000
+        lost = world.close()
+        world.send(records[1:])
+        again = world.tick(30_000)
+        assert again["again"]
+        assert again["batch_id"] == lost["batch_id"]
+        assert world.tick(31_000)["documents"] == 4
+        world.tick(100_000)
+        check_all(world, records, until=100_000)
+
+    def test_of_two_closes_at_once_one_ends(self, world: World) -> None:
+        world.send([Record("a", 1000, {"x": 1.0})])
+        world.clock.now = START + 15_000
+        state = world.panes.state()
+        first, second = world.closer(), world.closer()
+        second_answer = None
+        read = second.panes.read
+
+        def read_after_the_first_closed(pane):  # type: ignore[no-untyped-def]
+            fields = read(pane)
+            if world.panes.state() == state:
+                world.sink(first.run(_settings(world)))
+            return fields
+
+        second.panes = _Reading(second.panes, read_after_the_first_closed)
+        second_answer = second.run(_settings(world))
+        assert second_answer["acked"]
+        assert world.panes.state().generation == state.generation + 1
+        world.tick(60_000)
+        check_all(world, [Record("a", 1000, {"x": 1.0})], until=60_000)
+
+    def test_a_batch_that_comes_while_a_close_reads_is_not_lost(self, world: World) -> None:
+        records = [Record("a", 1000, {"x": 1.0}), Record("a", 2000, {"x": 5.0})]
+        world.send(records[:1])
+        world.clock.now = START + 15_000
+        closer = world.closer()
+        read = closer.panes.read
+        sent: list[batch.Reference] = []
+
+        def read_then_send(pane):  # type: ignore[no-untyped-def]
+            fields = read(pane)
+            if not sent:
+                sent.append(world.send(records[1:]))
+            return fields
+
+        closer.panes = _Reading(closer.panes, read_then_send)
+        world.sink(closer.run(_settings(world)))
+        assert all(doc["count"] == 1 for doc in world.stored.values())
+        world.tick(16_000)
+        assert {doc["revision"] for doc in world.stored.values()} == {1}
+        world.tick(100_000)
+        check_all(world, records, until=100_000)
+
+    def test_a_device_is_silent_once_and_resumed_once(self, world: World) -> None:
+        for at in range(0, 300_000, 15_000):
+            world.clock.now = START + at
+            world.send([Record("steady", at), *([Record("gone", at)] if at < 30_000 or at >= 240_000 else [])])
+            world.tick(at)
+        world.tick(320_000)
+        assert [(doc["alarm"], doc["device_id"]) for doc in world.alarms] == [("silent", "gone"), ("resumed", "gone")]
+        assert world.alarms[0]["last_seen"] < world.alarms[0]["window_end"]
+        world.tick(1_000_000)
+        world.tick(1_015_000)
+        assert [doc["alarm"] for doc in world.alarms[2:]] == ["silent", "silent"]
+
+    def test_a_backlog_makes_no_device_silent(self, world: World) -> None:
+        world.send([Record("a", 0)])
+        world.tick(45_000)
+        waiting = world.put([Record("a", 46_000)], at=46_000)
+        # The journal is known by the batch that came through it; this one waits in it for five minutes.
+        world.tick(340_000)
+        assert world.alarms == []
+        world.window(waiting)
+        world.journal.ack(waiting)
+        world.tick(341_000)
+        assert [doc["alarm"] for doc in world.alarms] == ["silent"]
+
+    def test_too_many_devices_count_for_their_type_only(self, world: World) -> None:
+        records = [Record(f"d{number}", 1000, {"x": float(number)}) for number in range(10)]
+        world.send(records, max_devices=4)
+        world.send([Record("t", 1000, {"x": 1.0}, device_type="other")], max_types=1)
+        world.tick(60_000)
+        devices = {doc["id"] for doc in world.stored.values() if doc["level"] == "device"}
+        totals = {doc["count"] for doc in world.stored.values() if doc["level"] == "device_type"}
+        assert (len(devices), totals) == (4, {10})
+        counts = world.counters.all()
+        assert (counts["window.devices-folded"], counts["window.devices-dropped"]) == (6, 1)
+
+    def test_vanished_devices_and_old_panes_are_forgotten(self, world: World) -> None:
+        world.send([Record("a", 0)])
+        world.tick(60_000)
+        assert world.panes.panes(HOME)
+        world.tick(4_000_000)
+        assert world.panes.panes(HOME) == []
+        world.tick(90_000_000)
+        assert world.presence.types(HOME) == []
+
+    def test_nothing_due_is_answered_without_a_batch(self, world: World) -> None:
+        assert world.tick(0)["acked"]
+        world.send([Record("a", 0)])
+        assert world.tick(14_000)["acked"]
+        assert world.tick(15_000)["documents"] == 2
+        assert world.tick(16_000)["acked"]
+
+    def test_documents_of_a_run_are_bounded(self, world: World) -> None:
+        records = stream(60)
+        world.send(records)
+        for _ in range(20):
+            world.tick(200_000, max_bytes=1)
+        check_all(world, records, until=200_000)
+        world.send([Record("d0_|/+ü", 30_500, {"a": 1.0})])
+        for _ in range(20):
+            world.tick(201_000, max_bytes=1)
+        check_all(world, [*records, Record("d0_|/+ü", 30_500, {"a": 1.0})], until=201_000)
+
+    @pytest.mark.parametrize(("size", "slide"), [(45, 20), (10, 10), (60, 1)])
+    def test_other_grids(self, world: World, size: int, slide: int) -> None:
+        world.grid = Grid(size_ms=size * 1000, slide_ms=slide * 1000)
+        records = stream(50, devices=2)
+        for first in range(0, len(records), 30):
+            world.send(records[first : first + 30])
+        for _ in range(4):
+            world.tick(200_000)
+        check_all(world, records, until=200_000)
+
+    def test_types_with_other_fields_and_fields_that_come_later(self, world: World) -> None:
+        records = [
+            Record("a", 1000, {"x": 1.0}),
+            Record("a", 2000, {"y": 2.0, "x": 3.0}),
+            Record("a", 3000),
+            Record("a", 1000, {"x": -1.0}, device_type="other"),
+            Record("a", 1000, {}, device_type="bare", event="e"),
+        ]
+        for record in records:
+            world.send([record])
+        world.tick(100_000)
+        check_all(world, records, until=100_000)
+
+    def test_ids_are_of_level_key_and_window_end(self, world: World) -> None:
+        world.send([Record("a", 1000, {"x": 1.0})])
+        world.tick(15_000)
+        for doc_id, doc in world.stored.items():
+            level, *key, end = orjson.loads(doc_id)
+            assert [end, key] == [START + 15_000, ["bike", "a", "status"] if level == "d" else ["bike"]]
+            assert window_key(doc)[4] == 15_000
+            assert doc["window_start"] < doc["window_end"] == doc["windowclose date"] == doc["@timestamp"]
+
+
+def _settings(world: World):  # type: ignore[no-untyped-def]
+    from hort.close import Settings
+
+    return Settings(grid=world.grid)
+
+
+class _Reading:
+    """A pane store whose reads go another way."""
+
+    def __init__(self, store, read) -> None:  # type: ignore[no-untyped-def]
+        self._store = store
+        self.read = read
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self._store, name)
