@@ -1,6 +1,7 @@
 """The command behind scripts/deploy."""
 
 import argparse
+import base64
 import contextlib
 import os
 import re
@@ -130,7 +131,7 @@ def deploy(options: argparse.Namespace) -> int:
         config = folder / "wskprops"
         config.touch(mode=0o600)
         config.write_text(f"APIHOST={host}\nAUTH={key}\nNAMESPACE={options.namespace}\n", encoding="utf-8")
-        secrets = [key, *environment.secrets_in(values)]
+        secrets = [key, base64.b64encode(key.encode()).decode(), *environment.secrets_in(values)]
         env = environment.for_tool(values, environment=os.environ, config=config)
         return _run(_command(options), env=env, secrets=secrets, cwd=options.manifest.resolve().parent)
 

@@ -1,6 +1,6 @@
 """The OpenWhisk that is deployed to: what it says about itself, and whether wskdeploy needs a forwarder in front of it.
 
-wskdeploy asks /api/info for the runtimes, compares the Content-Type letter by letter and never checks a certificate. A stock OpenWhisk answers
+wskdeploy asks /api/info for the runtimes, takes no Content-Type but parts of the one below, letter by letter, and checks no certificate. A stock OpenWhisk answers
 405 there and says the same at /; so a forwarder stands in between whenever the answer would not do, and for every https address.
 """
 
@@ -73,7 +73,7 @@ def needs_forwarder(parts: SplitResult, *, insecure: bool) -> bool:
     """Tell whether wskdeploy would misunderstand this API host; one that lists no runtimes at all raises TargetError."""
     info = get(parts, "/api/info", insecure=insecure)
     if info.runtimes():
-        return parts.scheme == "https" or CONTENT_TYPE not in info.content_type
+        return parts.scheme == "https" or info.content_type not in CONTENT_TYPE  # wskdeploy's own comparison
     if get(parts, "/", insecure=insecure).runtimes():
         return True
     raise TargetError(f"{parts.geturl()} is no OpenWhisk: neither /api/info nor / lists runtimes")

@@ -1,3 +1,4 @@
+import base64
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lib.deploy import forwarder, target
+from tests.support.engine import Engine
 from tests.support.paths import SCRIPTS
 from tests.support.services import environment
 
@@ -28,7 +30,7 @@ packages:
     inputs: {where: $HORT_WHERE}
     actions:
       hello:
-        code: "def main(args): return {}"
+        code: "def main(args): return {'where': args['where']}"
         runtime: python:3.11
 """
 
@@ -37,6 +39,7 @@ class Stock(BaseHTTPRequestHandler):
     """Answers as a stock OpenWhisk does where wskdeploy asks: /api/info is 405, / lists the runtimes, entities can be put."""
 
     seen: list[tuple[str, str, Any]]
+    known: tuple[str, ...] = ("/",)
     protocol_version = "HTTP/1.1"
 
     def _serve(self) -> None:
@@ -44,7 +47,7 @@ class Stock(BaseHTTPRequestHandler):
         self.seen.append(
             (self.command, self.path, json.loads(body) if body else self.headers.get("Authorization"))
         )
-        if self.path == "/":
+        if self.path in self.known:
             self._say(200, RUNTIMES)
         elif "/api/v1/" in self.path and self.command == "PUT":
             self._say(200, {"name": self.path.rpartition("/")[2].partition("?")[0], "namespace": "guest"})
@@ -115,6 +118,7 @@ def test_the_real_wskdeploy_deploys_on_a_stock_openwhisk_through_the_forwarder(
     assert puts["/api/v1/namespaces/_/packages/small"]["parameters"] == [{"key": "where", "value": "here"}]
     assert puts["/api/v1/namespaces/_/actions/small/hello"]["exec"]["kind"] == "python:3.11"
     assert "secret-key" not in done.stdout + done.stderr
+    assert base64.b64encode(b"me:secret-key").decode() not in done.stdout + done.stderr
 
 
 def test_a_users_wskprops_is_neither_read_nor_written(
@@ -160,6 +164,32 @@ def test_the_forwarder_answers_info_from_the_root_and_passes_the_rest_on(
         assert (answer.status, json.loads(answer.read())["code"]) == (404, "x")
         link.close()
     assert ("GET", "/api/v1/namespaces/_/actions/x", "Basic abc") in stock[1]
+
+
+def test_an_openwhisk_that_answers_info_needs_no_forwarder(
+    stock: tuple[str, list[tuple[str, str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stock, "known", ("/", "/api/info"))
+    assert not target.needs_forwarder(urlsplit(stock[0]), insecure=False)
+
+
+def test_the_engine_needs_no_forwarder(whisk: Engine) -> None:
+    assert not target.needs_forwarder(urlsplit(whisk.apihost), insecure=False)
+
+
+def test_the_real_wskdeploy_deploys_twice_and_undeploys_on_the_engine(
+    whisk: Engine, manifest: Path, state_dir: Path
+) -> None:
+    arguments = ("--apihost", whisk.apihost, "--manifest", str(manifest), "--state", str(state_dir))
+    for _ in range(2):
+        done = deploy(*arguments, HORT_WHERE="here")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert whisk.call("POST", "actions/small/hello?blocking=true&result=true", {}) == (
+            200,
+            {"where": "here"},
+        )
+    assert deploy(*arguments, "--undeploy").returncode == 0
+    assert whisk.call("GET", "packages/small")[0] == 404
 
 
 def test_what_is_no_openwhisk_is_named() -> None:
