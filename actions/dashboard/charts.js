@@ -15,16 +15,16 @@ function axis(extra) {
   return { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1, size: 4 }, font: "12px system-ui, sans-serif", ...extra };
 }
 
-function options(target, series, hooks) {
+function options(target, series, hooks, fromZero) {
   const long = Math.max(...series.map((one) => one.span || 0)) > 7200;
   return {
     width: target.clientWidth,
     height: target.clientHeight,
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_, low, high) => room(low, high) } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => room(fromZero ? 0 : low, high) } },
     axes: [
-      axis({ values: (_, ticks) => ticks.map((at) => clock(at, !long && ticks.length > 1 && ticks[1] - ticks[0] < 60)), space: 70 }),
+      axis({ values: (_, ticks) => ticks.map((at) => clock(at, !long && ticks.length > 1 && ticks[1] - ticks[0] < 60)), space: 70, size: 30 }),
       axis({ values: (_, ticks) => ticks.map(number), size: 56, space: 36 }),
     ],
     series: [{}, ...series],
@@ -40,7 +40,8 @@ function room(low, high) {
 
 // Keeps one plot a target: new data of the same shape is set, anything else draws anew.
 class Chart {
-  constructor(id) {
+  constructor(id, { fromZero = false } = {}) {
+    this.fromZero = fromZero;
     this.target = document.getElementById(id);
     this.plot = null;
     this.shape = "";
@@ -62,7 +63,7 @@ class Chart {
     if (this.plot && shape === this.shape) { this.plot.setData(data); return; }
     this.clear();
     this.shape = shape;
-    this.plot = new uPlot(options(this.target, series, { setCursor: [(plot) => onCursor && onCursor(plot.cursor.idx)] }), data, this.target);
+    this.plot = new uPlot(options(this.target, series, { setCursor: [(plot) => onCursor && onCursor(plot.cursor.idx)] }, this.fromZero), data, this.target);
   }
 
   empty(text) {

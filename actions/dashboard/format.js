@@ -28,6 +28,11 @@ function number(value) {
   return value.toLocaleString("en", { minimumFractionDigits: Number.isInteger(value) ? 0 : Math.min(digits, 2), maximumFractionDigits: digits });
 }
 
+// A statistic: as many digits as its neighbours in the column.
+function figure(value) {
+  return typeof value === "number" && Math.abs(value) < 10000 && (value === 0 || Math.abs(value) >= 0.01) ? value.toFixed(2) : number(value);
+}
+
 function count(value) {
   if (typeof value !== "number") return NONE;
   return value >= 100000 ? compact.format(value) : whole.format(value);

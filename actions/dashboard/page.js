@@ -123,6 +123,10 @@ function speed(answer, before, name) {
   return Math.max(0, (answer.counters[name] - (before.counters[name] || 0)) / ((answer.now - before.now) / 1000));
 }
 
+function perSecond(value) {
+  return value === null ? NONE : value >= 100 ? whole.format(value) : value.toFixed(1);
+}
+
 function tiles(answer, before) {
   const { counters, journals, anomalies, alarms, dead_letters: dead, streams } = answer;
   const batches = journals.reduce((total, journal) => total + journal.batches, 0);
@@ -135,7 +139,7 @@ function tiles(answer, before) {
   const devices = streams.reduce((total, stream) => total + stream.devices, 0);
   const silent = alarms.filter((row) => row.kind === "silent").length;
   return [
-    { name: "Records a second", big: number(rate === null ? null : Math.round(rate * 10) / 10), sub: now === null ? "" : `now ${number(Math.round(now * 10) / 10)}` },
+    { name: "Records a second", big: perSecond(rate), sub: now === null ? "" : `${perSecond(now)} since the last look` },
     { name: "Devices", big: count(devices), sub: plural(streams.length, "device type") },
     { name: "Stored", big: count(counters["sink.events"] ?? counters["sink.records"] ?? counters["ingest.records"]), sub: "records in all" },
     { name: "Waiting", big: plural(batches, "batch", "batches"), sub: batches ? `${bytes(size)}, oldest ${duration(lag)}` : "the journal is empty", state: lag > 60000 ? "bad" : lag > 20000 ? "warn" : "" },
@@ -195,7 +199,7 @@ function showLines(answer) {
 function showLegend({ lines, view }, position) {
   const at = typeof position === "number" && position < lines.times.length ? position : null;
   const rows = lines.devices.map((device, place) => ({ device, place, stats: device.last.fields[view.field] || {}, count: device.last.count }));
-  const value = ({ device }) => number(at === null ? [...device.values].reverse().find((one) => one !== null) : device.values[at]);
+  const value = ({ device }) => figure(at === null ? [...device.values].reverse().find((one) => one !== null) : device.values[at]);
   table("legend", [
     { head: "Device", id: true, value: ({ device, place }) => [swatch(place), ...deviceName(device)] },
     { head: at === null ? "Latest" : `At ${clock(lines.times[at])}`, num: true, value },
@@ -213,12 +217,12 @@ function swatch(place) {
 
 function showRate({ rate }) {
   const most = Math.max(0, ...rate.values);
-  note("rate-note", most ? `at most ${number(most)}` : "");
+  note("rate-note", most ? `at most ${perSecond(most)}` : "");
   if (!most) { page.rate.empty("No record was stored in this time."); return; }
   const span = rate.times[rate.times.length - 1] - rate.times[0];
   const series = () => [{ label: "records a second", span, stroke: colour("accent"), width: 2, fill: `color-mix(in srgb, ${colour("accent")} 16%, transparent)`, points: { show: false } }];
-  page.rate.draw([rate.times, rate.values], series, `Records stored a second, at most ${number(most)}, last ${number(rate.values[rate.values.length - 1])}`,
-    (position) => note("rate-note", typeof position === "number" && position < rate.times.length ? `${number(rate.values[position])} at ${clock(rate.times[position])}` : `at most ${number(most)}`));
+  page.rate.draw([rate.times, rate.values], series, `Records stored a second, at most ${perSecond(most)}, last ${perSecond(rate.values[rate.values.length - 1])}`,
+    (position) => note("rate-note", typeof position === "number" && position < rate.times.length ? `${perSecond(rate.values[position])} at ${clock(rate.times[position])}` : `at most ${perSecond(most)}`));
 }
 
 // ------------------------------------------------------------------------------------------------ choosing
@@ -269,7 +273,7 @@ function pause() {
 function start() {
   restore();
   page.lines = new Chart("lines");
-  page.rate = new Chart("rate");
+  page.rate = new Chart("rate", { fromZero: true });
   get("type").addEventListener("change", (event) => choose({ type: event.target.value, event: "", field: "", devices: [] }));
   get("event").addEventListener("change", (event) => choose({ ...current(), event: event.target.value, devices: [] }));
   get("field").addEventListener("change", (event) => choose({ ...current(), field: event.target.value }));

@@ -25,17 +25,6 @@ function deviceName(device) {
   return name ? [name, element("span", { class: "faint" }, device.id)] : [device.id];
 }
 
-function windowColumns(first) {
-  return [
-    ...first,
-    { head: "Values", num: true, value: (row) => count(row.stats.n ?? row.count) },
-    { head: "Average", num: true, value: (row) => number(row.stats.avg) },
-    { head: "Std. dev.", num: true, value: (row) => number(row.stats.std) },
-    { head: "Min", num: true, value: (row) => number(row.stats.min) },
-    { head: "Max", num: true, value: (row) => number(row.stats.max) },
-  ];
-}
-
 function showWindows(answer) {
   const { view, windows, lines } = answer;
   const rows = [];
@@ -48,12 +37,17 @@ function showWindows(answer) {
     const stats = device.last.fields[view.field];
     if (stats) rows.push({ ...device.last, device, field: view.field, stats });
   }
-  table("windows", windowColumns([
+  table("windows", [
     { head: "Of", id: true, value: (row) => (row.device ? deviceName(row.device) : [`all ${row.device_type}`]) },
-    { head: "Level", value: (row) => (row.device ? "device" : "device type") },
     { head: "Field", id: true, value: (row) => row.field },
+    { head: "Average", num: true, value: (row) => figure(row.stats.avg) },
+    { head: "Std. dev.", num: true, value: (row) => figure(row.stats.std) },
+    { head: "Min", num: true, value: (row) => figure(row.stats.min) },
+    { head: "Max", num: true, value: (row) => figure(row.stats.max) },
+    { head: "Values", num: true, value: (row) => count(row.stats.n ?? row.count) },
+    { head: "Level", value: (row) => (row.device ? "device" : "device type") },
     { head: "Window end", time: true, value: (row) => time(row.end) },
-  ]), rows, { empty: "No window has closed in this time." });
+  ], rows, { empty: "No window has closed in this time." });
   note("windows-note", rows.length ? "newest of each; a window covers its last seconds up to its end" : "");
 }
 
@@ -91,7 +85,8 @@ function modelState(row) {
 }
 
 function showAnomalies({ anomalies, view }) {
-  const finding = (one) => badge(`${one.field || "result"} ${one.state === "danger-high" ? "↑ high" : "↓ low"}`, one.state === "danger-high" ? "bad" : "warn");
+  const finding = (one) => element("span", { class: `badge ${one.state === "danger-high" ? "bad" : "warn"}`, title: `average ${number(one.avg)}, standard deviation ${number(one.std)}` },
+    `${one.field} ${one.state === "danger-high" ? "↑ high" : "↓ low"}${typeof one.value === "number" ? ` ${number(one.value)}` : ""}`);
   fill(document.getElementById("worst"), ...anomalies.devices.map((row) => element("li", {}, element("b", {}, count(row.count)), ` ${row.device_type} ${row.id}`)));
   table("anomalies", [
     { head: "Time", time: true, value: (row) => time(row.at) },
@@ -134,7 +129,7 @@ function showPoints({ lines, view }) {
   const last = lines.times.map((at, position) => ({ at, position })).slice(-40).reverse();
   table("points", [
     { head: "Window end", time: true, value: (row) => clock(row.at) },
-    ...lines.devices.map((device) => ({ head: device.id, num: true, value: (row) => number(device.values[row.position]) })),
+    ...lines.devices.map((device) => ({ head: device.id, num: true, value: (row) => figure(device.values[row.position]) })),
   ], last, { empty: "No window has closed in this time.", caption: `${view.field}, newest first` });
 }
 

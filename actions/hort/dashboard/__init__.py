@@ -55,7 +55,7 @@ def _searched(view: View, search: Searcher, now: int, errors: dict[str, str]) ->
         "streams": found,
         "windows": windows,
         "lines": lines,
-        "rate": panels.rate(answers["rate"], step_s=view.step_s),
+        "rate": panels.rate(answers["rate"], step_s=view.rate_step_s),
         "models": panels.models(answers["models"]),
         "anomalies": panels.anomalies(answers["anomalies"]),
         "alarms": panels.alarms(answers["alarms"]),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from hort import anomaly
 from hort.dashboard.queries import WORRIES
 from hort.dashboard.view import STATS, View
 
@@ -14,6 +15,7 @@ Answer = dict[str, Any]
 Panel = dict[str, Any]
 
 MAX_FIELDS = 200
+MAX_FINDINGS = 8
 MAX_DETAIL = 300
 MAX_TEXT = 200
 
@@ -142,11 +144,7 @@ def anomalies(answer: Answer) -> Panel:
             "id": source.get("device_id"),
             "event": source.get("event"),
             "model": source.get("model"),
-            "findings": [
-                {"field": name, "state": value}
-                for name, value in _leaves(source.get("result"))
-                if value in WORRIES
-            ],
+            "findings": findings(source.get("result")),
         }
         for source in _sources(answer)
     ]
@@ -159,6 +157,26 @@ def anomalies(answer: Answer) -> Panel:
         for bucket in _buckets(answer, "devices")
     ]
     return {"total": _total(answer), "rows": rows, "devices": devices}
+
+
+def findings(result: Any) -> list[Panel]:
+    """What a model's answer calls dangerous, as {field, state, value, avg}.
+
+    The example model says it three times (as a whole, by field, and under the original's key); other models say it in their
+    own words. Each field is named once, and the whole only where no field is.
+    """
+    leaves = dict(_leaves(result))
+    found: dict[str, Panel] = {}
+    for name, state in leaves.items():
+        if state not in WORRIES:
+            continue
+        parent = name.removesuffix(".status")
+        field = parent.removeprefix("fields.").removeprefix(anomaly.KEY)
+        facts = {fact: leaves.get(f"{parent}.{fact}") for fact in ("value", "avg", "std")}
+        found.setdefault(field, {"field": field, "state": state, **facts})
+    if len(found) > 1:
+        found.pop("status", None)
+    return list(found.values())[:MAX_FINDINGS]
 
 
 def alarms(answer: Answer) -> list[Panel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import clock, documents
+from hort import anomaly, clock, documents
 from hort.dashboard.view import DEFAULT_DEVICES, MAX_DEVICES, View
 
 Body = dict[str, Any]
@@ -20,7 +20,7 @@ MAX_IDS = 300
 ROWS = 12
 TYPE_ROWS = 60
 MAX_MODELS = 50
-WORRIES = ("danger-high", "danger-low")
+WORRIES = (anomaly.DANGER_HIGH, anomaly.DANGER_LOW)
 """Values anywhere in a model's answer that count as an anomaly."""
 DEAD_FIELDS = ("@timestamp", "stage", "reason", "detail", "topic", "batch_id", "payload_bytes")
 ANOMALY_FIELDS = ("@timestamp", "device_type", "device_id", "event", "model", "result")
@@ -115,7 +115,7 @@ def _rate(view: View, now: int) -> Body:
     first = now - view.minutes * 60_000
     histogram = {
         "field": "@timestamp",
-        "fixed_interval": f"{view.step_s}s",
+        "fixed_interval": f"{view.rate_step_s}s",
         "min_doc_count": 0,
         "extended_bounds": {"min": first, "max": now},
     }

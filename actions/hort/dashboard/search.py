@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hort import config
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from hort import config, elastic
 from hort.dashboard.queries import Search
 from hort.errors import HortError
 
-if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
-
-DEFAULT_URL = "http://127.0.0.1:9200"
 REQUEST_TIMEOUT_S = 8.0
 MAX_REASON = 200
 
@@ -28,23 +25,13 @@ class SearchFailed(HortError):
 
 
 def searcher(params: Mapping[str, Any]) -> Searcher:
-    """The searches of the server in `elasticsearch_url`, indices with `index_prefix` before their names."""
-    url = config.text(params, "elasticsearch_url", default=DEFAULT_URL)
-    client = _client(url, config.text(params, "elasticsearch_api_key", default=""))
+    """The searches of the server that `hort.elastic` connects to, indices with `index_prefix` before their names."""
+    client = elastic.connect(params).client.options(request_timeout=REQUEST_TIMEOUT_S)
     prefix = config.text(params, "index_prefix", default="")
     return lambda searches: _msearch(client, prefix, searches)
 
 
-@lru_cache(maxsize=4)
-def _client(url: str, api_key: str) -> Elasticsearch:
-    from elasticsearch import Elasticsearch
-
-    return Elasticsearch(url, api_key=api_key or None, request_timeout=REQUEST_TIMEOUT_S, max_retries=0)
-
-
 def _msearch(client: Elasticsearch, prefix: str, searches: Sequence[Search]) -> list[dict[str, Any]]:
-    from elasticsearch import ApiError, TransportError
-
     lines: list[dict[str, Any]] = []
     for index, body in searches:
         lines += [{"index": prefix + index, "ignore_unavailable": True, "allow_no_indices": True}, body]

@@ -11,14 +11,11 @@ import orjson
 from hort.errors import ConfigError
 
 STATS = ("avg", "min", "max", "sum", "std")
-RANGES = (5, 15, 60, 360, 1440)
-"""Minutes that may be looked at."""
+STEPS_S = {5: (5, 15), 15: (15, 30), 60: (30, 60), 360: (180, 300), 1440: (720, 1200)}
+"""Minutes that may be looked at -> seconds between two points of a line, and of the rate."""
 MAX_DEVICES = 12
 DEFAULT_DEVICES = 6
 MAX_NAME = 512
-POINTS = 120
-"""Points of a line at most, about."""
-MIN_STEP_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +37,19 @@ class View:
             event=_name(params, "event"),
             field=_name(params, "field"),
             stat=_choice(params, "stat", STATS, "avg"),
-            minutes=int(_choice(params, "minutes", tuple(map(str, RANGES)), "15")),
+            minutes=int(_choice(params, "minutes", tuple(map(str, STEPS_S)), "15")),
             devices=_devices(params.get("devices")),
         )
 
     @property
     def step_s(self) -> int:
         """Seconds between two points of a line."""
-        return max(MIN_STEP_S, self.minutes * 60 // POINTS)
+        return STEPS_S[self.minutes][0]
+
+    @property
+    def rate_step_s(self) -> int:
+        """Seconds that a rate is counted over: longer than most devices' period, or it would only show that."""
+        return STEPS_S[self.minutes][1]
 
 
 def _name(params: Mapping[str, Any], name: str) -> str:
