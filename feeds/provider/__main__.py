@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import secrets
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -26,6 +29,17 @@ from hort.journal import RedisJournal
 
 GRACEFUL_S = 2
 GC_THRESHOLD = 50_000
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its habit of raising the signal again at the end: there is more to stop than HTTP."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Lets SIGTERM and SIGINT end `run`."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def main() -> int:
@@ -61,7 +75,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _build(config: settings.Settings) -> tuple[uvicorn.Server, Supervisor]:
+def _build(config: settings.Settings) -> tuple[Server, Supervisor]:
     client = store.client(config.redis_url)
     meters, whisk = Meters(), HttpWhisk(insecure=config.api_insecure)
     registrations = RedisRegistrations(client, Vault(config.key))
@@ -80,7 +94,7 @@ def _build(config: settings.Settings) -> tuple[uvicorn.Server, Supervisor]:
         return {**facts, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
 
     app = api.application(lifecycle, secret=config.secret, meters=meters, health=health)
-    return uvicorn.Server(_uvicorn(app)), supervisor
+    return Server(_uvicorn(app)), supervisor
 
 
 def _uvicorn(app: object) -> uvicorn.Config:

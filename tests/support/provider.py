@@ -1,0 +1,230 @@
+"""A real provider process, and a small OpenWhisk over HTTP that notes fires and answers as told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+import redis
+import requests
+from paho.mqtt.enums import CallbackAPIVersion
+
+from hort import batch
+from hort.batch import Message
+from hort.journal import RedisJournal
+from tests.support.paths import ROOT
+from tests.support.polling import wait_until
+from tests.support.services import environment
+
+SECRET = "a-secret-for-tests-only"
+KEY = "a-key-for-tests-only-0123456789"
+AUTH = ("23bc46b1-0000-4ed5-8c54-816aa4f8c502", "key-of-the-tests")
+TRIGGER = "/guest/device-events"
+
+Answer = tuple[int, dict[str, Any] | None]
+
+
+class FakeWhisk:
+    """OpenWhisk as far as the provider sees it; `answer` decides on each fire, `on_fire` sees those that were accepted."""
+
+    def __init__(self) -> None:
+        self.fires: list[dict[str, Any]] = []
+        self.attempts = 0
+        self.answer: Callable[[int], Answer] = lambda _number: (202, None)
+        self.on_fire: Callable[[dict[str, Any]], None] = lambda _payload: None
+        self.logs: Callable[[str], list[str] | None] = lambda _activation: [started_line()]
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fire(self, payload: dict[str, Any]) -> Answer:
+        with self._lock:
+            self.attempts += 1
+            status, body = self.answer(self.attempts)
+            if status != 202:
+                return status, body
+            self.fires.append(payload)
+            activation = f"{len(self.fires):032x}"
+        self.on_fire(payload)
+        return 202, {"activationId": activation}
+
+
+def started_line(*, success: bool = True, error: str = "") -> str:
+    line: dict[str, Any] = {"statusCode": 0 if success else 1, "success": success, "rule": "guest/r", "action": "guest/a"}
+    return json.dumps(line if success else {**line, "error": error})
+
+
+def _handler(whisk: FakeWhisk) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if not self._authorized():
+                return
+            parts = self.path.split("/")
+            if parts[5] == "triggers":
+                known = parts[6] != "unknown"
+                self._send(200 if known else 404, {"name": parts[6]} if known else {"error": "no such trigger"})
+                return
+            logs = whisk.logs(parts[6])
+            self._send(404 if logs is None else 200, {"error": "none"} if logs is None else {"logs": logs})
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            payload = json.loads(self.rfile.read(length))
+            if self._authorized():
+                self._send(*whisk.fire(payload))
+
+        def _authorized(self) -> bool:
+            request = requests.Request("GET", "http://x", auth=AUTH).prepare()
+            if self.headers.get("Authorization") == request.headers["Authorization"]:
+                return True
+            self._send(401, {"error": "The supplied authentication is invalid"})
+            return False
+
+        def _send(self, status: int, body: dict[str, Any] | None) -> None:
+            raw = b"" if status == 204 else json.dumps(body or {}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            if status != 204:
+                self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stays quiet."""
+
+    return Handler
+
+
+class Consumer:
+    """What the suite's sequence does to a batch, in short: reads it, keeps its messages once, acknowledges."""
+
+    def __init__(self, client: "redis.Redis", *, ack: bool = True) -> None:
+        self.journal = RedisJournal(client)
+        self.batches: dict[str, list[Message]] = {}
+        self.ack = ack
+
+    def __call__(self, payload: dict[str, Any]) -> None:
+        reference = batch.reference(payload)
+        assert reference is not None
+        raw = self.journal.load(reference)
+        if raw is not None:
+            self.batches[reference.batch_id] = rows(raw)
+            if self.ack:
+                self.journal.ack(reference)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [message.payload for messages in list(self.batches.values()) for message in messages]
+
+
+def rows(raw: bytes) -> list[Message]:
+    """The messages of a journalled batch, one by one."""
+    columns = batch.unpack(raw)
+    return [
+        Message(columns.topics[number], payload, received, flags & 3, bool(flags & batch.RETAINED))
+        for number, payload, received, flags in zip(
+            columns.topic_index, columns.payloads, columns.received_at, columns.flags, strict=True
+        )
+    ]
+
+
+class Provider:
+    """A `python -m feeds.provider` of its own."""
+
+    def __init__(self, folder: Path, *, redis_url: str, api_host: str, name: str = "provider", **env: str) -> None:
+        self.log_path = folder / f"{name}.log"
+        ready = folder / f"{name}.ready"
+        ready.unlink(missing_ok=True)
+        variables = {
+            "HORT_REDIS_URL": redis_url,
+            "HORT_API_HOST": api_host,
+            "HORT_PROVIDER_SECRET": SECRET,
+            "HORT_PROVIDER_KEY": KEY,
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "actions"), str(ROOT / "scripts"))),
+        }
+        argv = [sys.executable, "-m", "feeds.provider", "--port", "0", "--ready-file", str(ready)]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(argv, cwd=ROOT, env=environment(**{**variables, **env}), stderr=log, stdout=log)
+        wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=30, what="provider ready")
+        assert self.process.poll() is None, self.log_path.read_text()
+        self.url = ready.read_text().strip()
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def call(self, method: str, body: dict[str, Any], *, trigger: str = TRIGGER, auth: tuple[str, str] = AUTH, secret: str = SECRET) -> requests.Response:
+        body = {"trigger": trigger, **body}
+        options: dict[str, Any] = {"params": body} if method in ("GET", "DELETE") else {"json": body}
+        headers = {"X-HoRT-Secret": secret}
+        return requests.request(method, f"{self.url}/registrations", headers=headers, auth=auth, timeout=30, **options)
+
+    def create(self, **params: Any) -> dict[str, Any]:
+        """Registers the tests' trigger and waits until it is connected."""
+        answer = self.call("POST", {"params": params})
+        assert answer.status_code == 200, answer.text
+        self.wait_connected()
+        return dict(answer.json())
+
+    def read(self) -> dict[str, Any]:
+        return dict(self.call("GET", {}).json())
+
+    def wait_connected(self) -> None:
+        wait_until(lambda: self.read()["connected"], timeout_s=20, what="connected to the broker")
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        lines = requests.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0] == f"hort_provider_{name}")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ends it in order; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def publisher(url: str) -> Iterator[mqtt.Client]:
+    """A connected MQTT client that publishes in the background."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(0)
+    parts = urlsplit(url)
+    client.connect(parts.hostname or "127.0.0.1", parts.port or 1883)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def publish(client: mqtt.Client, topic: str, payloads: list[bytes], *, qos: int = 1, retain: bool = False) -> None:
+    """Publishes and waits until the broker has them."""
+    sent = [client.publish(topic, payload, qos=qos, retain=retain) for payload in payloads]
+    for info in sent:
+        info.wait_for_publish(30)
