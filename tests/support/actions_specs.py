@@ -1,8 +1,12 @@
-"""Specs for tests; each says only what matters to it."""
+"""Actions for tests of the runtimes: specs that say only what matters, zips, and what a run left."""
 
+import base64
+import io
+import zipfile
+from pathlib import Path
 from typing import Any
 
-from localwhisk.runtime_api import ActionSpec, RunContext
+from localwhisk.runtime_api import ActionSpec, Outcome, RunContext, Runtimes
 
 
 def spec(code: str = "def main(args):\n    return {}\n", **changed: Any) -> ActionSpec:
@@ -32,3 +36,32 @@ def context(**changed: Any) -> RunContext:
         "api_key": None,
     }
     return RunContext(**{**values, **changed})
+
+
+def zipped(**files: str) -> str:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Find processes that work in the pool's folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.resolve().is_relative_to(folder):
+                found.append(link.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+async def invoke(pool: Runtimes, spec: ActionSpec, params: bytes = b"{}", **changed: Any) -> Outcome:
+    return await pool.run(spec, context(**changed), params)
+
+
+def texts_of(outcome: Outcome) -> list[str]:
+    """Log lines without their times."""
+    return [line[31:] for line in outcome.logs]

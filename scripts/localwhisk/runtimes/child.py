@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +26,8 @@ from typing import Literal
 from localwhisk.runtimes import memory, texts
 from localwhisk.runtimes.logs import LogCollector, Stream
 
-Ending = Literal["line", "exited", "timeout", "memory", "stopped"]
+Ending = Literal["line", "exited", "unread", "timeout", "memory", "stopped"]
+"""`unread`: it died before it took a byte of the request, which may be given to another."""
 
 _CHUNK = 1 << 18
 _OPEN_FILES = 1024
@@ -51,6 +55,7 @@ class Child:
         self._unsent = memoryview(b"")
         self._buffer = bytearray()
         self._length = 0
+        self._line_length = 0
         self._logs: LogCollector | None = None
         self._open: dict[int, Stream | None] = {}
         self._stopped = False
@@ -117,7 +122,7 @@ class Child:
     async def ask(self, line: bytes, *, timeout_s: float, logs: LogCollector) -> Answer:
         """Send one line and wait for the answering line, death, the time limit, or `abort`."""
         if not self.alive():
-            return Answer("exited")
+            return Answer("unread")
         self._drain_logs()
         self._logs = logs
         self._buffer.clear()
@@ -163,6 +168,7 @@ class Child:
             await asyncio.wait_for(self.exited.wait(), _DEATH_S)
 
     def _send(self, line: bytes) -> None:
+        self._line_length = len(line)
         self._unsent = memoryview(line)
         self._write()
 
@@ -174,7 +180,7 @@ class Child:
             self._loop.add_writer(self._stdin, self._write)
             return
         except OSError:
-            self._unsent = memoryview(b"")  # death is noticed by its own descriptor
+            pass  # death is noticed by its own descriptor
         self._loop.remove_writer(self._stdin)
 
     def _read(self, fd: int) -> bool:
@@ -229,10 +235,20 @@ class Child:
         while self._results in self._open and self._read(self._results):
             pass
         self._drain_logs()
-        self._answer(Answer("exited"))
+        self._answer(Answer("unread" if self._untouched() else "exited"))
         self.exited.set()
         self.kill()
         self._release()
+
+    def _untouched(self) -> bool:
+        """Tell whether the whole last line still lies in the pipe or before it."""
+        if self._stdin < 0:
+            return False
+        count = bytearray(4)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._stdin, termios.FIONREAD, count)
+            return int.from_bytes(count, sys.byteorder) + len(self._unsent) == self._line_length
+        return False
 
     def _forget_pidfd(self) -> None:
         if self._pidfd is not None:

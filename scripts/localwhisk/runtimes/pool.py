@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
@@ -19,19 +20,48 @@ from localwhisk.runtimes.native import NativeWorker, is_skeleton
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
 from localwhisk.runtimes.stems import Stems
 from localwhisk.runtimes.verdicts import Verdict
-from localwhisk.runtimes.worker import LoopWorker, Worker
+from localwhisk.runtimes.worker import LoopWorker, NotStarted, Worker
 
 MIN_BUDGET_MB = 2048
 PYTHON_KINDS = ("python:3.10", "python:3.11", "python:3.12")
 NODE_KINDS = ("nodejs:18", "nodejs:20")
 _MEMORY_POLL_S = 0.25
 _REAP_S = 5.0
+_STARTS = 3
 
 
 def default_budget_mb() -> int:
     """Take half of the machine's memory, at least 2 GB, as claims are mostly larger than what is used."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(MIN_BUDGET_MB, pages // 2 // texts.MEGABYTE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run asked for; `arrived` is monotonic."""
+
+    spec: ActionSpec
+    context: RunContext
+    params: bytes
+    logs: LogCollector
+    arrived: float
+
+    def outcome(self, verdict: Verdict, begun: float | None = None, init_ms: int | None = None) -> Outcome:
+        """Say how it ended; without `begun` it never began."""
+        now, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+        begun = now if begun is None else begun
+        return Outcome(
+            status=verdict.status,
+            result=verdict.result,
+            result_json=verdict.result_json,
+            start_ms=now_ms - round((now - begun) * 1000),
+            end_ms=now_ms,
+            wait_ms=round((begun - self.arrived) * 1000),
+            init_ms=init_ms,
+            logs=self.logs.finish(failed=verdict.status == "action developer error"),
+            timeout=verdict.timeout,
+            size=verdict.size,
+        )
 
 
 class Pool:
@@ -97,49 +127,55 @@ class Pool:
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes) -> Outcome:
         """Run an action once, warm if it can be; what goes wrong is in the outcome."""
-        arrived = time.monotonic()
-        logs = LogCollector(spec.logs_mb)
+        job = _Job(spec, context, params, LogCollector(spec.logs_mb), time.monotonic())
         self._running += 1
         self._quiet.clear()
         try:
-            return await self._run(spec, context, params, logs, arrived)
+            return await self._run(job)
         finally:
             self._running -= 1
             if not self._running:
                 self._quiet.set()
 
-    async def _run(
-        self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector, arrived: float
-    ) -> Outcome:
+    async def _run(self, job: _Job) -> Outcome:
+        for _ in range(_STARTS):
+            slot = await self._place(job.spec)
+            if slot is None:
+                text = texts.ENGINE_STOPPED if self._closed else texts.NO_RESOURCES
+                return job.outcome(verdicts.system_error(text))
+            with contextlib.suppress(NotStarted):
+                return await self._run_in(slot, job)
+        return job.outcome(verdicts.system_error(texts.NO_RESOURCES))
+
+    async def _place(self, spec: ActionSpec) -> Slot[Worker] | None:
+        """Find a worker or a place for one; None when there is none in time."""
+        if self._closed:
+            return None
         try:
-            if self._closed:
-                raise NoRoom
-            worker = None
-            slot = await self._slots.acquire(spec, claim_mb=self._claim(spec), wait_s=self._wait_s)
+            return await self._slots.acquire(spec, claim_mb=self._claim(spec), wait_s=self._wait_s)
         except NoRoom:
-            text = texts.ENGINE_STOPPED if self._closed else texts.NO_RESOURCES
-            return _outcome(verdicts.system_error(text), logs, arrived, time.monotonic(), None)
-        keep = False
-        begun = time.monotonic()
-        self._limits[slot] = spec.memory_mb * texts.MEGABYTE
+            return None
+
+    async def _run_in(self, slot: Slot[Worker], job: _Job) -> Outcome:
+        """Run in a slot, which is given back in any case; raises NotStarted."""
+        keep, begun, init_ms = False, time.monotonic(), None
+        self._limits[slot] = job.spec.memory_mb * texts.MEGABYTE
         try:
-            worker = slot.worker
+            worker = slot.worker or self._make_worker(job.spec)
             if worker is None:
-                worker = slot.worker = self._make_worker(spec)
-            if worker is None:
-                missing = verdicts.developer_error(texts.pull_failed(spec.image or spec.kind))
-                return _outcome(missing, logs, arrived, begun, None)
-            init_ms, verdict = None, None
+                missing = texts.pull_failed(job.spec.image or job.spec.kind)
+                return job.outcome(verdicts.developer_error(missing), begun)
+            slot.worker, verdict = worker, None
             if not worker.ready:
-                verdict = await worker.init(spec, context, logs)
+                verdict = await worker.init(job.spec, job.context, job.logs)
                 init_ms = round((time.monotonic() - begun) * 1000)
             if verdict is None:
-                verdict = await worker.run(spec, context, params, logs)
+                verdict = await worker.run(job.spec, job.context, job.params, job.logs)
             keep = verdict.keeps_process and not self._closed
-            return _outcome(verdict, logs, arrived, begun, init_ms)
+            return job.outcome(verdict, begun, init_ms)
         except OSError as error:
-            logs.note(f"{type(error).__name__}: {error.strerror}")
-            return _outcome(verdicts.system_error(texts.NO_RESOURCES), logs, arrived, begun, None)
+            job.logs.note(f"{type(error).__name__}: {error.strerror}")
+            return job.outcome(verdicts.system_error(texts.NO_RESOURCES), begun)
         finally:
             self._limits.pop(slot, None)
             self._slots.release(slot, keep=keep)
@@ -198,22 +234,3 @@ class Pool:
         await self.drain(5.0)
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
-
-
-def _outcome(
-    verdict: Verdict, logs: LogCollector, arrived: float, begun: float, init_ms: int | None
-) -> Outcome:
-    now, now_ms = time.monotonic(), time.time_ns() // 1_000_000
-    failed = verdict.status == "action developer error"
-    return Outcome(
-        status=verdict.status,
-        result=verdict.result,
-        result_json=verdict.result_json,
-        start_ms=now_ms - round((now - begun) * 1000),
-        end_ms=now_ms,
-        wait_ms=round((begun - arrived) * 1000),
-        init_ms=init_ms,
-        logs=logs.finish(failed=failed),
-        timeout=verdict.timeout,
-        size=verdict.size,
-    )

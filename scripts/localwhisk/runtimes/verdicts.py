@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from localwhisk import jsonio
 from localwhisk.runtime_api import Status
 from localwhisk.runtimes import texts
 
@@ -50,8 +51,8 @@ def system_error(message: str) -> Verdict:
 def parse(raw: bytes) -> tuple[bool, object]:
     """Parse JSON strictly (no NaN, no Infinity); the flag is false when it is none."""
     try:
-        return True, orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        return True, jsonio.loads(raw)
+    except ValueError:
         pass
     try:
         return True, json.loads(raw, parse_constant=_refuse)

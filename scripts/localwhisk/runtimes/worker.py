@@ -18,6 +18,10 @@ from localwhisk.runtimes.stems import Stems
 from localwhisk.runtimes.verdicts import Verdict
 
 
+class NotStarted(Exception):
+    """The process died before it took the request; another one may have it."""
+
+
 class Worker(Protocol):
     """What the pool keeps: initialised once, then run one activation after the other."""
 
@@ -29,10 +33,10 @@ class Worker(Protocol):
         """Tell whether it can still run."""
 
     async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:
-        """Load the code; None when all is well."""
+        """Load the code; None when all is well. Raises NotStarted."""
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
-        """Run once."""
+        """Run once. Raises NotStarted."""
 
     def check_memory(self, limit_bytes: int) -> None:
         """End what runs when it holds more than the limit."""
@@ -115,6 +119,8 @@ class LoopWorker:
         answer = await self._child.ask(
             orjson.dumps(order) + b"\n", timeout_s=spec.timeout_ms / 1000, logs=logs
         )
+        if answer.ending == "unread":
+            raise NotStarted
         verdict = self._judge_init(answer, spec, logs)
         self._ready = verdict is None
         return verdict
@@ -140,6 +146,8 @@ class LoopWorker:
             return verdicts.developer_error(texts.COMMAND_EXITED, sized=True)
         line = request_line(spec, context, params)
         answer = await self._child.ask(line, timeout_s=spec.timeout_ms / 1000, logs=logs)
+        if answer.ending == "unread":
+            raise NotStarted
         if answer.ending == "line":
             return self._family.judge(answer.line, answer.length)
         if answer.ending == "exited" and self._family.proxied:

@@ -9,17 +9,9 @@ import pytest
 from localwhisk.runtime_api import ActionSpec
 from localwhisk.runtimes import families
 from localwhisk.runtimes.code import CodeCache, CodeError
-from tests.support.actions_specs import spec
+from tests.support.actions_specs import spec, zipped
 
 LAYOUT = families.python(Path("python")).layout
-
-
-def zipped(**files: str) -> str:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name.replace("__slash__", "/"), text)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def cache(folder: Path, *, max_bytes: int = 1 << 20) -> CodeCache:

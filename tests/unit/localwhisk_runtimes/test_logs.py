@@ -1,3 +1,4 @@
+import itertools
 import re
 
 from hypothesis import given
@@ -83,6 +84,6 @@ def test_how_output_is_cut_into_reads_does_not_matter(output: bytes, cuts: list[
     whole, pieces = LogCollector(1), LogCollector(1)
     whole.feed("stdout", output)
     edges = [0, *sorted(cuts), len(output)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         pieces.feed("stdout", output[begin:end])
     assert parts(whole.finish(failed=False)) == parts(pieces.finish(failed=False))
