@@ -28,7 +28,7 @@ MODES = ("active", "shadow")
 READ_ONLY = frozenset({"name", "revision", "created_at", "updated_at", "state"})
 """Keys of an answer that a request may repeat: what was read can be written back as it is."""
 
-_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def _any_glob(globs: tuple[str, ...], text: str) -> bool:
 
 def checked_name(name: object) -> str:
     """A model's name; ModelError where it is none."""
-    if not isinstance(name, str) or not _NAME.match(name) or name.strip(".") == "":
-        raise ModelError("name", name, "must be 1 to 64 letters, digits, '_', '.' or '-'")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.strip(".") == "":
+        raise ModelError("name", _short(name), "must be 1 to 64 letters, digits, '_', '.' or '-'")
     return name
 
 
@@ -121,7 +121,7 @@ def parse(name: object, values: Mapping[str, Any]) -> Model:
     """The model that a JSON object describes; ModelError names the field that is wrong."""
     known = checked_name(name)
     if "name" in values and values["name"] != known:
-        raise ModelError("name", values["name"], f"must be '{known}' as in the path")
+        raise ModelError("name", _short(values["name"]), f"must be '{known}' as in the path")
     if values.get("url") is None:
         raise ModelError("url", None, "must be given")
     return replace(Model(name=known, url=""), **checked(values))
@@ -134,7 +134,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
         if key in READ_ONLY:
             continue
         if key not in _CHECKS:
-            raise ModelError(key, value, f"is not known; known are {', '.join(_CHECKS)}")
+            raise ModelError(key[:100], _short(value), f"is not known; known are {', '.join(_CHECKS)}")
         result[key] = _DEFAULTS[key] if value is None else _CHECKS[key](key, value)
     return result
 
@@ -221,7 +221,9 @@ def _breaker(key: str, value: Any) -> BreakerRule:
     for name in value:
         if name not in _BREAKER_CHECKS:
             raise ModelError(
-                f"{key}.{name}", _short(value[name]), "is not known; known are failures, within_s, open_s"
+                f"{key}.{name[:100]}",
+                _short(value[name]),
+                "is not known; known are failures, within_s, open_s",
             )
     given = {
         name: _BREAKER_CHECKS[name](f"{key}.{name}", item) for name, item in value.items() if item is not None
@@ -238,12 +240,15 @@ def _version(key: str, value: Any) -> str:
 
 
 def _group(key: str, value: Any) -> str:
-    if isinstance(value, str) and (value == "" or _NAME.match(value)):
+    if isinstance(value, str) and (value == "" or _NAME.fullmatch(value)):
         return value
     raise ModelError(key, _short(value), "must be empty or 1 to 64 letters, digits, '_', '.' or '-'")
 
 
 def _short(value: object) -> object:
+    """A value fit for an error: what is long is cut, what is nested is only named."""
+    if isinstance(value, (dict, list, tuple)):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     return value if len(repr(value)) <= 200 else repr(value)[:200] + "..."
 
 

@@ -307,6 +307,8 @@ class _Connection(asyncio.Protocol):
         self._begun = True
         try:
             self._parser.feed_data(data)
+            if not self._headed:
+                self._count_header(len(data))
         except CallFailed as error:
             self._fail(error)
         except httptools.HttpParserCallbackError as error:
@@ -320,10 +322,13 @@ class _Connection(asyncio.Protocol):
             raise CallFailed("protocol", "a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
+        self._count_header(len(name) + len(value))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
             raise CallFailed("too-large", f"more than {MAX_HEADER_BYTES} bytes of headers")
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()

@@ -43,7 +43,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.heads)
 
-    def join(self, devices: Sequence[bytes | None], types: Mapping[str, bytes]) -> None:
+    def join(self, devices: Sequence[bytes | None], types: Mapping[str, bytes | None]) -> None:
         """Adds the last closed windows: one document a key, one a device type (JSON)."""
         self._analytics = [document or b"null" for document in devices]
         self._context = [

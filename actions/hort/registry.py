@@ -56,8 +56,6 @@ class Registry:
 
     def patch(self, name: str, values: Mapping[str, Any]) -> Model:
         """Changes the given fields of a model (JSON merge patch, RFC 7396)."""
-        if "name" in values and values["name"] != name:
-            raise ModelError("name", values["name"], f"must be '{name}' as in the path")
 
         def change(old: Model | None) -> Model:
             if old is None:

@@ -61,7 +61,8 @@ class Sheet:
                     continue
             lines[slot] = line(positions[slot], head + result)
             good += 1
-        self.counts[OK] += good
+        if good:
+            self.counts[OK] += good
 
     def failed(self, slots: Sequence[int], status: str, latency_ms: float, error: str) -> None:
         """A call that brought no answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import math
 import os
@@ -108,7 +109,11 @@ class Scorer:
     ) -> list[Sheet]:
         """A finished sheet for each model that applies to some record."""
         sheets = sheets_for(records, found)
-        self._runner.run(self._all(sheets, breakers, budget_s, now))
+        gc.disable()  # JSON values hold no cycles, and scanning them costs more than building them
+        try:
+            self._runner.run(self._all(sheets, breakers, budget_s, now))
+        finally:
+            gc.enable()
         return sheets
 
     async def _all(
@@ -152,11 +157,12 @@ def sheets_for(records: Records, found: Sequence[Model]) -> list[Sheet]:
 def assign(keys: Sequence[Key], found: Sequence[Model]) -> dict[str, set[int]]:
     """The numbers of the keys that go to each model."""
     result: dict[str, set[int]] = {model.name: set() for model in found}
+    candidates: dict[tuple[str, str], list[Model]] = {}
     for number, (device_type, device_id, event) in enumerate(keys):
+        if (device_type, event) not in candidates:
+            candidates[device_type, event] = [model for model in found if model.applies(device_type, event)]
         groups: dict[str, list[Model]] = {}
-        for model in found:
-            if not model.applies(device_type, event):
-                continue
+        for model in candidates[device_type, event]:
             if model.group:
                 groups.setdefault(model.group, []).append(model)
             else:

@@ -26,8 +26,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
 
-_CLEAN = re.compile(r"^[\x21-\x7e]+$")
-_HOST = re.compile(r"^[A-Za-z0-9_.:%-]{1,253}$")
+_CLEAN = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -75,7 +75,7 @@ def policy(params: Mapping[str, Any], name: str = "allow_private") -> Policy:
     for item in config.strings(params, name):
         if re.fullmatch(r"[0-9.]+(/\d+)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/\d+)?", item):
             networks.append(_network(name, item))
-        elif _HOST.match(item) and ":" not in item:
+        elif _HOST.fullmatch(item) and ":" not in item:
             hosts.add(item.lower().rstrip("."))
         else:
             raise ConfigError(name, item, "must hold true, networks such as 10.0.0.0/8, or host names")
@@ -95,7 +95,7 @@ def parse(url: object) -> Origin:
         raise AddressRefused(shown(url), "it must be text such as http://host/path")
     if len(url) > MAX_URL:
         raise AddressRefused(shown(url), f"it is longer than {MAX_URL} characters")
-    if not _CLEAN.match(url) or "\\" in url:
+    if not _CLEAN.fullmatch(url) or "\\" in url:
         raise AddressRefused(shown(url), "it holds spaces or characters that must be percent-encoded")
     try:
         parts = urlsplit(url)
@@ -107,7 +107,7 @@ def parse(url: object) -> Origin:
     if parts.username is not None or parts.password is not None:
         raise AddressRefused(shown(url), "it must not carry a user name or a password")
     host = (parts.hostname or "").rstrip(".")
-    if not _HOST.match(host) or port == 0:
+    if not _HOST.fullmatch(host) or port == 0:
         raise AddressRefused(shown(url), "its host or port is not valid")
     return Origin(parts.scheme, host, port or PORTS[parts.scheme], _target(parts))
 
@@ -118,7 +118,9 @@ def _target(parts: SplitResult) -> str:
 
 def shown(url: object) -> str:
     """A URL fit for logs and errors: short, without a password."""
-    text = re.sub(r"//[^/@]*@", "//", str(url))
+    if not isinstance(url, str):
+        return f"<{type(url).__name__}>"
+    text = re.sub(r"//[^/@]*@", "//", url)
     return text if len(text) <= 200 else text[:200] + "..."
 
 

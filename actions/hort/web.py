@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def request(args: Args) -> Request:
 def raw_body(value: object) -> bytes:
     """The bytes of a raw web action's body: base64 where OpenWhisk took it for binary (JSON too), else the text itself."""
     if not isinstance(value, str):
-        return b"" if value is None else orjson.dumps(value)
+        return b"" if value is None else json.dumps(value).encode()
     text = value.strip()
     try:
         return base64.b64decode(text, validate=True)

@@ -1,0 +1,198 @@
+from typing import Any
+
+import orjson
+import pytest
+import redis
+
+from hort import analytics_keys, batch, join, keys
+from hort.breaker import RedisBreakers
+from hort.journal import RedisJournal
+from hort.model_store import RedisModelStore
+from hort.models import parse
+from hort.registry import Registry
+from tests.support import model_server as servers
+from tests.support import staged
+from tests.support.actions import load_main
+from tests.support.model_server import Exchange, model_server
+
+score = load_main("score")
+REFERENCE = batch.Reference("b-0-1", "hort:{0}:journal:0123456789abcdef")
+
+
+class Stage:
+    """A staged batch of real Redis, and the action run on it."""
+
+    def __init__(self, client: redis.Redis, url: str) -> None:
+        self.client = client
+        self.params: dict[str, Any] = {
+            "redis_url": url,
+            "allow_private": "127.0.0.0/8",
+            **REFERENCE.as_result(),
+        }
+        self.journal = RedisJournal(client)
+
+    def put(self, rows: list[staged.Row]) -> None:
+        self.journal.put(REFERENCE, b"raw", trigger="/guest/device-events", count=len(rows), now=1)
+        self.journal.write_stage(REFERENCE, staged.stage_fields(rows))
+
+    def activate(self, **found: dict[str, Any]) -> None:
+        models = [parse(name, fields).as_json() for name, fields in found.items()]
+        self.client.set(keys.MODELS_ACTIVE, orjson.dumps({"models": models, "polled_at": 1}))
+        score.__globals__["_active"].cache_clear()
+
+    def run(self, **params: Any) -> dict[str, Any]:
+        return score({**self.params, "__ow_headers": {"authorization": "Basic c2VjcmV0"}, **params})
+
+    def results(self) -> dict[tuple[str, str], dict[str, Any]]:
+        found = staged.documents(self.client.hget(REFERENCE.stage_key, "results") or b"")
+        return {(item["record_id"], item["model"]): item for item in found}
+
+    def statuses(self, model: str) -> set[str]:
+        return {item["status"] for (_, name), item in self.results().items() if name == model}
+
+
+@pytest.fixture
+def stage(redis_client: redis.Redis, redis_url: str) -> Stage:
+    stage = Stage(redis_client, redis_url)
+    stage.activate()
+    return stage
+
+
+def fields(url: str, protocol: str = "json", **more: Any) -> dict[str, Any]:
+    return {"url": url, "protocol": protocol, "timeout_ms": 5000, **more}
+
+
+@pytest.mark.parametrize("protocol", ["json", "query", "instances"])
+def test_each_record_gets_one_result(stage: Stage, protocol: str) -> None:
+    stage.put(staged.bikes(30))
+    with model_server(servers.predictions) as server:
+        stage.activate(m=fields(server.url, protocol))
+        result = stage.run()
+    assert result == {**REFERENCE.as_result(), "models": 1, "results": {"ok": 30}}
+    found = stage.results()
+    assert len(found) == 30
+    if protocol != "query":
+        assert found["b-0-1.7", "m"]["result"] == {"n": 7}
+    assert len(server.requests) == (1 if protocol == "instances" else 30)
+    sent = b"".join(request.body + str(request.headers).encode() for request in server.requests)
+    assert b"c2VjcmV0" not in sent
+    assert b"redis" not in sent
+
+
+def test_the_last_windows_ride_along(stage: Stage) -> None:
+    stage.put(staged.bikes(2))
+    device = analytics_keys.device_key("bike", "d1", "status")
+    names = {device: b'{"count":3}', analytics_keys.type_key("bike"): b'{"count":9}'}
+    join.remember(stage.client, 0, {name.encode(): body for name, body in names.items()}, ttl_s=60)
+    with model_server(servers.predictions) as server:
+        stage.activate(m=fields(server.url, "instances"))
+        stage.run()
+    first, second = orjson.loads(server.requests[0].body)["instances"]
+    assert (first["analytics"], second["analytics"]) == (None, {"count": 3})
+    assert first["type_analytics"] == second["type_analytics"] == {"count": 9}
+
+
+def test_a_batch_delivered_again_is_not_scored_again(stage: Stage) -> None:
+    stage.put(staged.bikes(3))
+    with model_server(servers.predictions) as server:
+        stage.activate(m=fields(server.url, "instances"))
+        stage.run()
+        before = stage.results()
+        assert stage.run()["scored"] == "before"
+        assert len(server.requests) == 1
+    assert stage.results() == before
+
+
+def test_without_models_a_batch_still_counts_as_scored(stage: Stage) -> None:
+    stage.put(staged.bikes(3))
+    assert stage.run()["results"] == {}
+    assert stage.client.hexists(REFERENCE.stage_key, "results")
+
+
+def test_an_acked_batch_is_left_alone(stage: Stage) -> None:
+    assert stage.run()["acked"] is True
+
+
+def test_bad_models_show_up_and_change_nothing_for_the_others(stage: Stage) -> None:
+    stage.put(staged.bikes(5))
+
+    def close(exchange: Exchange) -> None:
+        exchange.hang_up()
+
+    def huge(exchange: Exchange) -> None:
+        exchange.answer(200, b"[" + b"1," * 1_000_000 + b"1]")
+
+    def wrong(exchange: Exchange) -> None:
+        exchange.answer(200, b'{"predictions":[1]}')
+
+    with (
+        model_server(servers.predictions) as good,
+        model_server(servers.hang) as hanging,
+        model_server(servers.drip) as dripping,
+        model_server(lambda exchange: exchange.answer(500, b"broken")) as failing,
+        model_server(close) as closing,
+        model_server(huge) as large,
+        model_server(wrong) as short,
+        model_server(lambda exchange: exchange.answer(307, b"", Location="http://10.0.0.1/")) as leading,
+    ):
+        stage.activate(
+            good=fields(good.url),
+            hanging=fields(hanging.url, timeout_ms=400),
+            dripping=fields(dripping.url, "instances", timeout_ms=400),
+            failing=fields(failing.url),
+            closing=fields(closing.url),
+            large=fields(large.url),
+            short=fields(short.url, "instances"),
+            leading=fields(leading.url),
+            gone=fields("http://127.0.0.1:9/"),
+        )
+        stage.run()
+    assert stage.statuses("good") == {"ok"}
+    assert stage.statuses("hanging") == {"timeout"}
+    assert stage.statuses("dripping") == {"timeout"}
+    for name in ("failing", "closing", "large", "short", "leading", "gone"):
+        assert "error" in stage.statuses(name) <= {"error", "open"}, name
+    assert len(stage.results()) == 9 * 5
+
+
+def test_the_batch_ends_at_its_budget_whatever_the_models_allow(stage: Stage) -> None:
+    stage.put(staged.bikes(3))
+    with model_server(servers.predictions) as good, model_server(servers.hang) as hanging:
+        stage.activate(good=fields(good.url), hanging=fields(hanging.url, timeout_ms=30_000, concurrency=1))
+        result = stage.run(score_budget_ms=300)
+    assert result["results"] == {"ok": 3, "timeout": 3}
+
+
+def test_the_breaker_holds_over_containers(stage: Stage, redis_client: redis.Redis) -> None:
+    with model_server(lambda exchange: exchange.answer(500, b"")) as server:
+        stage.activate(m=fields(server.url, breaker={"failures": 2}, concurrency=1))
+        stage.put(staged.bikes(5))
+        assert stage.run()["results"] == {"error": 2, "open": 3}
+        redis_client.hdel(REFERENCE.stage_key, "results")
+        score.__globals__["_scorer"].cache_clear()
+        assert stage.run()["results"] == {"open": 5}
+        assert len(server.requests) == 2
+
+
+def test_dead_letters_join_those_of_ingest(stage: Stage) -> None:
+    stage.put(staged.bikes(2))
+    stage.journal.write_stage(REFERENCE, {"dead": b'{"index":{"_id":"x"}}\n{"stage":"ingest"}\n'})
+    with model_server(lambda exchange: exchange.answer(500, b"")) as server:
+        stage.activate(m=fields(server.url, "instances", on_error="dead-letter"))
+        stage.run()
+    found = staged.documents(stage.client.hget(REFERENCE.stage_key, "dead") or b"")
+    assert [item["stage"] for item in found] == ["ingest", "score", "score"]
+
+
+def test_the_registry_shows_what_happened(stage: Stage) -> None:
+    stage.put(staged.bikes(4))
+    client = stage.client
+    registry = Registry(RedisModelStore(client), RedisBreakers(client))
+    with model_server(servers.predictions) as server:
+        stage.activate(m=fields(server.url, "instances"))
+        stage.run()
+    (state,) = [item["state"] for item in registry.described([parse("m", {"url": server.url})])]
+    assert state["results"] == {"ok": 4, "error": 0, "timeout": 0, "open": 0}
+    assert state["latency_ms"] is not None
+    counters = client.hgetall(keys.COUNTERS)
+    assert counters[b"score.ok.m"] == b"4"

@@ -1,0 +1,121 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hort import anomaly
+
+ANALYTICS = {
+    "properties": {"avg": {"a": 10.0, "b": 5.0}, "std": {"a": 2.0, "b": 0.0}, "max": {"a": 1}},
+    "count": 3,
+}
+
+
+def predict(data: dict[str, Any], analytics: object = ANALYTICS, **options: Any) -> dict[str, Any]:
+    result: dict[str, Any] = anomaly.detector(**options)({"device_data": data, "analytics": analytics})
+    return result
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (10, "all-is-well"),
+        (12, "all-is-well"),
+        (12.1, "danger-high"),
+        (8, "all-is-well"),
+        (7.9, "danger-low"),
+        ("12.5", "danger-high"),
+    ],
+)
+def test_a_value_is_judged_by_one_standard_deviation(value: Any, status: str) -> None:
+    result = predict({"a": value})
+    assert result["simple_anomaly_detection_a"] == status
+    assert result["status"] == status
+    assert result["fields"] == {"a": {"status": status, "value": float(value), "avg": 10, "std": 2}}
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [(5, "all-is-well"), (5.0000000001, "all-is-well"), (6, "danger-high"), (4, "danger-low")],
+)
+def test_a_field_that_never_moved_has_no_tolerance_but_rounding(value: float, status: str) -> None:
+    assert predict({"b": value})["status"] == status
+
+
+def test_the_worst_field_counts_and_fields_without_analytics_are_left_out() -> None:
+    result = predict({"a": 10, "b": 99, "c": 1, "name": "x"})
+    assert result["status"] == "danger-high"
+    assert set(result["fields"]) == {"a", "b"}
+
+
+def test_chosen_fields_only() -> None:
+    result = predict({"a": 99, "b": 5, "c": 1}, fields=("b", "c"))
+    assert result["status"] == "all-is-well"
+    assert result["fields"]["c"] == {"status": "no-window", "value": 1.0}
+    assert "a" not in result["fields"]
+
+
+@pytest.mark.parametrize("analytics", [None, {}, {"properties": None}, {"properties": {"avg": 3}}, 7, "x"])
+def test_before_the_first_window_there_is_nothing_to_judge_by(analytics: object) -> None:
+    assert predict({"a": 1}, analytics) == {"status": "no-window", "fields": {}}
+
+
+def test_sigma_widens_the_band() -> None:
+    assert predict({"a": 13}, sigma=2)["status"] == "all-is-well"
+
+
+def test_echo_answers_what_it_was_sent_and_nothing_bound() -> None:
+    args = {"device_data": {"a": 1}, "analytics": None, "redis_url": "redis://secret", "__ow_headers": {}}
+    assert anomaly.respond(args, anomaly.echo)["body"] == {"device_data": {"a": 1}, "analytics": None}
+
+
+def test_all_three_protocols_are_understood() -> None:
+    model = anomaly.detector()
+    instance = {"device_data": {"a": 99}, "analytics": ANALYTICS, "record": {}}
+    alone = anomaly.respond(instance, model)["body"]
+    assert alone["status"] == "danger-high"
+    query = {name: json.dumps(value) for name, value in instance.items()}
+    assert anomaly.respond(query, model)["body"] == alone
+    assert anomaly.respond({"instances": [instance, instance]}, model)["body"] == {
+        "predictions": [alone, alone]
+    }
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {},
+        {"analytics": "{}"},
+        {"device_data": "{"},
+        {"device_data": 5},
+        {"device_data": None},
+        {"instances": 5},
+        {"instances": [5]},
+        {"instances": [{}]},
+        {"instances": [{"device_data": []}]},
+    ],
+)
+def test_a_request_that_is_none_of_them_is_400_with_the_field(args: dict[str, Any]) -> None:
+    answer = anomaly.respond(args, anomaly.echo)
+    assert answer["statusCode"] == 400
+    assert "'" in answer["body"]["error"] or "instances" in answer["body"]["error"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "avg", "std", "properties"]), inner, max_size=4)
+    ),
+)
+
+
+@given(
+    st.fixed_dictionaries({"device_data": st.dictionaries(st.sampled_from("ab"), JSON), "analytics": JSON})
+)
+def test_the_answer_is_always_json(instance: dict[str, Any]) -> None:
+    answer = anomaly.respond({"instances": [instance]}, anomaly.detector())
+    json.dumps(answer, allow_nan=False)
+    assert answer["statusCode"] in {200, 400}

@@ -1,0 +1,69 @@
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hort import web
+
+
+def test_a_raw_request_is_read() -> None:
+    body = base64.b64encode(b'{"a": 1}').decode()
+    args = {
+        "__ow_method": "put",
+        "__ow_path": "/my%2Dmodel",
+        "__ow_headers": {"X-HoRT-Key": "k", "authorization": "Basic c2VjcmV0"},
+        "__ow_body": body,
+        "redis_url": "redis://x",
+    }
+    request = web.request(args)
+    assert request == web.Request("PUT", ("my-model",), b'{"a": 1}', "", "k")
+    assert "c2VjcmV0" not in repr(request)
+
+
+def test_a_body_that_openwhisk_left_as_text_is_read_too() -> None:
+    assert web.raw_body('{"url": "http://x/"}') == b'{"url": "http://x/"}'
+    assert web.raw_body("") == b""
+    assert web.raw_body(None) == b""
+    assert web.raw_body({"a": 1}) == b'{"a":1}'
+
+
+@pytest.mark.parametrize("body", [b"", b"nope", b"[1]", b"1", b"\xff", b"{", b'{"a": NaN}', b"[" * 5000])
+def test_a_body_must_be_a_json_object(body: bytes) -> None:
+    with pytest.raises(web.BadBody, match="JSON object"):
+        web.json_object(body, limit=10_000)
+
+
+def test_a_body_must_not_be_too_large() -> None:
+    with pytest.raises(web.BadBody, match="10 bytes"):
+        web.json_object(b'{"a": "0123456789"}', limit=10)
+
+
+@pytest.mark.parametrize(
+    ("user", "sent", "bound", "allowed"),
+    [
+        ("guest", "", "", True),
+        ("other", "", "", False),
+        ("", "", "", False),
+        ("", "k", "k", True),
+        ("", "K", "k", False),
+        ("", "", "k", False),
+        ("", "ü\ud800", "k", False),
+        ("other", "k", "k", True),
+    ],
+)
+def test_writers_are_the_owner_and_who_has_the_key(
+    monkeypatch: pytest.MonkeyPatch, user: str, sent: str, bound: str, allowed: bool
+) -> None:
+    monkeypatch.setenv("__OW_NAMESPACE", "guest")
+    assert web.may_write(web.Request("PUT", (), b"", user, sent), key=bound) is allowed
+
+
+def test_without_a_namespace_nobody_is_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("__OW_NAMESPACE", raising=False)
+    assert not web.may_write(web.Request("PUT", (), b""), key="")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_survive_the_envelope(body: bytes) -> None:
+    assert web.raw_body(base64.b64encode(body).decode()) == body
