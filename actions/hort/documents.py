@@ -28,9 +28,8 @@ INDEX_OF = {
     "alarms": ALARMS,
     "plates": PLATES,
     "dead": DEAD_LETTERS,
-    "score_dead": DEAD_LETTERS,
 }
-"""Stage field -> index; each field is a bulk body. Two actions leave dead letters, each in a field of its own."""
+"""Stage field -> index; each field is a bulk body."""
 
 MAX_ID_BYTES = 512
 """Elasticsearch refuses longer ids."""

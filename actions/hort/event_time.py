@@ -33,7 +33,7 @@ def parse(value: Any, *, unit: str, latest_ms: int) -> int:
 
 
 def _from_number(value: Any, unit: str) -> int:
-    if type(value) not in (int, float) or abs(value) > _LARGEST:
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST:
         raise Undecodable("bad-time", f"time {_shown(value)} is neither a number nor a date")
     if unit == "auto":
         unit = "s" if abs(value) < _AUTO_SECONDS_BELOW else "ms"

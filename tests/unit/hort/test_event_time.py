@@ -1,0 +1,80 @@
+"""Times as devices give them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hort import clock
+from hort.event_time import LATEST_MS, parse
+from hort.payload import Undecodable
+
+NOON = 1_769_860_800_123
+"""2026-01-31T12:00:00.123Z"""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (NOON, "auto"),
+        (NOON, "ms"),
+        (NOON * 1_000 + 999, "us"),
+        (NOON * 1_000_000 + 999_999, "ns"),
+        (NOON / 1_000, "auto"),
+        (NOON / 1_000, "s"),
+        (NOON + 0.9, "ms"),
+        (str(NOON), "auto"),
+        (" 1769860800.1239 ", "auto"),
+        ("2026-01-31T12:00:00.123Z", "auto"),
+        ("2026-01-31T12:00:00.123999+00:00", "s"),
+        ("2026-01-31T13:00:00.123+01:00", "auto"),
+        ("2026-01-31 12:00:00.123", "auto"),
+        ("20260131T120000.123Z", "auto"),
+    ],
+)
+def test_same_moment(value: Any, unit: str) -> None:
+    assert parse(value, unit=unit, latest_ms=LATEST_MS) == NOON
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (-1, "s"),
+        (NOON + 1, "ms"),
+        (NOON, "s"),
+        (1e300, "auto"),
+        (float("inf"), "auto"),
+        (float("nan"), "auto"),
+        (10**400, "auto"),
+        (True, "auto"),
+        ([NOON], "auto"),
+        ({}, "auto"),
+        ("", "auto"),
+        ("soon", "auto"),
+        ("1e5", "auto"),
+        ("1969-12-31T23:59:59Z", "auto"),
+        ("0001-01-01T00:00:00+23:59", "auto"),
+        ("9999-12-31T23:59:59-23:59", "auto"),
+        ("x" * 10_000, "auto"),
+    ],
+)
+def test_absurd(value: Any, unit: str) -> None:
+    with pytest.raises(Undecodable) as caught:
+        parse(value, unit=unit, latest_ms=NOON)
+
+    assert caught.value.reason == "bad-time"
+    assert len(caught.value.detail) < 300
+
+
+@given(st.integers(0, 4_102_444_800_000))
+def test_seconds_with_fraction_lose_no_millisecond(ms: int) -> None:
+    assert parse(ms / 1_000, unit="s", latest_ms=LATEST_MS) == ms
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_iso_form_of_any_moment(moment: datetime) -> None:
+    ms = parse(moment.isoformat(), unit="auto", latest_ms=LATEST_MS)
+
+    assert clock.iso(ms)[:23] == moment.isoformat(timespec="milliseconds")[:23]
