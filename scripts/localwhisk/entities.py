@@ -31,6 +31,11 @@ def merged(*layers: Sequence[Mapping[str, Any]]) -> KeyValues:
     return tuple(by_key.values())
 
 
+def _sorted(document: dict[str, Any]) -> dict[str, Any]:
+    """Members in the order the server writes them."""
+    return dict(sorted(document.items()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
     """What all kinds share; `path` is 'guest' or 'guest/package', `updated` epoch ms."""
@@ -92,9 +97,9 @@ class Exec:
             document["image"] = self.image
         if code is not None and self.attached:
             document["code"] = code
+        document["binary"] = self.binary
         if self.main is not None:
             document["main"] = self.main
-        document["binary"] = self.binary
         return document
 
 
@@ -111,12 +116,14 @@ class Action(Entity):
     def document(self, code: str | None, parameters: KeyValues | None = None) -> dict[str, Any]:
         """Full JSON; `parameters` replaces the own ones (merged with those of the package)."""
         shown = self.parameters if parameters is None else parameters
-        return {
-            **self.base(),
-            "exec": self.exec.document(code),
-            "limits": self.limits,
-            "parameters": shown,
-        }
+        return _sorted(
+            {
+                **self.base(),
+                "exec": self.exec.document(code),
+                "limits": self.limits,
+                "parameters": shown,
+            }
+        )
 
     def summary(self) -> dict[str, Any]:
         """Item of a list."""
@@ -145,7 +152,7 @@ class Package(Entity):
     def document(self, parameters: KeyValues | None = None) -> dict[str, Any]:
         """Full JSON."""
         shown = self.parameters if parameters is None else parameters
-        return {**self.base(), "binding": self.binding_document, "parameters": shown}
+        return _sorted({**self.base(), "binding": self.binding_document, "parameters": shown})
 
     def summary(self) -> dict[str, Any]:
         """Item of a list."""
@@ -178,7 +185,7 @@ class Trigger(Entity):
         document = {**self.base(), "limits": {}, "parameters": self.parameters}
         if self.rules is not None:
             document["rules"] = {name: rule.document() for name, rule in self.rules.items()}
-        return document
+        return _sorted(document)
 
     def summary(self) -> dict[str, Any]:
         """Item of a list."""

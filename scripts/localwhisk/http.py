@@ -27,6 +27,8 @@ API_METHODS = "GET, DELETE, POST, PUT, HEAD"
 _ID_ALPHABET = string.ascii_letters + string.digits
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0", ""))
+_BODILESS = (204, 304)
+_MOST_DISCARDED = 2  # times the largest body
 _SYSTEM_ID_PREFIX = "sid_"
 
 
@@ -103,9 +105,19 @@ class Request:
         if self._body is None:
             declared = self.header("content-length")
             if declared is not None and declared.isdigit() and int(declared) > self.max_body:
+                await self._discard()
                 raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
             self._body = await self._read()
         return self._body
+
+    async def _discard(self) -> None:
+        """Read on for a while, as most clients read the answer only when they have sent everything."""
+        size = 0
+        more = True
+        while more and size < _MOST_DISCARDED * self.max_body:
+            message = await self.receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
 
     async def _read(self) -> bytes:
         message = await self.receive()
@@ -177,10 +189,11 @@ class Response:
         raw += [(name.encode("latin-1"), value.encode("utf-8")) for name, value in self.headers]
         if self.content_type is not None:
             raw.append((b"content-type", self.content_type.encode("latin-1")))
-        if self.status not in (204, 304):
+        bodiless = self.status in _BODILESS
+        if not bodiless:
             raw.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
-        await send({"type": "http.response.body", "body": b"" if head else self.body})
+        await send({"type": "http.response.body", "body": b"" if head or bodiless else self.body})
 
 
 _API_CORS = [

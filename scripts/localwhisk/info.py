@@ -100,7 +100,7 @@ _PAGES: dict[str, Callable[[Engine], Response]] = {
 _VERSION = {
     "api_version": "1.0.0",
     "api_version_path": "v1",
-    "build": "localwhisk",
+    "build": "???",  # what a development build of the real server says
     "buildno": "standalone",
     "description": "OpenWhisk API",
     "swagger_paths": {"api-docs": "/api-docs", "ui": "/docs"},

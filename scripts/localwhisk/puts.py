@@ -127,7 +127,7 @@ def action_limits(body: Mapping[str, Any], current: Mapping[str, int] | None, li
     elif current and "instances" in current:
         chosen["instances"] = current["instances"]
     _check_ranges(chosen, limits)
-    return chosen
+    return dict(sorted(chosen.items()))
 
 
 def is_base64(code: str) -> bool:

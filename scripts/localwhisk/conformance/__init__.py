@@ -1,0 +1,1 @@
+"""Replays recorded exchanges against an engine and shows where the answers differ."""

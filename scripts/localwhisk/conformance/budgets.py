@@ -1,0 +1,91 @@
+"""Uses up a budget before an exchange that shows it used up, as the recording did with calls it leaves out."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from localwhisk.conformance.client import Client
+from localwhisk.conformance.recording import Sent
+
+_RATE = re.compile(r"Too many requests in the last minute \(count: (\d+),")
+_CONCURRENT = re.compile(r"Too many concurrent requests in flight \(count: (\d+),")
+_MINUTE_S = 60
+_NEEDED_S = 15
+_BUSY = {"s": 5}
+_SETTLE_S = 1.0
+
+
+@dataclass(slots=True)
+class Minute:
+    """Calls made against each budget in the current calendar minute, as far as the replay knows."""
+
+    number: int = -1
+    invocations: int = 0
+    fires: int = 0
+
+    def count(self, sent: Sent, status: int) -> None:
+        """Take note of a call that was answered."""
+        self._turn()
+        if sent.method == "POST" and "/triggers/" in sent.target:
+            self.fires += 1
+            self.invocations += status == 202  # noqa: PLR2004  # one rule is what recordings of budgets have
+        elif (sent.method == "POST" and "/actions/" in sent.target) or "/api/v1/web/" in sent.target:
+            self.invocations += 1
+
+    def made(self, sent: Sent) -> int:
+        """Calls against the budget a request would count in."""
+        self._turn()
+        return self.fires if "/triggers/" in sent.target else self.invocations
+
+    def _turn(self) -> None:
+        number = int(time.time() // _MINUTE_S)
+        if number != self.number:
+            self.number, self.invocations, self.fires = number, 0, 0
+
+
+def wait_for_budget(minute: Minute) -> None:
+    """Sleep into the next minute when this one's budget is used up."""
+    if minute.number == int(time.time() // _MINUTE_S):
+        time.sleep(_MINUTE_S - time.time() % _MINUTE_S + 0.05)
+
+
+def use_up(text: str, sent: Sent, client: Client, minute: Minute) -> None:
+    """Make calls until the next one has the count that the recorded 429 names."""
+    match = _RATE.search(text)
+    if match is None:
+        return
+    if minute.made(sent) + 1 < int(match[1]) and time.time() % _MINUTE_S > _MINUTE_S - _NEEDED_S:
+        wait_for_budget(replace(minute, number=int(time.time() // _MINUTE_S)))
+    while minute.made(sent) + 1 < int(match[1]):
+        minute.count(sent, client.send(sent).status)
+
+
+@contextmanager
+def kept_busy(text: str, sent: Sent, address: str) -> Iterator[None]:
+    """Keep as many calls in flight as the recorded 429 names."""
+    match = _CONCURRENT.search(text)
+    if match is None:
+        yield
+        return
+    busy = replace(sent, body=json.dumps(_BUSY).encode(), target=f"{sent.target.split('?')[0]}?blocking=true")
+    threads = [threading.Thread(target=_call, args=(address, busy)) for _ in range(int(match[1]))]
+    for thread in threads:
+        thread.start()
+    time.sleep(_SETTLE_S)
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def _call(address: str, sent: Sent) -> None:
+    client = Client(address)
+    client.send(sent)
+    client.close()
