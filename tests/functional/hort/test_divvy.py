@@ -186,7 +186,10 @@ def test_malformed_stations_are_counted_and_told() -> None:
     assert bench.counters.all()["divvy.malformed"] == 1
 
 
-@pytest.mark.parametrize(("station", "shown"), [("a/b", "a%2Fb"), ("+", "%2B"), ("#", "%23"), ("ü x", "%C3%BC%20x"), ("1%", "1%25")])
+@pytest.mark.parametrize(
+    ("station", "shown"),
+    [("a/b", "a%2Fb"), ("+", "%2B"), ("#", "%23"), ("ü x", "%C3%BC%20x"), ("1%", "1%25")],
+)
 def test_a_station_id_stays_one_level_of_the_topic(station: str, shown: str) -> None:
     bench = Bench()
     bench.source.show(record(station))
@@ -195,7 +198,17 @@ def test_a_station_id_stays_one_level_of_the_topic(station: str, shown: str) -> 
     assert json.loads(bench.broker.messages[0][1])["station_id"] == station
 
 
-@pytest.mark.parametrize(("name", "value"), [("device_type", "a/b"), ("event", "#"), ("qos", 3), ("follow_s", -1), ("stations", 5), ("changed_only", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("device_type", "a/b"),
+        ("event", "#"),
+        ("qos", 3),
+        ("follow_s", -1),
+        ("stations", 5),
+        ("changed_only", "maybe"),
+    ],
+)
 def test_a_parameter_that_cannot_be_used_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
         Settings.of({name: value})

@@ -63,7 +63,14 @@ def test_recorded_times_stay_and_the_ttl_is_scaled(recording: Path) -> None:
 def test_progress_tells_when_it_is_done(recording: Path) -> None:
     clock = Clock()
     replay = Replay(recording, 60.0, clock)
-    assert replay.progress() == {"mode": "replay", "position": 0, "total": 5, "served": 0, "done": False, "rounds": 0}
+    assert replay.progress() == {
+        "mode": "replay",
+        "position": 0,
+        "total": 5,
+        "served": 0,
+        "done": False,
+        "rounds": 0,
+    }
     replay.status()
     clock.now += 100
     assert replay.progress()["position"] == 5
@@ -100,7 +107,10 @@ def test_station_information_lies_beside_the_recording(recording: Path, tmp_path
         ("{", "line 1: not JSON"),
         ('{"last_updated": "x"}', "line 1: 'last_updated'"),
         ('{"last_updated": 1}', "line 1: 'data.stations'"),
-        (json.dumps(document(9, 1)) + "\n" + json.dumps(document(8, 1)), "line 2: 'last_updated' goes back from 9 to 8"),
+        (
+            json.dumps(document(9, 1)) + "\n" + json.dumps(document(8, 1)),
+            "line 2: 'last_updated' goes back from 9 to 8",
+        ),
     ],
 )
 def test_a_recording_that_cannot_be_used_names_the_line(tmp_path: Path, text: str, says: str) -> None:

@@ -24,8 +24,15 @@ def simulator(clock: Clock, **options: Any) -> Simulator:
 
 
 @settings(max_examples=25, deadline=None)
-@given(stations=st.integers(1, 60), seed=st.integers(0, 2**31), hour=st.floats(0, 23.9), minutes=st.integers(1, 300))
-def test_bikes_are_conserved_and_docks_never_negative(stations: int, seed: int, hour: float, minutes: int) -> None:
+@given(
+    stations=st.integers(1, 60),
+    seed=st.integers(0, 2**31),
+    hour=st.floats(0, 23.9),
+    minutes=st.integers(1, 300),
+)
+def test_bikes_are_conserved_and_docks_never_negative(
+    stations: int, seed: int, hour: float, minutes: int
+) -> None:
     made = City(city.build(stations, seed=seed), seed, start_hour=hour)
     before = made.bikes()
     for _ in range(minutes):
@@ -40,9 +47,14 @@ def test_bikes_are_conserved_and_docks_never_negative(stations: int, seed: int, 
 
 @settings(max_examples=20, deadline=None)
 @given(stations=st.integers(1, 40), seed=st.integers(0, 1000), looks=st.lists(st.integers(0, 40), max_size=8))
-def test_the_same_seed_gives_the_same_documents_however_often_one_looks(stations: int, seed: int, looks: list[int]) -> None:
+def test_the_same_seed_gives_the_same_documents_however_often_one_looks(
+    stations: int, seed: int, looks: list[int]
+) -> None:
     often, seldom = Clock(), Clock()
-    one, other = simulator(often, stations=stations, seed=seed), simulator(seldom, stations=stations, seed=seed)
+    one, other = (
+        simulator(often, stations=stations, seed=seed),
+        simulator(seldom, stations=stations, seed=seed),
+    )
     one.status()
     other.status()
     for seconds in sorted(looks):

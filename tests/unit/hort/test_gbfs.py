@@ -35,7 +35,9 @@ class Web:
         self.publish(version, [ROW] if rows is None else rows, last_updated=1410479941, ttl=60)
         self.pages["gbfs"] = documents.discovery(version, BASE, now=1)
         information = [{"station_id": "5", "name": "State & Main", "lat": 1.0, "lon": 2.0, "capacity": 19}]
-        self.pages["station_information"] = documents.station_information(version, Information(1, information))
+        self.pages["station_information"] = documents.station_information(
+            version, Information(1, information)
+        )
 
     def publish(self, version: str, rows: list[dict[str, Any]], *, last_updated: int, ttl: int) -> None:
         self.pages["station_status"] = documents.station_status(version, Snapshot(1, last_updated, ttl, rows))
@@ -65,11 +67,18 @@ def test_every_version_gives_the_same_record(version: str) -> None:
 def test_numbers_stay_numbers(version: str) -> None:
     status = client(Web(version)).status()
     assert status is not None
-    assert {type(value) for name, value in status.stations[0].items() if name not in ("station_id", "name")} == {int}
+    assert {
+        type(value) for name, value in status.stations[0].items() if name not in ("station_id", "name")
+    } == {int}
 
 
 def test_fields_of_other_vehicles_pass_and_lists_do_not() -> None:
-    row = {**ROW, "num_ebikes_available": 3, "vehicle_types_available": [{"vehicle_type_id": "1", "count": 2}], "eightd": "x"}
+    row = {
+        **ROW,
+        "num_ebikes_available": 3,
+        "vehicle_types_available": [{"vehicle_type_id": "1", "count": 2}],
+        "eightd": "x",
+    }
     status = client(Web(rows=[row])).status()
     assert status is not None
     assert status.stations[0]["num_ebikes_available"] == 3
@@ -77,9 +86,16 @@ def test_fields_of_other_vehicles_pass_and_lists_do_not() -> None:
 
 
 def test_null_and_missing_optional_fields_are_left_out() -> None:
-    status = client(Web(rows=[{"station_id": "5", "num_bikes_available": 2, "num_docks_available": None}])).status()
+    status = client(
+        Web(rows=[{"station_id": "5", "num_bikes_available": 2, "num_docks_available": None}])
+    ).status()
     assert status is not None
-    assert status.stations[0] == {"station_id": "5", "num_bikes_available": 2, "name": "State & Main", "capacity": 19}
+    assert status.stations[0] == {
+        "station_id": "5",
+        "num_bikes_available": 2,
+        "name": "State & Main",
+        "capacity": 19,
+    }
 
 
 def test_a_station_id_given_as_a_number_is_text() -> None:
@@ -150,7 +166,9 @@ def test_discovery_takes_the_wanted_language_else_the_first() -> None:
     assert gbfs.parse_feeds(document, language="en") == {"station_status": "http://x/fr"}
 
 
-@pytest.mark.parametrize("data", [{}, {"en": {}}, {"en": 1}, {"feeds": {}}, {"feeds": [1]}, {"feeds": [{"name": "x"}]}])
+@pytest.mark.parametrize(
+    "data", [{}, {"en": {}}, {"en": 1}, {"feeds": {}}, {"feeds": [1]}, {"feeds": [{"name": "x"}]}]
+)
 def test_discovery_without_feeds_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(GbfsError):
         gbfs.parse_feeds({"data": data})
@@ -226,7 +244,9 @@ def test_a_feed_that_moved_is_found_again() -> None:
 def test_identity_changes_with_time_content_and_source() -> None:
     def identity(url: str, time: int, bikes: int) -> str:
         rows = [{**ROW, "num_bikes_available": bikes}]
-        return gbfs.parse_status({"last_updated": time, "ttl": 0, "data": {"stations": rows}}, url=url).identity
+        return gbfs.parse_status(
+            {"last_updated": time, "ttl": 0, "data": {"stations": rows}}, url=url
+        ).identity
 
     kinds = {identity("a", 1, 1), identity("a", 2, 1), identity("a", 1, 2), identity("b", 1, 1)}
     assert len(kinds) == 4
