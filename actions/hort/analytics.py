@@ -12,10 +12,14 @@ import orjson
 from hort import clock
 from hort.analytics_keys import device_key, type_key
 from hort.documents import bulk_line
-from hort.panes import OTHERS, Block, Floats, Identity
+from hort.panes import OTHERS, Block, Floats, Identity, select
 
 DEVICE = "device"
 DEVICE_TYPE = "device_type"
+CHUNK = 1_000
+"""Groups whose numbers are Python objects at the same time."""
+Revise = Callable[[list[bytes]], Sequence[int]]
+"""Key ids -> revisions of their documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,25 @@ class Document:
         return bulk_line(self.doc_id, self.body)
 
 
-def documents(
-    block: Block, *, level: str, start: int, end: int, revisions: Callable[[list[bytes]], Sequence[int]]
-) -> Iterator[Document]:
-    """One document a group of a block; `revisions` is asked once, with the key ids in order."""
-    rows = [number for number, identity in enumerate(block.identities) if level == DEVICE_TYPE or identity != OTHERS]
-    key_ids = [_key_id(level, block.device_type, block.identities[row]) for row in rows]
+def documents(block: Block, *, level: str, start: int, end: int, revisions: Revise) -> Iterator[Document]:
+    """One document a group of a block; `revisions` is asked with the key ids of some groups at a time."""
+    rows = [
+        number
+        for number, identity in enumerate(block.identities)
+        if level == DEVICE_TYPE or identity != OTHERS
+    ]
+    for first in range(0, len(rows), CHUNK):
+        part = select(block, rows[first : first + CHUNK])
+        yield from _documents(part, level=level, start=start, end=end, revisions=revisions)
+
+
+def _documents(block: Block, *, level: str, start: int, end: int, revisions: Revise) -> Iterator[Document]:
+    key_ids = [
+        _key_id(level, block.device_type, block.identities[row]) for row in range(len(block.identities))
+    ]
     properties = _properties(block)
     moments = {"window_start": clock.iso(start), "window_end": clock.iso(end)}
-    for row, key_id, revision in zip(rows, key_ids, revisions(key_ids), strict=True):
+    for row, (key_id, revision) in enumerate(zip(key_ids, revisions(key_ids), strict=True)):
         device_id, event = block.identities[row]
         body = {
             "@timestamp": moments["window_end"],

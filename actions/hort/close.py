@@ -23,7 +23,7 @@ from hort.windows import Grid, grid
 DEFAULT_PARTITIONS = 1
 MAX_WINDOWS = 60
 """Windows a run closes; the others wait for the next tick."""
-MAX_BYTES = 24_000_000
+MAX_BYTES = 12_000_000
 """Documents of one run, so that memory and one batch of the sink stay bounded."""
 
 
@@ -132,7 +132,9 @@ class _Run:
     def _due_ends(self, closed: int) -> Iterator[int]:
         """Ends of the due windows that have a pane, oldest first."""
         grid, due = self.settings.grid, self.settings.grid.due(self.now)
-        yield from sorted({end for start in self.views.starts() for end in grid.ends_of(start) if closed < end <= due})
+        yield from sorted(
+            {end for start in self.views.starts() for end in grid.ends_of(start) if closed < end <= due}
+        )
 
     def _full(self) -> bool:
         return self.written.size >= self.settings.max_bytes
@@ -188,7 +190,9 @@ class _Run:
             self.closer.panes.settle(partition, settlements[partition])
         return self._finish(reference, settlements, stored=not outbox)
 
-    def _finish(self, reference: Reference, settlements: dict[int, Settlement], *, stored: bool) -> dict[str, Any]:
+    def _finish(
+        self, reference: Reference, settlements: dict[int, Settlement], *, stored: bool
+    ) -> dict[str, Any]:
         ttl_s = self.settings.silence.forget_after_ms // 1000
         for partition in range(self.settings.partitions):
             self.closer.remember(partition, self.written.last_of(partition), ttl_s=ttl_s)

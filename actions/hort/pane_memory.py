@@ -32,14 +32,23 @@ class MemoryPresence:
         self._types: dict[int, set[str]] = defaultdict(set)
 
     def admit(
-        self, partition: int, device_type: str, newest: Mapping[bytes, int], *, max_devices: int, max_types: int
+        self,
+        partition: int,
+        device_type: str,
+        newest: Mapping[bytes, int],
+        *,
+        max_devices: int,
+        max_types: int,
     ) -> set[bytes] | None:
         """Notes new devices."""
         types = self._types[partition]
         if device_type not in types and len(types) >= max_types:
             return None
         types.add(device_type)
-        active, silent = self.active_devices[partition, device_type], self.silent_devices[partition, device_type]
+        active, silent = (
+            self.active_devices[partition, device_type],
+            self.silent_devices[partition, device_type],
+        )
         refused = set()
         for item, moment in newest.items():
             if item in active or item in silent:
@@ -65,7 +74,9 @@ class MemoryPresence:
             active[item] = max(moment, active.get(item, moment))
             self._types[partition].add(device_type)
 
-    def overdue(self, partition: int, device_type: str, before: int, *, limit: int) -> list[tuple[bytes, int]]:
+    def overdue(
+        self, partition: int, device_type: str, before: int, *, limit: int
+    ) -> list[tuple[bytes, int]]:
         """The longest silent first."""
         rows = self.active_devices[partition, device_type].items()
         return sorted((row for row in rows if row[1] < before), key=lambda row: (row[1], row[0]))[:limit]
@@ -175,5 +186,7 @@ class MemoryPaneStore:
 
     def oldest_waiting(self, partition: int) -> int | None:
         """When the oldest batch that is not yet stored was put."""
-        entries = [e for name in self._journals[partition] for e in self._journal.due(name, now=2**53, limit=100)]
+        entries = [
+            e for name in self._journals[partition] for e in self._journal.due(name, now=2**53, limit=100)
+        ]
         return min((entry.created_ms for entry in entries), default=None)

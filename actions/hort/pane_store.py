@@ -168,7 +168,7 @@ if h then
   if (tonumber(redis.call('HGET', h.state, 'generation')) or 0) ~= h.generation then return 0 end
   redis.call('HSET', h.state, 'generation', h.generation + 1, 'closed', h.closed)
   if h.batch then
-    redis.call('HSET', h.batch, 'raw', '', 'trigger', 'close', 'count', h.count, 'bytes', h.bytes,
+    redis.call('HSET', h.batch, 'raw', '', 'trigger', 'close', 'count', h.count, 'bytes', 0,
       'created_ms', h.now, 'attempts', 0)
     redis.call('ZADD', h.journal, h.now, h.batch_id)
     redis.call('HSET', h.stage, unpack(h.outbox))
@@ -304,7 +304,6 @@ def _commit_message(commit: Commit) -> bytes:
             "journal": commit.reference.journal,
             "batch_id": commit.reference.batch_id,
             "count": commit.count,
-            "bytes": sum(map(len, commit.outbox.values())),
             "outbox": [part for pair in commit.outbox.items() for part in pair],
             "ttl": STAGE_TTL_S,
         }

@@ -85,7 +85,9 @@ class PaneViews:
             written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
             if view.batches and written:
                 base = pack(list(view.whole.values()))
-                result[partition].compactions.append(Compaction(pane=view.pane, base=base, batches=view.batches))
+                result[partition].compactions.append(
+                    Compaction(pane=view.pane, base=base, batches=view.batches)
+                )
         return result
 
     def _view(self, partition: int, start: int) -> PaneView:

@@ -22,6 +22,8 @@ Identity = tuple[str | None, str | None]
 """Device id and event; OTHERS stands for the devices that were too many to be told apart."""
 OTHERS: Identity = (None, None)
 
+MERGE_ROWS = 20_000
+"""Groups merged at a time where there is a choice: memory is some kilobytes a group while it lasts."""
 _FLOATS = ("mean_hi", "mean_lo", "m2", "low", "high")
 
 
@@ -122,6 +124,9 @@ def merge(blocks: Sequence[Block]) -> Block:
     """One block of all groups of one device type; fields and identities in the order of their first appearance."""
     if len(blocks) == 1:
         return blocks[0]
+    if len(blocks) > 2 and sum(len(block.identities) for block in blocks) > MERGE_ROWS:
+        half = len(blocks) // 2
+        return merge([merge(blocks[:half]), merge(blocks[half:])])
     identities: dict[Identity, int] = {}
     fields: dict[str, int] = {}
     for block in blocks:
@@ -172,7 +177,10 @@ def _aligned(blocks: Sequence[Block], fields: list[str]) -> Stats:
     """The rows of all blocks under one list of fields."""
     if all(block.fields == fields for block in blocks):
         return Stats(
-            **{name: np.concatenate([getattr(block.stats, name) for block in blocks]) for name in ("n", *_FLOATS)}
+            **{
+                name: np.concatenate([getattr(block.stats, name) for block in blocks])
+                for name in ("n", *_FLOATS)
+            }
         )
     column = {name: number for number, name in enumerate(fields)}
     wide = Stats.empty(sum(len(block.identities) for block in blocks), len(fields))

@@ -23,7 +23,13 @@ class Presence(Protocol):
     """What a store of presence must do; members are those of `member`, times are milliseconds."""
 
     def admit(
-        self, partition: int, device_type: str, newest: Mapping[bytes, int], *, max_devices: int, max_types: int
+        self,
+        partition: int,
+        device_type: str,
+        newest: Mapping[bytes, int],
+        *,
+        max_devices: int,
+        max_types: int,
     ) -> set[bytes] | None:
         """Notes new devices; the ones that are too many, or None where the device type itself is one too many."""
 
@@ -36,7 +42,9 @@ class Presence(Protocol):
     def saw(self, partition: int, device_type: str, newest: Mapping[bytes, int]) -> None:
         """Moves on the newest time of active devices."""
 
-    def overdue(self, partition: int, device_type: str, before: int, *, limit: int) -> list[tuple[bytes, int]]:
+    def overdue(
+        self, partition: int, device_type: str, before: int, *, limit: int
+    ) -> list[tuple[bytes, int]]:
         """Active devices with no record since `before`, and their newest time."""
 
     def forget(self, partition: int, device_type: str, before: int) -> int:
@@ -86,7 +94,13 @@ class RedisPresence:
         return [keys.window(partition, name) for name in names]
 
     def admit(
-        self, partition: int, device_type: str, newest: Mapping[bytes, int], *, max_devices: int, max_types: int
+        self,
+        partition: int,
+        device_type: str,
+        newest: Mapping[bytes, int],
+        *,
+        max_devices: int,
+        max_types: int,
     ) -> set[bytes] | None:
         """Notes new devices, a chunk a script."""
         refused: set[bytes] = set()
@@ -126,7 +140,9 @@ class RedisPresence:
             pipeline.sadd(keys.window(partition, "types"), device_type)
         pipeline.execute()
 
-    def overdue(self, partition: int, device_type: str, before: int, *, limit: int) -> list[tuple[bytes, int]]:
+    def overdue(
+        self, partition: int, device_type: str, before: int, *, limit: int
+    ) -> list[tuple[bytes, int]]:
         """The longest silent first."""
         name = keys.window(partition, f"active:{device_type}")
         rows = self._client.zrangebyscore(name, "-inf", f"({before}", start=0, num=limit, withscores=True)

@@ -51,7 +51,9 @@ def records(stage: Stage) -> Records:
     except (ValueError, KeyError, IndexError, TypeError, msgpack.UnpackException) as error:
         raise BatchError(f"stage fields of 'ingest' cannot be read: {error}") from error
     if len(index) != len(times) or (len(index) and int(index.max()) >= len(keys)):
-        raise BatchError(f"stage fields do not fit: {len(index)} key numbers, {len(times)} times, {len(keys)} keys")
+        raise BatchError(
+            f"stage fields do not fit: {len(index)} key numbers, {len(times)} times, {len(keys)} keys"
+        )
     if any(len(item.rows) and int(item.rows.max()) >= len(times) for item in columns):
         raise BatchError(f"stage field cols names records beyond {len(times)}")
     return Records(keys, index, times, columns)
@@ -65,7 +67,12 @@ def _columns(item: dict[str, object]) -> Columns:
 
 
 def reduce(
-    batch: Records, keep: npt.NDArray[np.bool_], *, pane_ms: int, folded: Sequence[int] = (), dropped: Sequence[int] = ()
+    batch: Records,
+    keep: npt.NDArray[np.bool_],
+    *,
+    pane_ms: int,
+    folded: Sequence[int] = (),
+    dropped: Sequence[int] = (),
 ) -> dict[int, list[Block]]:
     """Blocks by pane start of the records that `keep` marks.
 
@@ -83,12 +90,16 @@ def reduce(
     group_of = np.full(len(batch.times), -1, np.int64)
     group_of[kept] = group
     order = np.argsort(group, kind="stable")
-    newest = np.maximum.reduceat(batch.times[kept][order], np.searchsorted(group[order], np.arange(len(codes))))
+    newest = np.maximum.reduceat(
+        batch.times[kept][order], np.searchsorted(group[order], np.arange(len(codes)))
+    )
     groups = _Groups(slots, codes // span, first + codes % span, np.bincount(group), newest, group_of)
     return groups.by_pane(batch.columns, pane_ms)
 
 
-def _slots(keys: Sequence[Key], folded: Sequence[int]) -> tuple[list[tuple[str, Identity]], npt.NDArray[np.int64]]:
+def _slots(
+    keys: Sequence[Key], folded: Sequence[int]
+) -> tuple[list[tuple[str, Identity]], npt.NDArray[np.int64]]:
     """What groups are for (device type, identity), and which of them each key goes to."""
     slots: list[tuple[str, Identity]] = [(key[0], (key[1], key[2])) for key in keys]
     slot_of_key = np.arange(len(keys), dtype=np.int64)
@@ -124,13 +135,19 @@ class _Groups:
             pane = self.pane[members]
             for block in self._blocks(device_type, members, columns):
                 for number in np.unique(pane).tolist():
-                    panes.setdefault(number * pane_ms, []).append(select(block, np.flatnonzero(pane == number)))
+                    panes.setdefault(number * pane_ms, []).append(
+                        select(block, np.flatnonzero(pane == number))
+                    )
         return panes
 
-    def _blocks(self, device_type: str, members: npt.NDArray[np.intp], columns: Sequence[Columns]) -> list[Block]:
+    def _blocks(
+        self, device_type: str, members: npt.NDArray[np.intp], columns: Sequence[Columns]
+    ) -> list[Block]:
         """One block a set of columns of the type; records are counted in the first."""
         mine = [item for item in columns if item.device_type == device_type]
-        sets = [(item.fields, self._stats(item, members)) for item in mine] or [([], Stats.empty(len(members), 0))]
+        sets = [(item.fields, self._stats(item, members)) for item in mine] or [
+            ([], Stats.empty(len(members), 0))
+        ]
         identities = [self.slots[slot][1] for slot in self.slot[members].tolist()]
         return [
             Block(

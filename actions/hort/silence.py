@@ -66,7 +66,9 @@ def transitions(
     found: list[Transition] = []
     for device_type, times in newest.items():
         quiet = presence.silent(partition, device_type, list(times))
-        presence.saw(partition, device_type, {item: moment for item, moment in times.items() if item not in quiet})
+        presence.saw(
+            partition, device_type, {item: moment for item, moment in times.items() if item not in quiet}
+        )
         found += [
             Transition(device_type=device_type, member=item, newest=times[item], silent=False)
             for item in sorted(quiet)

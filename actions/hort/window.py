@@ -41,7 +41,9 @@ def settings(params: config.Params) -> Settings:
     return Settings(
         grid=grid(params),
         ahead_ms=config.milliseconds(params, "allowed_ahead_s", default_s=DEFAULT_AHEAD_S, maximum_s=3_600),
-        max_devices=config.integer(params, "max_devices", default=DEFAULT_MAX_DEVICES, minimum=1, maximum=10_000_000),
+        max_devices=config.integer(
+            params, "max_devices", default=DEFAULT_MAX_DEVICES, minimum=1, maximum=10_000_000
+        ),
         max_types=config.integer(params, "max_types", default=DEFAULT_MAX_TYPES, minimum=1, maximum=100_000),
     )
 
@@ -71,7 +73,9 @@ class Windower:
         folded, dropped = self._too_many(reference.partition, batch, ~late, settings)
         blocks = reduce(batch, ~late, pane_ms=settings.grid.pane_ms, folded=folded, dropped=dropped)
         now = self.now()
-        additions = [_addition(reference.partition, start, part, settings.grid, now) for start, part in blocks.items()]
+        additions = [
+            _addition(reference.partition, start, part, settings.grid, now) for start, part in blocks.items()
+        ]
         positions = np.flatnonzero(late).astype("<u4").tobytes()
         outcome = self.panes.add(reference, additions, late=positions, now=now)
         if outcome == GONE:
@@ -82,7 +86,12 @@ class Windower:
         counts["window.devices-dropped"] = len(dropped)
         if outcome == MERGED:
             self._report(reference, counts)
-        return {**reference.as_result(), "records": len(batch.times), "late": len(positions) // 4, "panes": len(blocks)}
+        return {
+            **reference.as_result(),
+            "records": len(batch.times),
+            "late": len(positions) // 4,
+            "panes": len(blocks),
+        }
 
     def _report(self, reference: Reference, counts: dict[str, int]) -> None:
         self.counters.add(counts)
@@ -116,7 +125,11 @@ class Windower:
         return sorted(folded), sorted(dropped)
 
     def _remember(
-        self, partition: int, batch: Records, asked: dict[str, dict[bytes, tuple[int, int]]], refused: set[int]
+        self,
+        partition: int,
+        batch: Records,
+        asked: dict[str, dict[bytes, tuple[int, int]]],
+        refused: set[int],
     ) -> None:
         if len(self._admitted) > ADMITTED_KEPT:
             self._admitted.clear()
@@ -124,7 +137,9 @@ class Windower:
         self._admitted.update((partition, *batch.keys[number]) for number in numbers)
 
 
-def _outside(batch: Records, settings: Settings, *, arrived: int, now: int) -> dict[str, npt.NDArray[np.bool_]]:
+def _outside(
+    batch: Records, settings: Settings, *, arrived: int, now: int
+) -> dict[str, npt.NDArray[np.bool_]]:
     """Masks of the records that belong to no window, by reason; each record has one reason at most.
 
     Late is judged against the arrival of the batch, so that it is the same however often and late the batch is delivered.

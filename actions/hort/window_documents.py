@@ -34,7 +34,9 @@ class Written:
         """Adds a block's documents; those of a device type belong to no partition."""
         last = self._last_of_types if partition is None else self._last.setdefault(partition, {})
         self.overflows += overflows(block)
-        for document in documents(block, level=level, start=window.start, end=window.end, revisions=window.revise):
+        for document in documents(
+            block, level=level, start=window.start, end=window.end, revisions=window.revise
+        ):
             line = document.lines()
             self.lines.append(line)
             self.size += len(line)
@@ -63,7 +65,9 @@ class Window:
         return numbers
 
 
-def write_window(views: PaneViews, end: int, written: Written, *, again: bool, newest: bool, revisions: Revisions) -> None:
+def write_window(
+    views: PaneViews, end: int, written: Written, *, again: bool, newest: bool, revisions: Revisions
+) -> None:
     """Adds the documents of the window that ends at `end`."""
     before = len(written.lines)
     lookup = (lambda key_ids: revisions(end, key_ids)) if again else None

@@ -37,9 +37,15 @@ class Grid:
 
     def __post_init__(self) -> None:
         if not 0 < self.slide_ms <= self.size_ms:
-            raise ConfigError("slide_s", self.slide_ms / 1000, f"must be above 0 and at most window_s {self.size_ms / 1000:g}")
+            raise ConfigError(
+                "slide_s",
+                self.slide_ms / 1000,
+                f"must be above 0 and at most window_s {self.size_ms / 1000:g}",
+            )
         if self.size_ms > MAX_PANES * self.pane_ms:
-            raise ConfigError("slide_s", self.slide_ms / 1000, f"must cut a window into at most {MAX_PANES} panes")
+            raise ConfigError(
+                "slide_s", self.slide_ms / 1000, f"must cut a window into at most {MAX_PANES} panes"
+            )
 
     @property
     def pane_ms(self) -> int:
@@ -99,8 +105,16 @@ class Grid:
 def grid(params: config.Params) -> Grid:
     """The grid of the parameters `window_s`, `slide_s`, `allowed_lateness_s` and `retention_s`; ConfigError names what is wrong."""
     return Grid(
-        size_ms=config.milliseconds(params, "window_s", default_s=DEFAULT_SIZE_S, minimum_s=1, maximum_s=86_400),
-        slide_ms=config.milliseconds(params, "slide_s", default_s=DEFAULT_SLIDE_S, minimum_s=1, maximum_s=86_400),
-        lateness_ms=config.milliseconds(params, "allowed_lateness_s", default_s=DEFAULT_LATENESS_S, maximum_s=86_400),
-        retention_ms=config.milliseconds(params, "retention_s", default_s=DEFAULT_RETENTION_S, maximum_s=86_400),
+        size_ms=config.milliseconds(
+            params, "window_s", default_s=DEFAULT_SIZE_S, minimum_s=1, maximum_s=86_400
+        ),
+        slide_ms=config.milliseconds(
+            params, "slide_s", default_s=DEFAULT_SLIDE_S, minimum_s=1, maximum_s=86_400
+        ),
+        lateness_ms=config.milliseconds(
+            params, "allowed_lateness_s", default_s=DEFAULT_LATENESS_S, maximum_s=86_400
+        ),
+        retention_ms=config.milliseconds(
+            params, "retention_s", default_s=DEFAULT_RETENTION_S, maximum_s=86_400
+        ),
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
 
 from hort import batch
-from hort.pane_store import HOME
+from hort.close import Settings
+from hort.pane_store import HOME, PaneKey, PaneStore
+from hort.window import Settings as WindowSettings
 from hort.windows import Grid
 from tests.support.windows import START, Record, World, check_all, window_key
 
@@ -17,7 +21,11 @@ def stream(seconds: int, *, seed: int = 1, devices: int = 5) -> list[Record]:
     """A record a device and second, with numbers that a careless variance gets wrong."""
     source = random.Random(seed)
     return [
-        Record(f"d{device}_|/+ü", second * 1000 + source.randrange(1000), {"a": 1e9 + source.random(), "b": -source.random()})
+        Record(
+            f"d{device}_|/+ü",
+            second * 1000 + source.randrange(1000),
+            {"a": 1e9 + source.random(), "b": -source.random()},
+        )
         for second in range(seconds)
         for device in range(devices)
     ]
@@ -56,6 +64,22 @@ class WindowContract:
         assert world.tick(75_000).get("documents", 0) == 0
         assert world.stored == before
 
+    def test_two_deliveries_at_once_with_a_close_between_count_once(self, world: World) -> None:
+        reference = world.put([Record("a", 1000, {"x": 1.0})])
+        slow = world.windower()
+        add = slow.panes.add
+
+        def add_after_another_delivery_was_closed(*args: Any, **options: Any) -> str:
+            world.window(reference)
+            world.tick(15_000)
+            return add(*args, **options)
+
+        slow.panes = _Instead(slow.panes, add=add_after_another_delivery_was_closed)
+        slow.run(reference, WindowSettings(grid=world.grid))
+        world.tick(60_000)
+        check_all(world, [Record("a", 1000, {"x": 1.0})], until=60_000)
+        assert world.counters.all()["window.records"] == 1
+
     def test_missed_ticks_are_made_up_a_bounded_number_a_run(self, world: World) -> None:
         records = [Record("a", second * 1000, {"x": float(second)}) for second in range(0, 300, 7)]
         for record in records:
@@ -80,7 +104,11 @@ class WindowContract:
 
     def test_later_than_the_allowed_lateness_is_left_out_and_marked(self, world: World) -> None:
         world.clock.now = START + 400_000
-        records = [Record("a", 399_000, {"x": 1.0}), Record("a", 20_000, {"x": 2.0}), Record("a", 2_000_000, {"x": 3.0})]
+        records = [
+            Record("a", 399_000, {"x": 1.0}),
+            Record("a", 20_000, {"x": 2.0}),
+            Record("a", 2_000_000, {"x": 3.0}),
+        ]
         reference = world.put(records)
         assert world.window(reference)["late"] == 2
         stage = world.journal.read_stage(reference, ["late"])
@@ -101,7 +129,9 @@ class WindowContract:
         world.tick(601_000)
         check_all(world, records, until=600_000)
 
-    def test_documents_that_were_not_stored_are_handed_on_again_before_anything_new(self, world: World) -> None:
+    def test_documents_that_were_not_stored_are_handed_on_again_before_anything_new(
+        self, world: World
+    ) -> None:
         records = [Record("a", 1000, {"x": 1.0}), Record("a", 14_000, {"x": 2.0})]
         world.send(records[:1])
         world.clock.now = START + 15_000
@@ -119,16 +149,15 @@ class WindowContract:
         world.clock.now = START + 15_000
         state = world.panes.state()
         first, second = world.closer(), world.closer()
-        second_answer = None
         read = second.panes.read
 
-        def read_after_the_first_closed(pane):  # type: ignore[no-untyped-def]
+        def read_after_the_first_closed(pane: PaneKey) -> dict[bytes, bytes]:
             fields = read(pane)
             if world.panes.state() == state:
                 world.sink(first.run(_settings(world)))
             return fields
 
-        second.panes = _Reading(second.panes, read_after_the_first_closed)
+        second.panes = _Instead(second.panes, read=read_after_the_first_closed)
         second_answer = second.run(_settings(world))
         assert second_answer["acked"]
         assert world.panes.state().generation == state.generation + 1
@@ -143,13 +172,13 @@ class WindowContract:
         read = closer.panes.read
         sent: list[batch.Reference] = []
 
-        def read_then_send(pane):  # type: ignore[no-untyped-def]
+        def read_then_send(pane: PaneKey) -> dict[bytes, bytes]:
             fields = read(pane)
             if not sent:
                 sent.append(world.send(records[1:]))
             return fields
 
-        closer.panes = _Reading(closer.panes, read_then_send)
+        closer.panes = _Instead(closer.panes, read=read_then_send)
         world.sink(closer.run(_settings(world)))
         assert all(doc["count"] == 1 for doc in world.stored.values())
         world.tick(16_000)
@@ -160,10 +189,15 @@ class WindowContract:
     def test_a_device_is_silent_once_and_resumed_once(self, world: World) -> None:
         for at in range(0, 300_000, 15_000):
             world.clock.now = START + at
-            world.send([Record("steady", at), *([Record("gone", at)] if at < 30_000 or at >= 240_000 else [])])
+            world.send(
+                [Record("steady", at), *([Record("gone", at)] if at < 30_000 or at >= 240_000 else [])]
+            )
             world.tick(at)
         world.tick(320_000)
-        assert [(doc["alarm"], doc["device_id"]) for doc in world.alarms] == [("silent", "gone"), ("resumed", "gone")]
+        assert [(doc["alarm"], doc["device_id"]) for doc in world.alarms] == [
+            ("silent", "gone"),
+            ("resumed", "gone"),
+        ]
         assert world.alarms[0]["last_seen"] < world.alarms[0]["window_end"]
         world.tick(1_000_000)
         world.tick(1_015_000)
@@ -252,18 +286,16 @@ class WindowContract:
             assert doc["window_start"] < doc["window_end"] == doc["windowclose date"] == doc["@timestamp"]
 
 
-def _settings(world: World):  # type: ignore[no-untyped-def]
-    from hort.close import Settings
-
+def _settings(world: World) -> Settings:
     return Settings(grid=world.grid)
 
 
-class _Reading:
-    """A pane store whose reads go another way."""
+class _Instead:
+    """A pane store of which some methods go another way."""
 
-    def __init__(self, store, read) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, store: PaneStore, **methods: Callable[..., Any]) -> None:
         self._store = store
-        self.read = read
+        self._methods = methods
 
-    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
-        return getattr(self._store, name)
+    def __getattr__(self, name: str) -> Any:
+        return self._methods.get(name) or getattr(self._store, name)

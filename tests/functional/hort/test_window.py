@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import random
 
-from tests.support.window_contract import WindowContract
-from tests.support.windows import World
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hort import batch
+from tests.support.window_contract import WindowContract, stream
+from tests.support.windows import START, World, check_all
 
 
 @pytest.fixture
@@ -15,3 +20,36 @@ def world() -> World:
 
 class TestInMemory(WindowContract):
     pass
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_windows_are_exact_whatever_is_repeated_delayed_or_lost_on_the_way(seed: int) -> None:
+    source = random.Random(seed)
+    world, records = World.in_memory(), stream(120, seed=seed, devices=2)
+    source.shuffle(records)
+    waiting: list[batch.Reference] = []
+    for second in range(240):
+        world.clock.now = START + second * 1000
+        if records and source.random() < 0.3:
+            size = source.randrange(1, 20)
+            waiting.append(world.put(records[:size], at=120_000))
+            del records[:size]
+        if waiting and source.random() < 0.6:
+            reference = source.choice(waiting)
+            world.window(reference)
+            if source.random() < 0.5:
+                world.journal.ack(reference)
+                waiting.remove(reference)
+        if source.random() < 0.2:
+            answer = world.close(
+                max_windows=source.randrange(1, 5), max_bytes=source.choice([1, 5_000, 10**6])
+            )
+            if source.random() < 0.6:
+                world.sink(answer)
+    waiting += [world.put(records, at=120_000)] if records else []
+    for reference in waiting:
+        world.window(reference)
+    for _ in range(30):
+        world.tick(300_000)
+    check_all(world, stream(120, seed=seed, devices=2), until=300_000)

@@ -21,7 +21,9 @@ class TestInRedis(WindowContract):
         world.tick(15_000)
         world.send([Record("a", 16_000, {"x": 3.0})])
         world.tick(30_000)
-        devices, types = join.lookup(redis_client, 0, [["bike", "a", "status"], ["bike", "c", "status"], ["car", "a", "s"]])
+        devices, types = join.lookup(
+            redis_client, 0, [["bike", "a", "status"], ["bike", "c", "status"], ["car", "a", "s"]]
+        )
         assert devices[1:] == [None, None]
         assert devices[0] is not None
         assert b'"count":2' in devices[0]
@@ -34,7 +36,19 @@ class TestInRedis(WindowContract):
         world.tick(60_000)
         world.send([Record("a", 2000, {"x": 1.0})])
         world.tick(61_000)
-        forever = {key.decode().split(":", 2)[2] for key in redis_client.keys("hort:*") if redis_client.ttl(key) == -1}
-        bounded = {"win:state", "win:panes", "win:journals", "win:types", "win:active:bike", "counters", "win:touched"}
+        forever = {
+            bytes(key).decode().split(":", 2)[2]
+            for key in redis_client.keys("hort:*")
+            if redis_client.ttl(key) == -1
+        }
+        bounded = {
+            "win:state",
+            "win:panes",
+            "win:journals",
+            "win:types",
+            "win:active:bike",
+            "counters",
+            "win:touched",
+        }
         bounded |= {name for name in forever if name.startswith("journal:")}
         assert forever <= bounded
