@@ -79,7 +79,7 @@ def model_server(behave: Behave) -> Iterator[ModelServer]:
     server = _Server(("127.0.0.1", 0), _Handler)
     host, port = server.server_address[:2]
     server.behave = behave
-    server.model = ModelServer(f"http://{str(host)}:{port}/model", threading.Event())
+    server.model = ModelServer(f"http://{host!s}:{port}/model", threading.Event())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -124,4 +124,4 @@ class _Handler(socketserver.StreamRequestHandler):
         exchange = Exchange(method, target, headers, body, self.connection, self.server.model.released)
         self.server.model.requests.append(exchange)
         self.server.behave(exchange)
-        return self.connection.fileno() >= 0
+        return bool(self.connection.fileno() >= 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 ELASTICSEARCH = ("elasticsearch", "elastic-transport", "certifi", "python-dateutil", "typing-extensions", "urllib3")
 STORE = ("redis", "async-timeout", "orjson", "msgpack")
+CALLS = (*STORE, "httptools")
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ RECIPES = {
     "ingest": Recipe("actions/ingest", STORE),
     "window": Recipe("actions/window", (*STORE, "numpy")),
     "close": Recipe("actions/close", (*STORE, "numpy")),
-    "score": Recipe("actions/score", STORE),
+    "score": Recipe("actions/score", CALLS),
     "sink": Recipe("actions/sink", (*STORE, *ELASTICSEARCH)),
     "models": Recipe("actions/models", STORE),
-    "poll-models": Recipe("actions/poll-models", STORE),
-    "divvy": Recipe("actions/divvy", (*STORE, "paho-mqtt")),
+    "poll-models": Recipe("actions/poll-models", CALLS),
+    "divvy": Recipe("actions/divvy", (*CALLS, "paho-mqtt")),
     "echo-model": Recipe("actions/echo-model", ("orjson",)),
     "anomaly-model": Recipe("actions/anomaly-model", ("orjson",)),
     "dashboard": Recipe("actions/dashboard", (*STORE, *ELASTICSEARCH)),

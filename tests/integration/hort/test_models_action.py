@@ -45,7 +45,7 @@ def test_a_model_comes_by_one_put_and_is_active_after_the_next_poll(
     assert found["models"][0]["state"]["polled"] is True
     call(params, "delete", "/m", __ow_user="guest")
     assert poll_models(params)["models"] == []
-    assert b"hidden" not in b"".join(redis_client.keys())
+    assert b"hidden" not in str(redis_client.keys()).encode()
 
 
 def test_writes_need_the_owner_or_the_key(params: dict[str, Any]) -> None:

@@ -43,9 +43,12 @@ class Stage:
     def run(self, **params: Any) -> dict[str, Any]:
         return score({**self.params, "__ow_headers": {"authorization": "Basic c2VjcmV0"}, **params})
 
+    def documents(self, field: str) -> list[dict[str, Any]]:
+        value: Any = self.client.hget(REFERENCE.stage_key, field)
+        return staged.documents(value or b"")
+
     def results(self) -> dict[tuple[str, str], dict[str, Any]]:
-        found = staged.documents(self.client.hget(REFERENCE.stage_key, "results") or b"")
-        return {(item["record_id"], item["model"]): item for item in found}
+        return {(item["record_id"], item["model"]): item for item in self.documents("results")}
 
     def statuses(self, model: str) -> set[str]:
         return {item["status"] for (_, name), item in self.results().items() if name == model}
@@ -180,8 +183,7 @@ def test_dead_letters_join_those_of_ingest(stage: Stage) -> None:
     with model_server(lambda exchange: exchange.answer(500, b"")) as server:
         stage.activate(m=fields(server.url, "instances", on_error="dead-letter"))
         stage.run()
-    found = staged.documents(stage.client.hget(REFERENCE.stage_key, "dead") or b"")
-    assert [item["stage"] for item in found] == ["ingest", "score", "score"]
+    assert [item["stage"] for item in stage.documents("dead")] == ["ingest", "score", "score"]
 
 
 def test_the_registry_shows_what_happened(stage: Stage) -> None:

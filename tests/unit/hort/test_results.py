@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hort import models
+from hort.records import Records
 from hort.results import ERROR, MAX_RESULT_BYTES, OPEN, TIMEOUT, Sheet
 from tests.support import staged
 
@@ -118,7 +119,7 @@ def test_other_models_leave_no_dead_letters() -> None:
 
 def test_a_long_record_id_gives_an_id_that_elasticsearch_takes() -> None:
     fields = staged.stage_fields(staged.bikes(1), batch_id="b" * 505)
-    records = staged.Records(fields["events"], fields["keys"], fields["key_index"])
+    records = Records(fields["events"], fields["keys"], fields["key_index"])
     found = Sheet(models.parse("a-model", {"url": URL}), records, range(1), records.identities())
     found.answered([0], [{}], 1)
     (document,) = staged.documents(found.lines())
