@@ -1,0 +1,235 @@
+"""Blackbox actions: mapped servers, the docker skeleton's contract, containers by a stand-in command."""
+
+import base64
+import io
+import json
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localwhisk.runtimes import Pool, texts
+from tests.support.actions_specs import invoke, spec, texts_of
+
+WithPool = Callable[..., None]
+IMAGE = "someone/server:1.0"
+
+
+class ActionServer(ThreadingHTTPServer):
+    """Implements /init and /run; `answer` decides what a run brings."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.inits: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self.answer: Callable[[dict[str, Any]], tuple[int, bytes]] = lambda value: (
+            200,
+            json.dumps(value).encode(),
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: ActionServer
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/init":
+            code, answer = (403, b'{"error":"again"}') if self.server.inits else (200, b'{"ok":true}')
+            self.server.inits.append(body["value"])
+        else:
+            self.server.runs.append(body)
+            code, answer = self.server.answer(body["value"])
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+@pytest.fixture
+def server() -> Iterator[ActionServer]:
+    with ActionServer() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def blackbox(**changed: Any) -> Any:
+    return spec(**{"code": "", "kind": "blackbox", "image": IMAGE, **changed})
+
+
+def test_a_mapped_server_is_initialised_once_a_revision(with_pool: WithPool, server: ActionServer) -> None:
+    async def scenario(pool: Pool) -> None:
+        first = await invoke(pool, blackbox(), b'{"a":1}')
+        second = await invoke(pool, blackbox(), b'{"a":2}')
+        assert (first.result, second.result) == ({"a": 1}, {"a": 2})
+        assert (first.init_ms is None, second.init_ms is None) == (False, True)
+        assert "code" not in server.inits[0]
+        assert server.inits[0]["env"]["__OW_ACTION_NAME"] == "/guest/pkg/hello"
+        assert server.runs[0]["activation_id"] == "1" * 32
+        newer = await invoke(pool, blackbox(revision="2"), b'{"a":3}')
+        assert newer.result == {"a": 3}, "a refused second init is fine"
+        assert len(server.inits) == 2
+
+    with_pool(scenario, image_map={IMAGE: server.url})
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "result"),
+    [
+        ((200, b'{"error":"why"}'), "application error", {"error": "why"}),
+        ((502, b'{"error":"why"}'), "action developer error", {"error": "why"}),
+        ((200, b"nonsense"), "action developer error", {"error": texts.invalid_run("nonsense")}),
+        ((200, b"5"), "action developer error", {"error": texts.invalid_run("5")}),
+        ((200, b"[1]"), "success", [1]),
+    ],
+)
+def test_answers_of_a_server(
+    with_pool: WithPool, server: ActionServer, answer: tuple[int, bytes], status: str, result: object
+) -> None:
+    server.answer = lambda _: answer
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, blackbox())
+        assert (outcome.status, outcome.result) == (status, result)
+
+    with_pool(scenario, image_map={IMAGE: server.url})
+
+
+def test_a_result_above_the_limit(with_pool: WithPool, server: ActionServer) -> None:
+    server.answer = lambda _: (200, b'{"x":"' + b"y" * 1_100_000 + b'"}')
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, blackbox())
+        assert outcome.status == "application error"
+        assert outcome.size == 1_100_008
+
+    with_pool(scenario, image_map={IMAGE: server.url})
+
+
+def test_a_server_that_is_slow_or_away(with_pool: WithPool, server: ActionServer) -> None:
+    def slow(value: dict[str, Any]) -> tuple[int, bytes]:
+        time.sleep(2)
+        return 200, b"{}"
+
+    server.answer = slow
+
+    async def scenario(pool: Pool) -> None:
+        late = await invoke(pool, blackbox(timeout_ms=300))
+        assert late.timeout
+        assert late.result == {"error": texts.time_limit(300, init=False)}
+        away = await invoke(pool, blackbox(image="away", fqn="/guest/away"))
+        assert (away.status, away.result) == ("whisk internal error", {"error": texts.NO_RESOURCES})
+        assert "where nothing answers" in away.logs[0]
+
+    with_pool(scenario, image_map={IMAGE: server.url, "away": "http://127.0.0.1:9"})
+
+
+def test_an_image_that_cannot_be_had(with_pool: WithPool) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, blackbox(image="nosuchuser/nosuchimage"))
+        assert outcome.status == "action developer error"
+        assert outcome.result == {"error": "Failed to pull container image 'nosuchuser/nosuchimage'."}
+        assert (outcome.size, outcome.init_ms) == (None, None)
+
+    with_pool(scenario, containers="")
+
+
+def skeleton(script: str, **changed: Any) -> Any:
+    return blackbox(image="openwhisk/dockerskeleton", code=script, **changed)
+
+
+def test_a_native_executable_gets_its_parameters_twice_and_answers_by_its_last_line(
+    with_pool: WithPool,
+) -> None:
+    script = '#!/bin/bash\nread line\necho "log $1"\necho oops >&2\necho "{\\"in\\": $line, \\"ns\\": \\"$__OW_NAMESPACE\\"}"\n'
+
+    async def scenario(pool: Pool) -> None:
+        for cold in (True, False):
+            outcome = await invoke(pool, skeleton(script), b'{"a":1}')
+            assert outcome.result == {"in": {"a": 1}, "ns": "guest"}
+            assert sorted(texts_of(outcome)) == ["stderr: oops", 'stdout: log {"a":1}']
+            assert (outcome.init_ms is not None) is cold
+
+    with_pool(scenario)
+
+
+def test_a_native_zip_and_its_errors(with_pool: WithPool) -> None:
+    def packed(**files: str) -> str:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    async def scenario(pool: Pool) -> None:
+        good = packed(exec="#!/bin/sh\ncat data.json\n", **{"data.json": '{"d": 1}'})
+        assert (await invoke(pool, skeleton(good, binary=True))).result == {"d": 1}
+        no_exec = await invoke(pool, skeleton(packed(a="x"), binary=True, fqn="/guest/a"))
+        assert no_exec.result == {"error": texts.CANNOT_BUILD}
+        text = await invoke(pool, skeleton("#!/bin/sh\necho words\n", fqn="/guest/b"))
+        assert text.result == {"error": texts.NOT_A_DICTIONARY}
+        assert texts_of(text)[0] == "stdout: words"
+        slow = await invoke(pool, skeleton("#!/bin/sh\nsleep 60\n", fqn="/guest/c", timeout_ms=300))
+        assert slow.result == {"error": texts.time_limit(300, init=False)}
+        none = await invoke(pool, skeleton("", fqn="/guest/d"))
+        assert (none.result, none.size) == ({"error": texts.NO_CODE}, 45)
+
+    with_pool(scenario)
+
+
+STAND_IN = """#!{python}
+import pathlib, sys
+home = pathlib.Path({home!r})
+command, rest = sys.argv[1], sys.argv[2:]
+with open(home / "calls", "a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+if command == "run":
+    if rest[-1] == "missing":
+        sys.exit(125)
+    print("c0ffee")
+elif command == "port":
+    print({address!r})
+elif command == "logs":
+    print("hello")
+    print("XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX")
+    print("XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX", file=sys.stderr)
+"""
+
+
+def test_a_container_engine_is_driven_by_its_command(
+    with_pool: WithPool, server: ActionServer, tmp_path: Path
+) -> None:
+    command = tmp_path / "docker"
+    address = server.url.removeprefix("http://")
+    command.write_text(STAND_IN.format(python=sys.executable, home=str(tmp_path), address=address))
+    command.chmod(0o755)
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, blackbox(), b'{"a":1}')
+        assert outcome.result == {"a": 1}
+        assert texts_of(outcome) == ["stdout: hello"]
+        missing = await invoke(pool, blackbox(image="missing", fqn="/guest/m"))
+        assert missing.result == {"error": "Failed to pull container image 'missing'."}
+
+    with_pool(scenario, containers=str(command))
+    calls = (tmp_path / "calls").read_text()
+    assert "run -d -p 127.0.0.1::8080 --memory 256m" in calls
+    assert "rm -f c0ffee" in calls
