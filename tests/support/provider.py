@@ -151,7 +151,7 @@ def rows(raw: bytes) -> list[Message]:
 class Provider:
     """A `python -m feeds.provider` of its own."""
 
-    def __init__(self, folder: Path, *, redis_url: str, api_host: str, name: str = "provider", **env: str) -> None:
+    def __init__(self, folder: Path, *, redis_url: str, api_host: str, name: str = "provider", module: str = "feeds.provider", **env: str) -> None:
         self.log_path = folder / f"{name}.log"
         ready = folder / f"{name}.ready"
         ready.unlink(missing_ok=True)
@@ -162,7 +162,7 @@ class Provider:
             "HORT_PROVIDER_KEY": KEY,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "actions"), str(ROOT / "scripts"))),
         }
-        argv = [sys.executable, "-m", "feeds.provider", "--port", "0", "--ready-file", str(ready)]
+        argv = [sys.executable, "-m", module, "--port", "0", "--ready-file", str(ready)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=ROOT, env=environment(**{**variables, **env}), stderr=log, stdout=log)
         wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=30, what="provider ready")
