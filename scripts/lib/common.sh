@@ -1,5 +1,5 @@
 # Shared by the scripts in this folder's parent: paths, messages, progress, locks. Sourced, never run.
-# Sets HORT_ROOT, HORT_CACHE, HORT_STATE, HORT_VENV, HORT_PYTHON, HORT_ES_HOME, HORT_TOOLS, HORT_ACTIONS_ENV.
+# Sets HORT_ROOT, HORT_CACHE, HORT_STATE, HORT_VENV, HORT_PYTHON, HORT_ES_HOME, HORT_TOOLS, HORT_NODE, HORT_ACTIONS_ENV.
 set -euo pipefail
 
 HORT_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -14,12 +14,13 @@ HORT_PROFILE=${HORT_PROFILE:-run}   # run | dev
 HORT_VENV=$HORT_CACHE/venv-$HORT_PROFILE-$(digest "$HORT_ROOT/requirements/$HORT_PROFILE.txt")
 HORT_PYTHON=$HORT_VENV/bin/python
 HORT_TOOLS=$HORT_CACHE/tools-$(digest "$HORT_ROOT/scripts/tools/go.mod" "$HORT_ROOT/scripts/tools/go.sum")
+HORT_NODE=$HORT_CACHE/node-$(digest "$HORT_ROOT/scripts/tools/package.json" "$HORT_ROOT/scripts/tools/package-lock.json")
 HORT_ES_VERSION=8.19.0
 HORT_ES_SHA256=14833b2d86c30656901f92049f81fb5777a8e4545413c8656cd1a21b55173033
 HORT_ES_HOME=$HORT_CACHE/elasticsearch-$HORT_ES_VERSION
 HORT_ACTIONS_LOCK=$HORT_ROOT/scripts/localwhisk/runtimes/python311.txt
 HORT_ACTIONS_ENV=$HORT_CACHE/python311-$([ -f "$HORT_ACTIONS_LOCK" ] && digest "$HORT_ACTIONS_LOCK" || echo none)
-export HORT_ROOT HORT_CACHE HORT_STATE HORT_VENV HORT_PYTHON HORT_TOOLS HORT_ES_HOME HORT_ACTIONS_ENV
+export HORT_ROOT HORT_CACHE HORT_STATE HORT_VENV HORT_PYTHON HORT_TOOLS HORT_NODE HORT_ES_HOME HORT_ACTIONS_ENV
 export PYTHONPATH=$HORT_ROOT/scripts:$HORT_ROOT/actions:$HORT_ROOT
 
 say() { printf '%s\n' "$*" >&2; }
@@ -56,6 +57,15 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
   elif have sudo; then sudo -- "$@"
   else die "root rights are needed for: $* (no sudo here; run that as root, then start again)"; fi
+}
+
+# there FOLDER FILE: whether a cached folder is whole. The time of its mark says when it was last used.
+there() { [ -f "$1/.complete" ] && [ -s "$1/$2" ] && { touch -c "$1/.complete" 2>/dev/null || true; }; }
+
+# prune: removes what nobody used for 60 days; called before something new is made, so that the cache does not grow without end.
+prune() {
+  local mark
+  find "$HORT_CACHE" -mindepth 2 -maxdepth 3 -name .complete -mtime +60 2>/dev/null | while read -r mark; do rm -rf -- "${mark%/.complete}"; done
 }
 
 # locked NAME COMMAND...: one such command at a time over all runs on this machine; the second one waits, then finds the work done.

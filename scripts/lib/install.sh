@@ -41,7 +41,9 @@ missing_packages() { # fills APT_MISSING for the parts in $*
         need_package java_home openjdk-17-jre-headless
         elasticsearch_there || need_package 'have mvn' maven ;;
       tools) tools_there || need_package 'have go || [ -x /usr/local/go/bin/go ]' golang-go ;;
-      node) need_package 'have node && have npm' nodejs npm ;;
+      node)
+        need_package 'have node' nodejs
+        node_there || need_package 'have npm' npm ;;
     esac
   done
 }
@@ -72,7 +74,7 @@ apt_install() { # without questions, and without starting the services that pack
 
 # ---- Python environments ---------------------------------------------------------------------------------------------------------
 
-venv_there() { [ -f "$1/.complete" ] && "$1/bin/python" -c '' 2>/dev/null; }
+venv_there() { there "$1" bin/python && "$1/bin/python" -c '' 2>/dev/null; }
 
 install_venv() { # install_venv run|dev
   local lock=$HORT_ROOT/requirements/$1.txt dir
@@ -82,6 +84,7 @@ install_venv() { # install_venv run|dev
 build_venv() {
   local name=$1 dir=$2 lock=$3
   venv_there "$dir" && return 0
+  prune
   rm -rf -- "$dir"
   step "Making the Python environment ($name)" "$(good_python)" -m venv "$dir"
   step "Installing the Python packages ($name)" \
@@ -100,7 +103,7 @@ python311() {
   uv python find 3.11 2>/dev/null || { uv python install 3.11 >&2 && uv python find 3.11; }
 }
 
-actions_there() { [ -f "$HORT_ACTIONS_ENV/.complete" ] && "$HORT_ACTIONS_ENV/bin/python" -c '' 2>/dev/null; }
+actions_there() { venv_there "$HORT_ACTIONS_ENV"; }
 install_actions() {
   [ -f "$HORT_ACTIONS_LOCK" ] || return 0
   actions_there || locked actions build_actions
@@ -108,6 +111,7 @@ install_actions() {
 build_actions() {
   local base
   actions_there && return 0
+  prune
   base=$(python311) || die "no Python 3.11"
   rm -rf -- "$HORT_ACTIONS_ENV"
   step "Making the action environment (packages of the python:3.11 image)" \
@@ -117,12 +121,13 @@ build_actions() {
 
 # ---- Elasticsearch ---------------------------------------------------------------------------------------------------------------
 
-elasticsearch_there() { [ -f "$HORT_ES_HOME/.complete" ] && [ -s "$HORT_ES_HOME/lib/elasticsearch-$HORT_ES_VERSION.jar" ]; }
+elasticsearch_there() { there "$HORT_ES_HOME" "lib/elasticsearch-$HORT_ES_VERSION.jar"; }
 
 install_elasticsearch() { elasticsearch_there || locked elasticsearch build_elasticsearch; }
 build_elasticsearch() {
   local work zip
   elasticsearch_there && return 0
+  prune
   work=$(mktemp -d "$HORT_CACHE/elasticsearch.XXXXXX")
   zip=$work/elasticsearch-$HORT_ES_VERSION.zip
   step "Downloading Elasticsearch $HORT_ES_VERSION (97 MB)" fetch_elasticsearch "$work"
@@ -146,12 +151,13 @@ fetch_elasticsearch() { # Maven checks its own checksum too; a partial file in i
 
 # ---- wsk and wskdeploy -----------------------------------------------------------------------------------------------------------
 
-tools_there() { [ -x "$HORT_TOOLS/wsk" ] && [ -x "$HORT_TOOLS/wskdeploy" ] && [ -f "$HORT_TOOLS/.complete" ]; }
+tools_there() { [ -x "$HORT_TOOLS/wsk" ] && there "$HORT_TOOLS" wskdeploy; }
 
 install_tools() { tools_there || locked tools build_tools; }
 build_tools() {
   local work
   tools_there && return 0
+  prune
   work=$(mktemp -d "$HORT_CACHE/tools.XXXXXX")
   cp -- "$HORT_ROOT/scripts/tools/go.mod" "$HORT_ROOT/scripts/tools/go.sum" "$work/"
   step "Building wskdeploy" go_build "$work" wskdeploy github.com/sciabarracom/openwhisk-wskdeploy
@@ -168,4 +174,21 @@ go_build() { # go_build FOLDER NAME MODULE; three tries, since the module proxy 
     echo "attempt $attempt failed"; sleep 2
   done
   return 1
+}
+
+# ---- the npm client, for the test that drives it -----------------------------------------------------------------------------------
+
+node_there() { there "$HORT_NODE" node_modules/openwhisk/package.json; }
+
+install_node() { node_there || locked node build_node; }
+build_node() {
+  local work
+  node_there && return 0
+  prune
+  work=$(mktemp -d "$HORT_CACHE/node.XXXXXX")
+  cp -- "$HORT_ROOT/scripts/tools/package.json" "$HORT_ROOT/scripts/tools/package-lock.json" "$work/"
+  step "Installing the npm client of OpenWhisk" npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund
+  touch "$work/.complete"
+  rm -rf -- "$HORT_NODE"
+  mv -- "$work" "$HORT_NODE"
 }

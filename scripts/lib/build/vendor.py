@@ -34,6 +34,7 @@ def tree(names: tuple[str, ...], *, lock_file: Path, cache: Path, machine: str) 
     key = hashlib.sha256("\n".join([RULES_VERSION, machine, wanted]).encode()).hexdigest()[:16]
     folder = cache / "vendor" / key
     if (folder / ".complete").is_file():
+        (folder / ".complete").touch()  # scripts/setup removes what was not used for long
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=folder.parent))
