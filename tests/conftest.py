@@ -57,7 +57,8 @@ def elasticsearch_client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
     with Elasticsearch(elasticsearch_url, request_timeout=60) as client:
         for index in client.indices.get(index="*"):
             client.indices.delete(index=index)
-        for template in client.indices.get_index_template(name="*")["index_templates"]:
+        found = client.options(ignore_status=404).indices.get_index_template(name="*")
+        for template in found["index_templates"]:
             if template["name"].startswith(("hort", "test")):
                 client.indices.delete_index_template(name=template["name"])
         yield client
