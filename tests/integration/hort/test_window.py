@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import redis
 
@@ -37,8 +39,8 @@ class TestInRedis(WindowContract):
         world.send([Record("a", 2000, {"x": 1.0})])
         world.tick(61_000)
         forever = {
-            bytes(key).decode().split(":", 2)[2]
-            for key in redis_client.keys("hort:*")
+            key.decode().split(":", 2)[2]
+            for key in cast("list[bytes]", redis_client.keys("hort:*"))
             if redis_client.ttl(key) == -1
         }
         bounded = {
