@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -282,7 +282,10 @@ def served(data: Collector) -> Iterator[str]:
             for name, value in {**headers, "content-length": str(len(raw))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(raw)
+            with suppress(
+                BrokenPipeError, ConnectionResetError
+            ):  # the page gave the request up for a newer one
+                self.wfile.write(raw)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

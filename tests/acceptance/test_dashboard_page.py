@@ -1,0 +1,188 @@
+"""The page in a real browser: it shows what it is given, as text, in any width, and rests while nobody looks."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.dashboard import HOSTILE, NOW, Collector, FakeSearch, collector, served
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
+    sync = pytest.importorskip(
+        "playwright.sync_api", reason="the page is not tested: the package playwright is not installed"
+    )
+    with sync.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def look(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the page; at the end nothing was complained about, and nothing but the server was asked."""
+    opened: list[tuple[Any, Any, list[str], str]] = []
+
+    def open_page(data: Collector, *, expect: str = "live", excused: str = "nothing", **options: Any) -> Any:
+        context = served(data)
+        url = context.__enter__()
+        page = browser.new_page(**options)
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append("a dialog"), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(("http://127.0.0.1", "data:"))
+                or said.append(f"outside: {request.url}")
+            ),
+        )
+        page.clock.install()
+        page.goto(url)
+        page.wait_for_selector(f"#status[data-state={expect}]")
+        opened.append((page, context, said, excused))
+        return page
+
+    yield open_page
+    for page, context, said, excused in opened:
+        page.close()
+        context.__exit__(None, None, None)
+        assert [text for text in said if excused not in text] == []
+
+
+def rows(page: Any, table: str) -> list[str]:
+    return [re.sub(r"\s+", " ", row) for row in page.locator(f"#{table} tbody tr").all_inner_texts()]
+
+
+def test_everything_is_shown(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()))
+    assert page.locator("#lines canvas").count() == 1
+    assert page.locator("#rate canvas").count() == 1
+    assert len(rows(page, "legend")) == 6
+    assert "Maple St & Quarry Ave" in rows(page, "legend")[0]
+    assert "9.40" in rows(page, "windows")[0]
+    assert any("breaker open" in row for row in rows(page, "models"))
+    assert "num_bikes_available ↑ high 17" in rows(page, "anomalies")[0]
+    assert "silent" in rows(page, "alarms")[0]
+    assert "not-json" in rows(page, "dead")[0]
+    assert "128.4K" in page.locator("#tiles").inner_text()
+    assert page.locator("#welcome").is_hidden()
+    assert page.locator("#problems").is_hidden()
+
+
+def test_hostile_names_are_text(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch(names=lambda number: f"{HOSTILE}{number}")))
+    assert HOSTILE in page.locator("#legend").inner_text()
+    assert HOSTILE in page.locator("#anomalies").inner_text()
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_nothing_yet_says_what_to_do(look: Callable[..., Any]) -> None:
+    nothing: dict[str, Any] = {"hits": {"total": {"value": 0}, "hits": []}}
+    replaced = dict.fromkeys(("all-events", "analytics", "model-results", "alarms", "dead-letters"), nothing)
+    page = look(collector(FakeSearch(replaced=replaced)))
+    assert page.locator("#welcome").is_visible()
+    assert "appear here" in page.locator("#lines").inner_text()
+    assert "None in the last day" in rows(page, "dead")[0]
+
+
+def test_a_part_that_fails_is_named_and_the_rest_is_there(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch(replaced={"alarms": {"failed": "all shards failed"}})), expect="part")
+    assert "alarms: all shards failed" in page.locator("#problems").inner_text()
+    assert len(rows(page, "legend")) == 6
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_any_width(look: Callable[..., Any], width: int, scheme: str) -> None:
+    page = look(collector(FakeSearch()), viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background))) < 200) == (scheme == "dark")
+
+
+def test_it_refreshes_pauses_and_counts_its_invocations(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()))
+    assert page.locator("#cost").inner_text() == "1 invocation so far, 12 a minute"
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.clock.run_for(5100)
+    page.wait_for_function("document.querySelector('#cost').textContent.startsWith('2 ')")
+    page.locator("#pause").click()
+    assert page.locator("#cost").inner_text() == "2 invocations so far, 0 a minute"
+    assert page.locator("#pause").get_attribute("aria-pressed") == "true"
+    page.clock.run_for(60_000)
+    assert page.locator("#cost").inner_text() == "2 invocations so far, 0 a minute"
+
+
+def test_it_rests_while_the_tab_is_hidden(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()))
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, True)
+    page.clock.run_for(60_000)
+    assert page.locator("#cost").inner_text() == "1 invocation so far, 0 a minute"
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.evaluate(hide, False)
+
+
+def test_choices_are_asked_for_and_kept_in_the_address(look: Callable[..., Any]) -> None:
+    asked: list[dict[str, Any]] = []
+    answer = collector(FakeSearch())
+
+    def remember(query: dict[str, Any]) -> dict[str, Any]:
+        asked.append(query)
+        return answer(query)
+
+    page = look(remember)
+    page.locator("#device").fill(HOSTILE)
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.locator("#device").press("Enter")
+    assert json.loads(asked[-1]["devices"])[-1] == HOSTILE
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.locator("#stat").select_option("max")
+    assert asked[-1]["stat"] == "max"
+    page.reload()
+    page.wait_for_selector("#status[data-state=live]")
+    assert asked[-1]["stat"] == "max"
+    assert json.loads(asked[-1]["devices"])[-1] == HOSTILE
+
+
+def test_an_answer_that_is_refused_is_told(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()), excused="status of 429")
+    page.route("**/data*", lambda route: route.fulfill(status=429, body='{"error":"Too many requests"}'))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_selector("#status[data-state=down]")
+    assert "Too many invocations" in page.locator("#status").inner_text()
+
+
+def test_it_can_be_used_without_seeing(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()))
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('select, input, button')]
+            .filter((one) => !one.labels?.length && !one.textContent.trim() && !one.getAttribute('aria-label')).map((one) => one.id)"""
+    )
+    assert unnamed == []
+    assert page.locator("table thead th:not([scope])").count() == 0
+    assert "6 devices" in page.locator("#lines").get_attribute("aria-label")
+    page.locator("#points-box summary").click()
+    assert len(rows(page, "points")) == 40
+
+
+def test_times_are_those_of_the_data(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()), timezone_id="UTC")
+    assert f"{NOW // 3_600_000 % 24:02d}:" in page.locator("#status").inner_text()

@@ -1,0 +1,202 @@
+"""The dashboard's data over fakes: shapes, defaults, parts that fail on their own, hostile names."""
+
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from hort import documents
+from hort.dashboard import panels
+from hort.dashboard.search import SearchFailed
+from hort.dashboard.state import shown_url
+from hort.dashboard.view import STEPS_S, View
+from hort.errors import ConfigError
+from tests.support.actions import load_main
+from tests.support.dashboard import HOSTILE, NOW, FakeSearch, collector, state
+
+EMPTY = {"hits": {"total": {"value": 0}, "hits": []}}
+
+
+def test_everything_is_there_with_its_defaults_chosen() -> None:
+    answer = collector(FakeSearch())({})
+    assert answer["errors"] == {}
+    assert answer["view"] == {
+        "type": "divvy", "event": "status", "field": "num_docks_available", "stat": "avg", "minutes": 15, "devices": []
+    } | {"field": answer["view"]["field"]}  # fmt: skip
+    assert answer["view"]["field"] in ("num_bikes_available", "num_docks_available")
+    assert len(answer["lines"]["devices"]) == 6
+    assert {len(device["values"]) for device in answer["lines"]["devices"]} == {len(answer["lines"]["times"])}
+    assert answer["lines"]["devices"][0]["record"]["name"] == "Maple St & Quarry Ave"
+    assert answer["windows"][0]["fields"]["num_bikes_available"]["avg"] == 9.4
+    assert answer["models"]["anomaly"]["statuses"] == {"ok": 8950, "timeout": 12}
+    assert {row["name"]: row["breaker"] for row in answer["registry"]["rows"]}["broken"] == "open"
+    assert [row["kind"] for row in answer["alarms"]] == ["silent", "resumed", "silent", "silent"]
+    assert answer["dead_letters"]["reasons"][0] == {"reason": "not-json", "stages": ["ingest"], "count": 3}
+    assert answer["journals"][0]["batches"] == 2
+
+
+def test_the_answer_is_small() -> None:
+    query = {"minutes": "1440", "devices": json.dumps([str(number) for number in range(12)])}
+    assert len(json.dumps(collector(FakeSearch(devices=12, points=120))(query))) < 150_000
+
+
+def test_nothing_stored_yet_is_an_empty_page() -> None:
+    nothing = dict.fromkeys(
+        (
+            documents.ALL_EVENTS,
+            documents.ANALYTICS,
+            documents.MODEL_RESULTS,
+            documents.ALARMS,
+            documents.DEAD_LETTERS,
+        ),
+        EMPTY,
+    )
+    answer = collector(FakeSearch(replaced=nothing))({})
+    assert answer["errors"] == {}
+    assert (answer["streams"], answer["windows"], answer["alarms"]) == ([], [], [])
+    assert answer["lines"] == {"times": [], "devices": [], "ids": [], "known": 0}
+    assert answer["rate"] == {"times": [], "values": []}
+    assert answer["view"]["type"] == ""
+
+
+def test_elasticsearch_down_leaves_counters_and_registry() -> None:
+    def down(_searches: Any) -> Any:
+        raise SearchFailed("Elasticsearch does not answer (ConnectionError)")
+
+    answer = collector(down)({"type": "divvy", "field": "x"})
+    assert answer["errors"] == {"elasticsearch": "Elasticsearch does not answer (ConnectionError)"}
+    assert answer["counters"]["ingest.records"] == 128_400
+    assert len(answer["registry"]["rows"]) == 3
+    assert answer["lines"]["devices"] == []
+
+
+def test_redis_down_leaves_what_elasticsearch_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: Any, **__: Any) -> Any:
+        raise redis.ConnectionError("Error 111 connecting to secret-host")
+
+    known = state()
+    for part in ("counters", "journals", "models"):
+        monkeypatch.setattr(known, part, down)
+    answer = collector(FakeSearch(), known)({})
+    assert answer["errors"] == dict.fromkeys(
+        ("counters", "journals", "registry"), "Redis does not answer (ConnectionError)"
+    )
+    assert len(answer["lines"]["devices"]) == 6
+
+
+def test_one_failed_search_names_its_part_only() -> None:
+    answer = collector(FakeSearch(replaced={documents.ALARMS: {"failed": "all shards failed"}}))({})
+    assert answer["errors"] == {"alarms": "all shards failed"}
+    assert answer["alarms"] == []
+
+
+def test_a_search_cut_short_says_so() -> None:
+    answer = collector(FakeSearch(replaced={documents.ALARMS: {**EMPTY, "timed_out": True}}))({})
+    assert "not complete" in answer["errors"]["alarms"]
+
+
+def test_hostile_ids_pass_through_as_data() -> None:
+    search = FakeSearch(names=lambda number: f"{HOSTILE}{number}")
+    answer = collector(search)(
+        {"type": HOSTILE, "event": HOSTILE, "field": HOSTILE, "devices": json.dumps([HOSTILE])}
+    )
+    assert answer["lines"]["devices"][0]["id"] == f"{HOSTILE}0"
+    _, series = next((index, body) for index, body in search.asked if "lines" in body.get("aggs", {}))
+    assert {"term": {"devicetype": HOSTILE}} in series["query"]["bool"]["filter"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("stat", "avg; drop"), ("minutes", "7"), ("minutes", "1e9"), ("type", "x" * 513), ("type", ["a"]), ("devices", "{"),
+        ("devices", "{}"), ("devices", "[1]"), ("devices", json.dumps(["x"] * 13)), ("devices", json.dumps(["x" * 513])), ("devices", '[""]'),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_cannot_be_used_is_named(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        View.of({name: value})
+
+
+def test_every_search_is_bounded() -> None:
+    search = FakeSearch()
+    collector(search)({"minutes": "1440"})
+    assert len(search.asked) == 9
+    for index, body in search.asked:
+        assert body["size"] <= 60, index
+        assert body["timeout"] == "3s"
+        assert any("range" in part for part in body["query"]["bool"]["filter"]), index
+        assert "script" not in json.dumps(body)
+
+
+@pytest.mark.parametrize("minutes", STEPS_S)
+def test_no_range_has_more_points_than_a_screen(minutes: int) -> None:
+    view = View(minutes=minutes)
+    assert minutes * 60 / view.step_s <= 121
+    assert minutes * 60 / view.rate_step_s <= 121
+
+
+def test_findings_are_named_once_by_field() -> None:
+    result = {
+        "status": "danger-high",
+        "fields": {
+            "t": {"status": "danger-high", "value": 9, "avg": 2, "std": 1},
+            "p": {"status": "all-is-well"},
+        },
+        "simple_anomaly_detection_t": "danger-high",
+    }
+    assert panels.findings(result) == [{"field": "t", "state": "danger-high", "value": 9, "avg": 2, "std": 1}]
+    assert [one["field"] for one in panels.findings({"value": "danger-low"})] == ["value"]
+    assert panels.findings({"status": "danger-low"})[0]["field"] == "status"
+    assert panels.findings(None) == []
+
+
+def test_a_dotted_field_reads_the_same_nested_or_not() -> None:
+    nested, dotted = {"properties": {"avg": {"a": {"b": 1}}}}, {"properties": {"avg": {"a.b": 1}}}
+    assert panels.window(nested)["fields"] == panels.window(dotted)["fields"]
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@h:1/p?key=secret#secret", "http://secret@h:1/p"])
+def test_a_models_address_shows_no_secret(url: str) -> None:
+    assert shown_url(url) == "http://h:1/p"
+    assert "secret" not in json.dumps(collector(FakeSearch())({}))
+
+
+def test_the_action_serves_the_page_with_its_policy() -> None:
+    answer = load_main("dashboard")(
+        {"__ow_method": "get", "__ow_path": "", "__ow_headers": {"authorization": "x"}}
+    )
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
+    policy = answer["headers"]["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    body = answer["body"]
+    assert len(body) < 150_000
+    assert "http://" not in body
+    assert "https://" not in body
+    assert body.count("</script") == 1
+    assert body.count("</style") == 1
+    assert ".innerHTML" not in body.split("(() => {", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("post", "", 405), ("delete", "/data", 405), ("get", "/etc/passwd", 404), ("get", "/data/x", 404)],
+)
+def test_nothing_else_is_served(method: str, path: str, status: int) -> None:
+    assert load_main("dashboard")({"__ow_method": method, "__ow_path": path})["statusCode"] == status
+
+
+def test_a_wrong_query_is_a_400_that_names_it() -> None:
+    answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", "stat": "median"})
+    assert answer["statusCode"] == 400
+    assert "'stat'" in answer["body"]["error"]
+
+
+def test_nothing_answers_and_the_page_still_gets_json() -> None:
+    args = {"redis_url": "redis://127.0.0.1:9/0", "elasticsearch_url": "http://127.0.0.1:9"}
+    answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", **args})
+    assert answer["statusCode"] == 200
+    assert set(answer["body"]["errors"]) == {"counters", "journals", "registry", "elasticsearch"}
+    assert answer["body"]["now"] > NOW
