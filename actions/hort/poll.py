@@ -77,9 +77,15 @@ def poll(
 
 def own(store: ModelStore) -> Listing:
     """The models of the registry in our own store."""
-    return _checked(
-        [orjson.loads(value) for _, value in sorted(store.all().items())], limit=models.MAX_MODELS
-    )
+    values = []
+    refused = []
+    for name, value in sorted(store.all().items()):
+        try:
+            values.append(orjson.loads(value))
+        except ValueError:
+            refused.append(f"{name}: is not JSON")
+    found = _checked(values, limit=models.MAX_MODELS)
+    return Listing(found.models, refused + found.refused)
 
 
 def listing(body: bytes) -> Listing:

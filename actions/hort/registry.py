@@ -40,14 +40,16 @@ class Registry:
 
     def all(self) -> list[Model]:
         """Every registered model by name."""
-        return sorted((models.stored(orjson.loads(value)) for value in self.store.all().values()), key=_name)
+        found = [model for value in self.store.all().values() if (model := _readable(value)) is not None]
+        return sorted(found, key=_name)
 
     def get(self, name: str) -> Model:
         """One model; ModelUnknown where there is none."""
         value = self.store.get(models.checked_name(name))
-        if value is None:
+        model = None if value is None else _readable(value)
+        if model is None:
             raise ModelUnknown(name)
-        return models.stored(orjson.loads(value))
+        return model
 
     def put(self, name: str, values: Mapping[str, Any]) -> tuple[Model, bool]:
         """Adds or replaces a model; true where it is new."""
@@ -74,7 +76,7 @@ class Registry:
     ) -> tuple[Model, bool]:
         for _ in range(ATTEMPTS):
             before = self.store.get(name)
-            old = None if before is None else models.stored(orjson.loads(before))
+            old = None if before is None else _readable(before)
             new = self._stamped(change(old), old, versioned=versioned)
             self._check_address(new, old)
             outcome = self.store.replace(name, expected=before, value=_packed(new), limit=models.MAX_MODELS)
@@ -189,6 +191,15 @@ def active_list(store: ModelStore) -> dict[str, Any]:
         logging.getLogger(__name__).warning("the list of active models cannot be read: %d bytes", len(raw))
         return {}
     return value if isinstance(value, dict) and isinstance(value.get("models"), list) else {}
+
+
+def _readable(value: bytes) -> Model | None:
+    """A stored model; None where another version wrote what this one cannot read: it can be replaced or deleted."""
+    try:
+        return models.stored(orjson.loads(value))
+    except (ValueError, AttributeError, ModelError) as error:
+        logging.getLogger(__name__).warning("a stored model cannot be read: %s", error)
+        return None
 
 
 def _packed(model: Model) -> bytes:

@@ -41,6 +41,7 @@ class Sheet:
         self.last_error = ""
         self.dead: list[bytes] = []
         self._lines: list[bytes | None] = [None] * len(positions)
+        self._joined = b""
         self._identities = identities
         self._suffix = model.name.encode()
         self._longest_name = documents.MAX_ID_BYTES - len(model.name) - 1
@@ -88,8 +89,11 @@ class Sheet:
             self.failed(rest, status, 0, error)
 
     def lines(self) -> bytes:
-        """The bulk lines of every result."""
-        return b"".join(line for line in self._lines if line is not None)
+        """The bulk lines of every result; nothing can be added afterwards."""
+        if self._lines:
+            self._joined = b"".join(line for line in self._lines if line is not None)
+            self._lines = []
+        return self._joined
 
     def _line(self, position: int, tail: bytes) -> bytes:
         name, identity = self._identities[position]

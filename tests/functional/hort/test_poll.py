@@ -116,3 +116,12 @@ def test_no_more_models_than_the_limit_are_taken(polling: Polling) -> None:
 def test_the_next_good_poll_clears_the_error(polling: Polling) -> None:
     polling.foreign([])
     assert polling.foreign({"endpoints": []})["last_error"] is None
+
+
+def test_a_stored_model_that_cannot_be_read_costs_only_itself(polling: Polling) -> None:
+    model = models.parse("m", {"url": URL})
+    polling.store.replace("m", expected=None, value=orjson.dumps(model.as_json()), limit=9)
+    polling.store.replace("old", expected=None, value=b"{", limit=9)
+    result = polling.own()
+    assert result["models"] == ["m"]
+    assert "old" in result["last_error"]

@@ -187,6 +187,16 @@ def test_a_model_is_polled_once_the_poll_saw_this_revision(models_registry: Regi
     assert call(models_registry, "GET", "/m")[1]["state"]["polled"] is False
 
 
+@pytest.mark.parametrize("stored", [b"{", b"[]", b'{"name":"old","url":"http://x/","gone":1}'])
+def test_a_model_that_another_version_wrote_hides_nothing(models_registry: Registry, stored: bytes) -> None:
+    call(models_registry, "PUT", "/m", {"url": URL})
+    models_registry.store.replace("old", expected=None, value=stored, limit=9)
+    assert [item["name"] for item in call(models_registry, "GET", "/")[1]["models"]] == ["m"]
+    assert call(models_registry, "GET", "/old")[0] == 404
+    assert call(models_registry, "PUT", "/old", {"url": URL})[0] == 201
+    assert call(models_registry, "DELETE", "/old")[0] == 200
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
