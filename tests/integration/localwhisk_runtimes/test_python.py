@@ -345,15 +345,51 @@ def test_without_memory_left_runs_wait_and_too_many_are_refused(with_pool: WithP
     with_pool(scenario, memory_mb=256, max_waiting=2)
 
 
-def test_a_process_that_dies_between_activations_fails_nobody(with_pool: WithPool) -> None:
-    code = "import os\ndef main(a):\n    return {'pid': os.getpid()}\n"
+PID = "import os\ndef main(a):\n    return {'pid': os.getpid()}\n"
 
+
+def state_of(pid: int) -> str:
+    """Read the state letter of a process, "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def test_a_process_that_died_between_activations_fails_nobody(with_pool: WithPool) -> None:
     async def scenario(pool: Pool) -> None:
-        first: Any = (await invoke(pool, spec(code))).result
+        first: Any = (await invoke(pool, spec(PID))).result
         os.kill(first["pid"], signal.SIGKILL)
-        second = await invoke(pool, spec(code))
+        wait_until(lambda: state_of(first["pid"]) in ("Z", ""))
+        second = await invoke(pool, spec(PID))
         assert second.status == "success"
         assert second.init_ms is not None
+
+    with_pool(scenario)
+
+
+def test_a_request_that_a_dying_process_never_read_goes_to_another(with_pool: WithPool) -> None:
+    async def scenario(pool: Pool) -> None:
+        first: Any = (await invoke(pool, spec(PID))).result
+        os.kill(first["pid"], signal.SIGSTOP)
+        wait_until(lambda: state_of(first["pid"]) == "T")
+        second = asyncio.create_task(invoke(pool, spec(PID)))
+        await asyncio.sleep(0.1)
+        os.kill(first["pid"], signal.SIGKILL)
+        outcome = await second
+        assert outcome.status == "success"
+        assert outcome.init_ms is not None
+
+    with_pool(scenario)
+
+
+def test_a_request_that_was_read_is_never_run_again(with_pool: WithPool, tmp_path: Path) -> None:
+    code = "import os\ndef main(a):\n    open(a['path'], 'a').write('x')\n    os.kill(os.getpid(), 9)\n"
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(code), orjson.dumps({"path": str(tmp_path / "ran")}))
+        assert outcome.result == {"error": texts.COMMAND_EXITED}
+        assert (tmp_path / "ran").read_text() == "x"
 
     with_pool(scenario)
 
