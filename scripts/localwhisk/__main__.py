@@ -15,11 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         chosen = settings.from_arguments(options)
     except ValueError as error:
         parser.error(str(error))
-    from localwhisk import server  # noqa: PLC0415  # --help answers without loading the server
+    from localwhisk import server  # --help answers without loading the server
 
     try:
         server.run(chosen)
@@ -32,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="whisk", description="A small Apache OpenWhisk for one machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser(
-        "serve", help="run the engine"
-    )
+    serve = commands.add_parser("serve", help="run the engine")
     settings.add_arguments(serve)
     return parser
 

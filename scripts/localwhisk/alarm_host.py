@@ -166,5 +166,3 @@ def _action(path: str, name: str, description: str) -> Action:
         limits={"timeout": 60_000, "memory": 128, "logs": 10, "concurrency": 1},
         revision="builtin",
     )
-
-

@@ -45,7 +45,9 @@ class Page:
             raise rejected(400, messages.query_malformed("skip", messages.skip_negative(skip, collection)))
         return cls(limit or limits.page_max, skip, request.flag("count"))
 
-    def answer(self, found: Sequence[Any], collection: str, show: Callable[[Any], dict[str, Any]]) -> Response:
+    def answer(
+        self, found: Sequence[Any], collection: str, show: Callable[[Any], dict[str, Any]]
+    ) -> Response:
         """The list, or how many there are (of all, less those skipped)."""
         if self.count:
             return json_value({collection: max(0, len(found) - self.skip)})

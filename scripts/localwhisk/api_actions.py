@@ -94,8 +94,16 @@ async def invoke(call: ApiCall) -> Response:
         transaction_id=call.request.transaction_id,
     )
     invoker = call.engine.invoker
-    activation = await invoker.invoke(run, wait_ms=wait_ms) if blocking else await invoker.begin(run)
-    response = _accepted(run.activation_id) if activation is None else _finished(call, run, activation, result=result)
+    activation = None
+    if blocking:
+        activation = await invoker.invoke(run, wait_ms=wait_ms)
+    else:
+        await invoker.begin(run)
+    response = (
+        _accepted(run.activation_id)
+        if activation is None
+        else _finished(call, run, activation, result=result)
+    )
     response.headers.append((ACTIVATION_ID, run.activation_id))
     return response
 
@@ -142,7 +150,9 @@ def _wait(call: ApiCall) -> int:
     if value is None:
         return limit
     if not value.isascii() or not value.isdigit() or not 0 < int(value) <= limit:
-        raise rejected(400, messages.query_malformed("timeout", messages.TIMEOUT_MALFORMED.format(limit=limit)))
+        raise rejected(
+            400, messages.query_malformed("timeout", messages.TIMEOUT_MALFORMED.format(limit=limit))
+        )
     return int(value)
 
 

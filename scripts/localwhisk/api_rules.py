@@ -43,7 +43,11 @@ async def put(call: ApiCall) -> Response:
         raise ApiError(409, messages.CONFLICT_EXISTS)
     trigger, action = _ends(call, body, current)
     active = True if current is None else _is_active(call, current)
-    rule = _created(call, body, trigger, action) if current is None else _updated(call, current, body, trigger, action)
+    rule = (
+        _created(call, body, trigger, action)
+        if current is None
+        else _updated(call, current, body, trigger, action)
+    )
     await call.engine.catalog.save(rule, *_relinked(call, current, rule, active=active))
     return json_value(rule.document(active=active))
 
@@ -93,8 +97,8 @@ def _is_active(call: ApiCall, rule: Rule) -> bool:
 
 def _ends(call: ApiCall, body: puts.Put, current: Rule | None) -> tuple[Name, Name]:
     """Trigger and action of a rule, from the body or as they were; both must exist."""
-    trigger = _reference(call, body.body.get("trigger"), current and current.trigger)
-    action = _reference(call, body.body.get("action"), current and current.action)
+    trigger = _reference(call, body.body.get("trigger"), current.trigger if current else None)
+    action = _reference(call, body.body.get("action"), current.action if current else None)
     if trigger is None or action is None:
         raise ApiError(400, messages.RULE_INCOMPLETE)
     require_owner(call.identity, trigger.namespace, trigger.doc)
@@ -159,4 +163,6 @@ def _with(trigger: Trigger, rule: Rule, *, active: bool) -> Trigger:
 
 
 def _without(trigger: Trigger, rule: Rule) -> Trigger:
-    return replace(trigger, rules={name: state for name, state in (trigger.rules or {}).items() if name != rule.doc})
+    return replace(
+        trigger, rules={name: state for name, state in (trigger.rules or {}).items() if name != rule.doc}
+    )

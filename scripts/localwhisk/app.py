@@ -128,7 +128,7 @@ class App:
     async def _namespaces(self, request: Request, caller: identity.Identity, parts: list[str]) -> Response:
         if parts in ([], [""]):
             return _list_namespaces(request, caller)
-        if len(parts) < 2 or parts[1] not in (*COLLECTIONS, "limits"):  # noqa: PLR2004  # namespace, collection
+        if len(parts) < 2 or parts[1] not in (*COLLECTIONS, "limits"):  # namespace, collection
             raise route_not_found()
         namespace = caller.namespace if parts[0] == names.OWN_NAMESPACE else names.namespace_name(parts[0])
         if parts[1] == "limits":
@@ -151,7 +151,7 @@ class App:
     ) -> Response:
         collection, rest = parts[0], parts[1:]
         handler: Handler | None
-        if collection == "actions" and len(rest) == 2 and rest[1] == "":  # noqa: PLR2004  # package, ''
+        if collection == "actions" and len(rest) == 2 and rest[1] == "":  # package, ''
             handler = api_actions.list_package if request.method == "GET" else None
             rest = rest[:1]
         else:

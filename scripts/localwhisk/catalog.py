@@ -18,7 +18,9 @@ log = logging.getLogger("localwhisk.catalog")
 E_ = TypeVar("E_", Action, Package, Trigger, Rule)
 
 _UPSERT = "INSERT INTO entities (doc, collection, body) VALUES (?, ?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body"
-_UPSERT_CODE = "INSERT INTO code (doc, code) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET code = excluded.code"
+_UPSERT_CODE = (
+    "INSERT INTO code (doc, code) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET code = excluded.code"
+)
 _DELETE = "DELETE FROM entities WHERE doc = ?"
 _DELETE_CODE = "DELETE FROM code WHERE doc = ?"
 _LOAD = "SELECT doc, collection, body FROM entities"
@@ -47,9 +49,10 @@ class Catalog:
             self._docs[doc] = entity
             self._last_update = max(self._last_update, entity.updated)
 
-    def add_builtin(self, entity: Action | Package) -> None:
-        """Show an entity that is part of the engine."""
-        self._docs.setdefault(entity.doc, entity)
+    def add_builtins(self, *entities: AnyEntity) -> None:
+        """Show entities that are part of the engine."""
+        for entity in entities:
+            self._docs.setdefault(entity.doc, entity)
 
     def new_revision(self) -> str:
         """A mark no other update of any run carries."""
@@ -94,7 +97,9 @@ class Catalog:
         row = self._store.row(_LOAD_CODE, (doc,))
         return "" if row is None else str(row[0])
 
-    async def save(self, *entities: AnyEntity, code: str | None = None, drop: AnyEntity | None = None) -> None:
+    async def save(
+        self, *entities: AnyEntity, code: str | None = None, drop: AnyEntity | None = None
+    ) -> None:
         """Keep entities (and the code of the first), durable when this returns; `drop` goes in the same step."""
         statements = list(self._statements(entities, code))
         if drop is not None:

@@ -122,6 +122,6 @@ def _absolute(reference: object) -> object:
 
 
 def _problem(reference: object, error: ApiError) -> str:
-    if error.status == 400:  # noqa: PLR2004  # the name could not be read
+    if error.status == 400:  # the name could not be read
         return messages.composition_component_invalid(jsonio.dumps(reference).decode())
     return messages.composition_component_missing(str(reference))

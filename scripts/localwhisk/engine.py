@@ -71,8 +71,7 @@ class Engine:
 
     def install(self, builtins: Builtins) -> None:
         """Add built-in packages and actions; call before `start`."""
-        for entity in (*builtins.packages, *builtins.actions):
-            self.catalog.add_builtin(entity)
+        self.catalog.add_builtins(*builtins.packages, *builtins.actions)
         self.invoker.native = {**self.invoker.native, **builtins.native}
 
     async def start(self) -> None:

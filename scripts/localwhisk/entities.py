@@ -215,5 +215,3 @@ class Rule(Entity):
 
 
 AnyEntity = Action | Package | Trigger | Rule
-
-

@@ -59,7 +59,9 @@ def _arguments(fire_: Fire) -> Payload:
     return payloads.with_defaults(defaults, fire_.payload)
 
 
-def _activate(engine: Engine, fire_: Fire, name: str, rule: TriggerRule, arguments: Payload) -> dict[str, Any]:
+def _activate(
+    engine: Engine, fire_: Fire, name: str, rule: TriggerRule, arguments: Payload
+) -> dict[str, Any]:
     """Start one rule's action; the line of the record that tells how it went."""
     action = "/".join(rule.action)
     if not rule.active:

@@ -24,6 +24,9 @@ from localwhisk.throttle import Throttle
 
 log = logging.getLogger("localwhisk.invoker")
 
+Listener = Callable[[Activation], None]
+"""Is told of each activation that ended; must not block or raise."""
+
 NativeAction = Callable[[Identity, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -49,13 +52,6 @@ class Composer(Protocol):
 
     async def run(self, call: Call) -> Activation:
         """The finished record."""
-
-
-class Listener(Protocol):
-    """Is told of each activation that ended."""
-
-    def __call__(self, activation: Activation) -> None:
-        """Must not block or raise."""
 
 
 def _ignore(_activation: Activation) -> None:
@@ -100,7 +96,7 @@ class Invoker:
         return task.result() if done else None
 
     async def begin(self, call: Call) -> None:
-        """Start and return as soon as a crash can no longer lose the activation."""
+        """Start, and return as soon as a crash can no longer lose the activation."""
         self.start(call)
         await self.store.write()
 

@@ -54,7 +54,11 @@ class Limits:
             "concurrent_actions": self.concurrent,
             "sequence_length": self.sequence_length,
         }
-        ranges = (("duration", self.timeout_ms, 1), ("memory", self.memory_mb, MB), ("logs", self.logs_mb, MB))
+        ranges = (
+            ("duration", self.timeout_ms, 1),
+            ("memory", self.memory_mb, MB),
+            ("logs", self.logs_mb, MB),
+        )
         for name, (low, _, high), unit in ranges:
             for prefix in ("", "default_"):
                 document[f"{prefix}min_action_{name}"] = low * unit

@@ -65,13 +65,15 @@ def qualified(reference: object, own: str) -> Name:
     if len(parts) not in (3, 4) or parts[0] or not all(is_name(part) for part in parts[1:]):
         raise malformed(messages.FQN_MALFORMED)
     namespace = own if parts[1] == OWN_NAMESPACE else parts[1]
-    package = parts[2] if len(parts) == 4 else None  # noqa: PLR2004  # '', namespace, package, name
+    package = parts[2] if len(parts) == 4 else None  # '', namespace, package, name
     return Name(namespace, package, parts[-1])
 
 
 def feed_is_valid(value: object) -> bool:
     """Whether a `feed` annotation could name an action."""
-    return isinstance(value, str) and bool(value) and all(is_name(part) for part in value.strip("/").split("/"))
+    return (
+        isinstance(value, str) and bool(value) and all(is_name(part) for part in value.strip("/").split("/"))
+    )
 
 
 def package_allowed(name: str) -> str:

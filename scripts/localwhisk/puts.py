@@ -113,7 +113,9 @@ def action_exec(body: Mapping[str, Any], own: str, limits: Limits) -> ExecPut | 
     return _managed(kind, value, limits)
 
 
-def action_limits(body: Mapping[str, Any], current: Mapping[str, int] | None, limits: Limits) -> dict[str, int]:
+def action_limits(
+    body: Mapping[str, Any], current: Mapping[str, int] | None, limits: Limits
+) -> dict[str, int]:
     """The limits of an action: those given over the current or default ones, in range."""
     value = body.get("limits") or {}
     if not isinstance(value, dict):

@@ -36,9 +36,8 @@ class Pruner:
     async def run(self) -> None:
         """Prune forever."""
         while True:
-            while await self.prune_once():
-                await asyncio.sleep(0)
-            await asyncio.sleep(self._retention.every_s)
+            more = await self.prune_once()
+            await asyncio.sleep(0 if more else self._retention.every_s)
 
     async def prune_once(self) -> bool:
         """Delete at most a chunk; True when there may be more."""
@@ -69,7 +68,9 @@ class Pruner:
             "SELECT min(seq) FROM (SELECT seq, sum(bytes) OVER (ORDER BY seq) AS upto FROM "
             "(SELECT seq, bytes FROM activations ORDER BY seq LIMIT ?)) WHERE upto >= ?",
             (_CHUNK, excess),
-        ) or self._number("SELECT max(seq) FROM (SELECT seq FROM activations ORDER BY seq LIMIT ?)", (_CHUNK,))
+        ) or self._number(
+            "SELECT max(seq) FROM (SELECT seq FROM activations ORDER BY seq LIMIT ?)", (_CHUNK,)
+        )
 
     def _number(self, sql: str, values: tuple[int, ...] = ()) -> int:
         row = self._store.row(sql, values)

@@ -14,8 +14,6 @@ from localwhisk.invoker import Call, Invoker
 from localwhisk.payloads import EMPTY, Payload
 from localwhisk.runtime_api import Status
 
-_NOT_STARTED = "application error"
-
 
 @dataclass(slots=True)
 class _Progress:
@@ -30,7 +28,7 @@ class _Progress:
     size: int | None = None
 
     def fail(self, text: str) -> None:
-        self.status, self.result, self.size = _NOT_STARTED, {"error": text}, None
+        self.status, self.result, self.size = "application error", {"error": text}, None
 
     def add(self, activation: Activation, memory: int) -> None:
         self.logs.append(activation.id)
@@ -63,7 +61,9 @@ class Sequences:
 
     def _resolve(self, call: Call, reference: str) -> Resolved | None:
         try:
-            return self.invoker.access.action(call.identity, names.qualified(reference, call.identity.namespace))
+            return self.invoker.access.action(
+                call.identity, names.qualified(reference, call.identity.namespace)
+            )
         except ApiError:
             return None
 

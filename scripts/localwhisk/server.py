@@ -114,7 +114,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     listener.listen(_BACKLOG)
-    listener.setblocking(False)  # noqa: FBT003  # the socket's own signature
+    listener.setblocking(False)  # the socket's own signature
     return listener
 
 
@@ -138,7 +138,7 @@ async def _announce(
     settings: Settings, server: uvicorn.Server, serving: asyncio.Task[None], address: str
 ) -> None:
     """Say where it is once it answers."""
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.005)
     sys.stdout.write(f"OpenWhisk API on {address} (namespace guest; state in {settings.state})\n")
     sys.stdout.flush()

@@ -40,31 +40,83 @@ class Settings:
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of `serve`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--state", type=Path, default=Path(".whisk"), help="folder for state (default: %(default)s)")
-    parser.add_argument("--limits", choices=sorted(PRESETS), default="stock", help="stock: 60/60/30 as a stock installation; raised: 600/600/100 as hosted ones")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path(".whisk"), help="folder for state (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--limits",
+        choices=sorted(PRESETS),
+        default="stock",
+        help="stock: 60/60/30 as a stock installation; raised: 600/600/100 as hosted ones",
+    )
     parser.add_argument("--invocations-per-minute", type=int, metavar="N")
     parser.add_argument("--fires-per-minute", type=int, metavar="N")
     parser.add_argument("--concurrent", type=int, metavar="N", help="activations in flight per namespace")
-    parser.add_argument("--identity", action="append", default=[], metavar="NAME=UUID:KEY", help="one more namespace with its key (repeatable)")
-    parser.add_argument("--map-image", action="append", default=[], metavar="IMAGE=URL", help="serve a blackbox image by a running server that speaks /init and /run (repeatable)")
-    parser.add_argument("--action-python", type=Path, default=None, metavar="FILE", help=f"interpreter of the environment python actions see (default: ${ACTION_PYTHON}, else the engine's own)")
-    parser.add_argument("--action-memory", type=int, metavar="MB", help="memory for all action processes together (default: half of the machine)")
-    parser.add_argument("--keep-activations", type=int, default=Retention().count, metavar="N", help="records kept (default: %(default)s)")
-    parser.add_argument("--keep-days", type=float, default=Retention().age_ms / DAY_MS, metavar="DAYS", help="age of records kept (default: %(default)s)")
-    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="write the address there once requests are answered")
-    parser.add_argument("--no-alarms", action="store_true", help="without the package /whisk.system/alarms, as a stock installation")
+    parser.add_argument(
+        "--identity",
+        action="append",
+        default=[],
+        metavar="NAME=UUID:KEY",
+        help="one more namespace with its key (repeatable)",
+    )
+    parser.add_argument(
+        "--map-image",
+        action="append",
+        default=[],
+        metavar="IMAGE=URL",
+        help="serve a blackbox image by a running server that speaks /init and /run (repeatable)",
+    )
+    parser.add_argument(
+        "--action-python",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help=f"interpreter of the environment python actions see (default: ${ACTION_PYTHON}, else the engine's own)",
+    )
+    parser.add_argument(
+        "--action-memory",
+        type=int,
+        metavar="MB",
+        help="memory for all action processes together (default: half of the machine)",
+    )
+    parser.add_argument(
+        "--keep-activations",
+        type=int,
+        default=Retention().count,
+        metavar="N",
+        help="records kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep-days",
+        type=float,
+        default=Retention().age_ms / DAY_MS,
+        metavar="DAYS",
+        help="age of records kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="write the address there once requests are answered"
+    )
+    parser.add_argument(
+        "--no-alarms",
+        action="store_true",
+        help="without the package /whisk.system/alarms, as a stock installation",
+    )
     parser.add_argument("--quiet", action="store_true", help="no line for each activation")
 
 
 def from_arguments(options: Namespace, environment: Mapping[str, str] | None = None) -> Settings:
     """Check the options; raises ValueError naming the option and the value."""
     environment = os.environ if environment is None else environment
-    if not 0 <= options.port <= 65535:  # noqa: PLR2004  # ports are 16 bits
+    if not 0 <= options.port <= 65535:  # ports are 16 bits
         message = f"--port must be 0 to 65535, got {options.port}"
         raise ValueError(message)
     limits = PRESETS[options.limits].with_rates(
-        invocations=options.invocations_per_minute, fires=options.fires_per_minute, concurrent=options.concurrent
+        invocations=options.invocations_per_minute,
+        fires=options.fires_per_minute,
+        concurrent=options.concurrent,
     )
     return Settings(
         host=options.host,

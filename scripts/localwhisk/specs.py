@@ -13,6 +13,7 @@ class StoredActionSpec(ActionSpec):
     """Everything as in ActionSpec; `load` gives the code, which may be tens of megabytes."""
 
     __slots__ = ("_load",)
+    _load: Callable[[], str]
 
     def __init__(self, *, load: Callable[[], str], **values: Any) -> None:
         object.__setattr__(self, "_load", load)
@@ -20,7 +21,6 @@ class StoredActionSpec(ActionSpec):
             object.__setattr__(self, name, values[name])
 
     @property
-    def code(self) -> str:  # type: ignore[override]  # read when asked for, not kept
+    def code(self) -> str:
         """Source text, or base64 of a zip."""
-        load: Callable[[], str] = self._load
-        return load()
+        return self._load()

@@ -24,10 +24,8 @@ from localwhisk.payloads import Payload
 MIN_PARTS = 5  # api, v1, web, namespace, package; the action comes after them
 METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
 _ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
-RESERVED = frozenset(
-    ("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body")
-)
-SECRET_HEADER = "x-require-whisk-auth"
+RESERVED = frozenset(("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body"))
+PASS_HEADER = "x-require-whisk-auth"  # noqa: S105  # a name, not a password
 _KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
 _FORM = "application/x-www-form-urlencoded"
 
@@ -137,7 +135,7 @@ def _authorize(request: Request, target: Target, caller: Identity | None) -> Non
     if required is True:
         allowed = caller is not None
     elif isinstance(required, (str, int)):
-        given = request.header(SECRET_HEADER) or ""
+        given = request.header(PASS_HEADER) or ""
         allowed = hmac.compare_digest(given.encode(), str(required).encode())
     else:
         allowed = False

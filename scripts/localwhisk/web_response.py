@@ -91,7 +91,7 @@ def _http(result: Any) -> Response:
     body = result.get("body")
     empty = body is None or body == ""
     status = _status(result.get("statusCode"), 204 if empty else 200)
-    if empty or status == 204:  # noqa: PLR2004  # No Content
+    if empty or status == 204:  # No Content
         return Response(status, headers=headers)
     response = _with_text(body, content_type) if isinstance(body, str) else _with_json(body, content_type)
     response.status, response.headers = status, headers

@@ -76,9 +76,17 @@ def _parser() -> argparse.ArgumentParser:
         prog="conformance",
         description="Replay exchanges recorded from a real OpenWhisk and show where the answers differ.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording, one JSON exchange a line")
-    parser.add_argument("--apihost", metavar="URL", help="a running server instead of an engine of its own per file; its state must be empty")
-    parser.add_argument("--verbose", action="store_true", help="also list what matches, and the differences of deviations")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a recording, one JSON exchange a line"
+    )
+    parser.add_argument(
+        "--apihost",
+        metavar="URL",
+        help="a running server instead of an engine of its own per file; its state must be empty",
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="also list what matches, and the differences of deviations"
+    )
     return parser
 
 

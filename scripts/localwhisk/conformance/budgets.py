@@ -34,7 +34,7 @@ class Minute:
         self._turn()
         if sent.method == "POST" and "/triggers/" in sent.target:
             self.fires += 1
-            self.invocations += status == 202  # noqa: PLR2004  # one rule is what recordings of budgets have
+            self.invocations += status == 202  # one rule is what recordings of budgets have
         elif (sent.method == "POST" and "/actions/" in sent.target) or "/api/v1/web/" in sent.target:
             self.invocations += 1
 

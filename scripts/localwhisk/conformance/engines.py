@@ -23,7 +23,11 @@ def settings(name: str, exchanges: Sequence[Exchange]) -> tuple[int, int, int]:
     """Rates of the recorded server: from the root document it answered, else from the file's name."""
     for exchange in exchanges:
         body = exchange.response.get("body")
-        if exchange.raw["request"]["path"] in ("/", "/api/info") and isinstance(body, dict) and "limits" in body:
+        if (
+            exchange.raw["request"]["path"] in ("/", "/api/info")
+            and isinstance(body, dict)
+            and "limits" in body
+        ):
             limits = body["limits"]
             return limits["actions_per_minute"], limits["triggers_per_minute"], limits["concurrent_actions"]
     return _SETTINGS.get(name, _ROOMY)
@@ -45,8 +49,24 @@ def running(rates: tuple[int, int, int]) -> Iterator[str]:
 
 def _command(folder: str, ready: Path, rates: tuple[int, int, int]) -> list[str]:
     invocations, fires, concurrent = (str(rate) for rate in rates)
-    options = ["--port", "0", "--state", f"{folder}/state", "--ready-file", str(ready), "--no-alarms", "--quiet"]
-    options += ["--invocations-per-minute", invocations, "--fires-per-minute", fires, "--concurrent", concurrent]
+    options = [
+        "--port",
+        "0",
+        "--state",
+        f"{folder}/state",
+        "--ready-file",
+        str(ready),
+        "--no-alarms",
+        "--quiet",
+    ]
+    options += [
+        "--invocations-per-minute",
+        invocations,
+        "--fires-per-minute",
+        fires,
+        "--concurrent",
+        concurrent,
+    ]
     return [sys.executable, "-m", "localwhisk", "serve", *options]
 
 

@@ -120,4 +120,3 @@ class Replay:
             message = f"{name} is not in the recording"
             raise Unresolved(message)
         return found[-1]
-
