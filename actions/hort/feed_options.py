@@ -33,7 +33,7 @@ class Option:
 
 OPTIONS: tuple[Option, ...] = (
     Option("url", "url", None, "broker: mqtt://host[:port], mqtts://, ws://host[:port]/path, wss://"),
-    Option("topics", "topics", None, "one topic filter or a list; wildcards + and #, $share/group/filter"),
+    Option("topics", "topics", ("iot-2/type/+/id/+/evt/+/fmt/+",), "one topic filter or a list; wildcards + and #, $share/group/filter"),
     Option("qos", "integer", 1, "highest quality of service to subscribe with", 0, 2),
     Option("username", "text", "", "user name at the broker"),
     Option("password", "text", "", "password at the broker", secret=True),
@@ -127,7 +127,7 @@ def known(params: Mapping[str, Any]) -> dict[str, Any]:
         if target in BY_NAME:
             if value is not None and value != "":
                 found[target] = value
-        elif near := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.86):
+        elif near := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.8):
             raise ConfigError(name, value if near[0] not in SECRETS else _HIDDEN, f"is not known, did you mean '{near[0]}'?")
     return found
 

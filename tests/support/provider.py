@@ -152,6 +152,7 @@ class Provider:
     """A `python -m feeds.provider` of its own."""
 
     def __init__(self, folder: Path, *, redis_url: str, api_host: str, name: str = "provider", module: str = "feeds.provider", **env: str) -> None:
+        self.redis_url = redis_url
         self.log_path = folder / f"{name}.log"
         ready = folder / f"{name}.ready"
         ready.unlink(missing_ok=True)

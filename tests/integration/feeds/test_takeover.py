@@ -1,0 +1,79 @@
+"""Two providers share the registrations; when one dies, the other takes over."""
+
+import time
+from collections.abc import Callable
+
+import requests
+
+from tests.integration.feeds.test_interruptions import assert_exactly_once, stream, wait_for
+from tests.support.polling import wait_until
+from tests.support.provider import SECRET, Consumer, Provider
+
+FAST = {"max_fires_per_minute": 600, "linger_ms": 20}
+
+
+def serving(provider: Provider) -> list[str]:
+    return sorted(requests.get(f"{provider.url}/health", timeout=10).json()["serving"])
+
+
+def test_dead_provider_is_replaced(
+    new_provider: Callable[..., Provider], consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    first, second = new_provider(), new_provider()
+    first.create(url=mqtt_url, topics=f"{topic_root}/#", **FAST)
+    owner = first if serving(first) else second
+    other = second if owner is first else first
+    assert serving(other) == []
+    with stream(mqtt_url, f"{topic_root}/a") as sent:
+        wait_for(consumer, 100)
+        owner.kill()
+        killed = time.monotonic()
+        wait_until(lambda: serving(other), timeout_s=20, what="taken over")
+        assert time.monotonic() - killed < 16
+        wait_for(consumer, 100)
+    assert_exactly_once(consumer, sent)
+
+
+def test_stopped_provider_hands_over_at_once(
+    new_provider: Callable[..., Provider], consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    first = new_provider()
+    first.create(url=mqtt_url, topics=f"{topic_root}/#", **FAST)
+    second = new_provider()
+    with stream(mqtt_url, f"{topic_root}/a") as sent:
+        wait_for(consumer, 100)
+        assert first.stop() == 0
+        wait_until(lambda: serving(second), timeout_s=5, what="handed over")
+        wait_for(consumer, 100)
+    assert_exactly_once(consumer, sent)
+
+
+def test_frozen_provider_is_fenced(
+    new_provider: Callable[..., Provider], consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    import signal
+
+    first = new_provider()
+    first.create(url=mqtt_url, topics=f"{topic_root}/#", **FAST)
+    second = new_provider()
+    with stream(mqtt_url, f"{topic_root}/a") as sent:
+        wait_for(consumer, 100)
+        first.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: serving(second), timeout_s=20, what="taken over")
+        wait_for(consumer, 100)
+        first.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: serving(first) == [], timeout_s=20, what="the old owner noticed")
+        wait_for(consumer, 100)
+    assert_exactly_once(consumer, sent)
+
+
+def test_registrations_are_shared_evenly(new_provider: Callable[..., Provider], mqtt_url: str) -> None:
+    first, second = new_provider(), new_provider()
+    for name in "abcd":
+        answer = first.call("POST", {"params": {"url": mqtt_url, "topics": name}}, trigger=f"/guest/{name}")
+        assert answer.status_code == 200, answer.text
+    wait_until(
+        lambda: len(serving(first)) == 2 and len(serving(second)) == 2, timeout_s=20, what="two registrations each"
+    )
+    rows = requests.get(f"{second.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=10).json()
+    assert len(rows["registrations"]) == 4
