@@ -113,11 +113,6 @@ function showProblems(errors) {
   fill(box, element("ul", {}, ...names.map((name) => element("li", {}, `${name}: ${errors[name]}`))));
 }
 
-function sum(counters, prefix) {
-  const found = Object.entries(counters).filter(([name]) => name.startsWith(prefix));
-  return found.length ? found.reduce((total, [, value]) => total + value, 0) : null;
-}
-
 function speed(answer, before, name) {
   if (!before || answer.now <= before.now || typeof answer.counters[name] !== "number") return null;
   return Math.max(0, (answer.counters[name] - (before.counters[name] || 0)) / ((answer.now - before.now) / 1000));
@@ -127,26 +122,42 @@ function perSecond(value) {
   return value === null ? NONE : value >= 100 ? whole.format(value) : value.toFixed(1);
 }
 
+function total(rows, name) {
+  const known = rows.filter((row) => typeof row[name] === "number");
+  return known.length ? known.reduce((sum, row) => sum + row[name], 0) : null;
+}
+
+function feedTile({ feeds, errors }) {
+  if (errors.feeds || !feeds.length) return { name: "Feed", big: errors.feeds ? NONE : "none", sub: errors.feeds ? "" : "no trigger has a feed", state: errors.feeds ? "" : "warn" };
+  const off = feeds.find((feed) => !feed.active);
+  if (off) return { name: "Feed", big: "off", sub: off.reason || off.trigger, state: "bad" };
+  const away = feeds.find((feed) => !feed.connected);
+  if (away) return { name: "Feed", big: "down", sub: away.problem || "no provider serves it", state: "bad" };
+  const held = feeds.find((feed) => feed.hold);
+  if (held) return { name: "Feed", big: "held", sub: held.hold, state: "warn" };
+  const fires = total(feeds, "fires");
+  return { name: "Feed", big: "on", sub: fires === null ? "connected" : `${plural(fires, "fire")}, ${count(total(feeds, "refires") ?? 0)} again` };
+}
+
 function tiles(answer, before) {
-  const { counters, journals, anomalies, alarms, dead_letters: dead, streams } = answer;
-  const batches = journals.reduce((total, journal) => total + journal.batches, 0);
-  const size = journals.reduce((total, journal) => total + journal.bytes, 0);
-  const oldest = Math.min(...journals.map((journal) => journal.oldest_ms ?? Infinity));
+  const { counters, feeds, anomalies, alarms, dead_letters: dead, streams } = answer;
+  const batches = total(feeds, "batches") || 0;
+  const oldest = Math.min(...feeds.map((feed) => feed.oldest_ms || Infinity));
   const lag = Number.isFinite(oldest) ? Math.max(0, answer.now - oldest) : 0;
-  const recent = answer.rate.values.slice(-3);
-  const rate = recent.length ? recent.reduce((total, value) => total + value, 0) / recent.length : null;
+  const recent = answer.rate.values.slice(-2);
+  const rate = recent.length ? recent.reduce((sum, value) => sum + value, 0) / recent.length : null;
   const now = speed(answer, before, "ingest.records");
-  const devices = streams.reduce((total, stream) => total + stream.devices, 0);
+  const devices = streams.reduce((sum, stream) => sum + stream.devices, 0);
   const silent = alarms.filter((row) => row.kind === "silent").length;
   return [
     { name: "Records a second", big: perSecond(rate), sub: now === null ? "" : `${perSecond(now)} since the last look` },
     { name: "Devices", big: count(devices), sub: plural(streams.length, "device type") },
-    { name: "Stored", big: count(counters["sink.events"] ?? counters["sink.records"] ?? counters["ingest.records"]), sub: "records in all" },
-    { name: "Waiting", big: plural(batches, "batch", "batches"), sub: batches ? `${bytes(size)}, oldest ${duration(lag)}` : "the journal is empty", state: lag > 60000 ? "bad" : lag > 20000 ? "warn" : "" },
-    { name: "Fires", big: count(counters["provider.fires"]), sub: `${count(counters["provider.refires"] ?? 0)} again` },
+    { name: "Stored", big: count(counters["sink.all-events"] ?? counters["ingest.records"]), sub: "records in all" },
+    feedTile(answer),
+    { name: "Waiting", big: plural(batches, "batch", "batches"), sub: batches ? `${bytes(total(feeds, "bytes"))}, oldest ${duration(lag)}` : "the journal is empty", state: lag > 60000 ? "bad" : lag > 20000 ? "warn" : "" },
     { name: "Anomalies", big: count(anomalies.total), sub: `in ${minutesText(answer.view.minutes)}`, state: anomalies.total ? "warn" : "" },
     { name: "Fell silent", big: count(silent), sub: "of the latest alarms", state: silent ? "warn" : "" },
-    { name: "Dead letters", big: count(dead.total), sub: dead.reasons.length ? dead.reasons[0].reason : "in the last day", state: dead.total ? "bad" : "" },
+    { name: "Dead letters", big: count(dead.total), sub: dead.reasons.length ? `mostly ${dead.reasons[0].reason}` : "in the last day", state: dead.total ? "bad" : "" },
   ];
 }
 

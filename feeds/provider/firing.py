@@ -58,6 +58,7 @@ class Firing:
         self.target = target
         self.config = config
         self.held = False
+        self.fires = self.refires = 0
         self._journal = journal
         self._journals = journals
         self._whisk = whisk
@@ -122,6 +123,7 @@ class Firing:
         self._gate.in_flight += 1
         self._gate.pace.count(now)
         outcome = self._whisk.fire(self.target, payload)
+        self.fires += 1
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
             self._accepted(entry, outcome)
@@ -132,6 +134,7 @@ class Firing:
         self._hold(held=False)
         self._busy.reset()
         if entry.attempts:
+            self.refires += 1
             self._meters.refires.labels(self.target.trigger).inc()
         self._journal.fired(entry.reference, activation=outcome.activation)
         log(

@@ -131,6 +131,8 @@ class Runner:
             "batches": gate.batches,
             "bytes": gate.bytes,
             "in_flight": gate.in_flight,
+            "fires": self.firing.fires,
+            "refires": self.firing.refires,
             "waiting": self.intake.waiting,
         }
 

@@ -20,6 +20,9 @@ ARGUMENTS = [
 ]
 
 
+INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
@@ -43,16 +46,15 @@ def look(browser: Any) -> Iterator[Callable[..., Any]]:
         url = context.__enter__()
         page = browser.new_page(**options)
         said: list[str] = []
+
+        def complain(text: str) -> bool:
+            said.append(text)
+            return True
+
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: (said.append("a dialog"), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith(("http://127.0.0.1", "data:"))
-                or said.append(f"outside: {request.url}")
-            ),
-        )
+        page.on("dialog", lambda dialog: (complain("a dialog"), dialog.dismiss()))
+        page.on("request", lambda request: INSIDE.match(request.url) or complain(f"outside: {request.url}"))
         page.clock.install()
         page.goto(url)
         page.wait_for_selector(f"#status[data-state={expect}]")

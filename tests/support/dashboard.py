@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from gbfs_server import city
+from gbfs_server.simulation import City
 from hort import clock, documents
 from hort.breaker import MemoryBreakers
 from hort.counters import MemoryCounters
@@ -17,8 +19,6 @@ from hort.dashboard.queries import Search
 from hort.dashboard.state import State
 from hort.dashboard.view import View
 from hort.model_store import MemoryModelStore
-from gbfs_server import city
-from gbfs_server.simulation import City
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "actions" / "dashboard"
@@ -226,18 +226,28 @@ def _hits(sources: list[dict[str, Any]], total: int | None = None) -> dict[str, 
     return {"hits": {"total": found, "hits": [{"_source": source} for source in sources]}}
 
 
-class FakeJournals:
-    """Two batches wait."""
+class FakeFeeds:
+    """One feed, connected, with two batches waiting."""
 
-    def usage(self) -> list[dict[str, Any]]:
-        return [{"trigger": "/guest/device-events", "batches": 2, "bytes": 84_213, "oldest_ms": NOW - 1400}]
+    def all(self, *, now: int) -> list[dict[str, Any]]:
+        told = {"connected": True, "problem": "", "hold": "", "fires": 61, "refires": 1}
+        usage = {"batches": 2, "bytes": 84_213, "in_flight": 1, "oldest_ms": now - 1400}
+        return [{"trigger": "/guest/device-events", "active": True, "reason": "", **told, **usage}]
 
 
 def state() -> State:
     """Counters, a journal and three models in memory."""
     counters = MemoryCounters()
-    counters.add({"ingest.records": 128_400, "ingest.dead": 6, "provider.fires": 61, "provider.refires": 1})
-    counters.add({"divvy.published": 128_394, "close.windows": 1204, "alarms.silent": 4, "divvy.polls": 430})
+    counters.add({"ingest.records": 128_400, "ingest.dead": 6})
+    counters.add(
+        {
+            "divvy.published": 128_394,
+            "sink.all-events": 128_394,
+            "close.windows": 1204,
+            "alarms.silent": 4,
+            "divvy.polls": 430,
+        }
+    )
     models, breakers = MemoryModelStore(), MemoryBreakers()
     known = []
     for name, more in (("anomaly", {}), ("echo", {"mode": "shadow"}), ("broken", {})):
@@ -251,7 +261,7 @@ def state() -> State:
         known.append(model)
     models.set_active(json.dumps({"models": known, "polled_at": NOW - 12_000}).encode())
     breakers._open_until["broken"] = NOW + 1000
-    return State(counters=counters, journals=FakeJournals(), models=models, breakers=breakers)
+    return State(counters=counters, feeds=FakeFeeds(), models=models, breakers=breakers)
 
 
 Collector = Callable[[dict[str, Any]], dict[str, Any]]
@@ -287,7 +297,7 @@ def served(data: Collector) -> Iterator[str]:
             ):  # the page gave the request up for a newer one
                 self.wfile.write(raw)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

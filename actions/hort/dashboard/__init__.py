@@ -22,7 +22,7 @@ def collect(view: View, *, search: Searcher, state: State, now: int) -> Panel:
     found: Panel = {
         "now": now,
         "counters": part("counters", state.counters, {}),
-        "journals": part("journals", state.journals, []),
+        "feeds": part("feeds", lambda: state.feeds(now=now), []),
         "registry": part("registry", lambda: state.models(now=now), {"rows": []}),
     }
     found |= _searched(view, search, now, errors)

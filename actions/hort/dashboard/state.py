@@ -1,4 +1,4 @@
-"""What the dashboard reads from Redis: counters, journals, models with their breakers."""
+"""What the dashboard reads from Redis: counters, feeds with their journals, models with their breakers."""
 
 from __future__ import annotations
 
@@ -10,69 +10,74 @@ import orjson
 from hort import keys, store
 from hort.breaker import Breakers, RedisBreakers
 from hort.counters import Counters, RedisCounters
+from hort.journal import RedisJournal
 from hort.model_store import ModelStore, RedisModelStore
 
-MAX_JOURNALS = 20
-OLDEST_LOOKED_AT = 50
+MAX_FEEDS = 20
 MAX_DESCRIPTION = 200
 
 Panel = dict[str, Any]
 
 
-class Journals(Protocol):
-    """What tells how full the journals are."""
+class Feeds(Protocol):
+    """What tells how the feeds are."""
 
-    def usage(self) -> list[Panel]:
-        """`trigger`, `batches`, `bytes`, `oldest_ms` (time of the oldest batch, None when empty) of each journal."""
+    def all(self, *, now: int) -> list[Panel]:
+        """`trigger`, `active`, `reason`, `connected`, `problem`, `hold`, `fires`, `refires`, and of its journal `batches`,
+        `bytes`, `in_flight`, `oldest_ms` (0: empty), for each feed; what its provider has not reported is None.
+        """
 
 
-class RedisJournals:
-    """The journals of the registered feeds."""
+class RedisFeeds:
+    """The registered feeds, what their providers report, and their journals."""
 
     def __init__(self, client: store.Client, *, partitions: int = 1) -> None:
         self._client = client
+        self._journal = RedisJournal(client)
         self._partitions = partitions
 
-    def usage(self) -> list[Panel]:
-        """One row a registration and partition."""
+    def all(self, *, now: int) -> list[Panel]:
+        """One row a registration that was not deleted."""
         found: Any = self._client.hgetall(keys.REGISTRATIONS)
+        known = {name.decode(): orjson.loads(raw) for name, raw in sorted(found.items())[:MAX_FEEDS]}
         return [
-            {"trigger": _trigger(raw), **self._one(partition, registration.decode())}
-            for registration, raw in sorted(found.items())[:MAX_JOURNALS]
-            for partition in range(self._partitions)
+            {**_registered(value), **self._reported(name), **self._usage(name, now)}
+            for name, value in known.items()
+            if not value.get("deleted_at")
         ]
 
-    def _one(self, partition: int, registration: str) -> Panel:
-        journal = keys.journal(partition, registration)
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.zcard(journal)
-        pipeline.get(keys.journal_bytes(journal))
-        pipeline.zrange(journal, 0, OLDEST_LOOKED_AT - 1)
-        batches, size, ids = pipeline.execute()
-        return {"batches": int(batches), "bytes": int(size or 0), "oldest_ms": self._oldest(partition, ids)}
+    def _reported(self, registration: str) -> Panel:
+        raw: Any = self._client.get(keys.runtime(registration))
+        facts = orjson.loads(raw) if raw else {}
+        return {name: facts.get(name) for name in ("connected", "problem", "hold", "fires", "refires")}
 
-    def _oldest(self, partition: int, ids: list[bytes]) -> int | None:
-        pipeline = self._client.pipeline(transaction=False)
-        for batch_id in ids:
-            pipeline.hget(keys.batch(partition, batch_id.decode()), "created_ms")
-        return min((int(created) for created in pipeline.execute() if created), default=None)
+    def _usage(self, registration: str, now: int) -> Panel:
+        journals = [keys.journal(partition, registration) for partition in range(self._partitions)]
+        usages = [self._journal.usage(journal, now=now) for journal in journals]
+        return {
+            "batches": sum(usage.count for usage in usages),
+            "bytes": sum(usage.bytes for usage in usages),
+            "in_flight": sum(usage.in_flight for usage in usages),
+            "oldest_ms": min((usage.oldest_ms for usage in usages if usage.oldest_ms), default=0),
+        }
 
 
-def _trigger(raw: bytes) -> str:
-    try:
-        return str(orjson.loads(raw).get("trigger", ""))
-    except (ValueError, AttributeError):
-        return ""
+def _registered(value: Panel) -> Panel:
+    reason = value.get("reason")
+    text = reason.get("message") if isinstance(reason, dict) else reason
+    return {
+        "trigger": str(value.get("trigger", "")),
+        "active": value.get("active", True),
+        "reason": str(text or "")[:MAX_DESCRIPTION],
+    }
 
 
 class State:
     """Everything from Redis that the page shows."""
 
-    def __init__(
-        self, *, counters: Counters, journals: Journals, models: ModelStore, breakers: Breakers
-    ) -> None:
+    def __init__(self, *, counters: Counters, feeds: Feeds, models: ModelStore, breakers: Breakers) -> None:
         self._counters = counters
-        self._journals = journals
+        self._feeds = feeds
         self._models = models
         self._breakers = breakers
 
@@ -81,7 +86,7 @@ class State:
         """The state in one Redis."""
         return cls(
             counters=RedisCounters(client),
-            journals=RedisJournals(client, partitions=partitions),
+            feeds=RedisFeeds(client, partitions=partitions),
             models=RedisModelStore(client),
             breakers=RedisBreakers(client),
         )
@@ -90,9 +95,9 @@ class State:
         """Every counter by name."""
         return dict(sorted(self._counters.all().items()))
 
-    def journals(self) -> list[Panel]:
-        """How full the journals are."""
-        return self._journals.usage()
+    def feeds(self, *, now: int) -> list[Panel]:
+        """How the feeds are and how full their journals."""
+        return self._feeds.all(now=now)
 
     def models(self, *, now: int) -> Panel:
         """Registered models, which of them the scorer uses, the state of their breakers, and how the last poll went."""

@@ -33,7 +33,7 @@ def test_everything_is_there_with_its_defaults_chosen() -> None:
     assert {row["name"]: row["breaker"] for row in answer["registry"]["rows"]}["broken"] == "open"
     assert [row["kind"] for row in answer["alarms"]] == ["silent", "resumed", "silent", "silent"]
     assert answer["dead_letters"]["reasons"][0] == {"reason": "not-json", "stages": ["ingest"], "count": 3}
-    assert answer["journals"][0]["batches"] == 2
+    assert answer["feeds"][0]["batches"] == 2
 
 
 def test_the_answer_is_small() -> None:
@@ -76,11 +76,11 @@ def test_redis_down_leaves_what_elasticsearch_has(monkeypatch: pytest.MonkeyPatc
         raise redis.ConnectionError("Error 111 connecting to secret-host")
 
     known = state()
-    for part in ("counters", "journals", "models"):
+    for part in ("counters", "feeds", "models"):
         monkeypatch.setattr(known, part, down)
     answer = collector(FakeSearch(), known)({})
     assert answer["errors"] == dict.fromkeys(
-        ("counters", "journals", "registry"), "Redis does not answer (ConnectionError)"
+        ("counters", "feeds", "registry"), "Redis does not answer (ConnectionError)"
     )
     assert len(answer["lines"]["devices"]) == 6
 
@@ -198,5 +198,5 @@ def test_nothing_answers_and_the_page_still_gets_json() -> None:
     args = {"redis_url": "redis://127.0.0.1:9/0", "elasticsearch_url": "http://127.0.0.1:9"}
     answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", **args})
     assert answer["statusCode"] == 200
-    assert set(answer["body"]["errors"]) == {"counters", "journals", "registry", "elasticsearch"}
+    assert set(answer["body"]["errors"]) == {"counters", "feeds", "registry", "elasticsearch"}
     assert answer["body"]["now"] > NOW

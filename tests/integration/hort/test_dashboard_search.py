@@ -7,7 +7,7 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 
-from hort import clock, documents, indices, keys
+from hort import batch, clock, documents, indices, keys
 from hort.batch import Reference
 from hort.counters import RedisCounters
 from hort.dashboard.web import answer as dashboard
@@ -25,7 +25,9 @@ def elastic(elasticsearch_client: Elasticsearch) -> Elasticsearch:
 
 
 def store(client: Elasticsearch, index: str, rows: list[dict[str, Any]]) -> None:
-    operations: list[dict[str, Any]] = [item for row in rows for item in ({"index": {}}, row)]
+    operations: list[dict[str, Any]] = []
+    for row in rows:
+        operations += [{"index": {}}, row]
     answer = client.bulk(index=index, operations=operations, refresh=True)
     assert not answer["errors"], answer
 
@@ -118,7 +120,7 @@ def test_a_stream_is_found_with_its_defaults(
     assert devices[0]["record"]["name"] == "Station 3"
     assert devices[0]["last"]["fields"]["bikes"]["n"] == 3
     assert len(answer["lines"]["times"]) == 20
-    assert sorted({value for value in devices[2]["values"]}) == [10.0, 11.0]
+    assert sorted(set(devices[2]["values"])) == [10.0, 11.0]
     assert answer["anomalies"]["total"] == 1
     assert answer["anomalies"]["rows"][0]["findings"] == [
         {"field": "bikes", "state": "danger-high", "value": 3.0, "avg": 1.0, "std": 0.5}
@@ -188,16 +190,26 @@ def test_counters_and_journals_come_from_redis(
     elasticsearch_client: Elasticsearch, elasticsearch_url: str, redis_url: str, redis_client: "redis.Redis"
 ) -> None:
     RedisCounters(redis_client).add({"ingest.records": 5})
-    registration = keys.registration_id("/guest/device-events")
-    redis_client.hset(keys.REGISTRATIONS, registration, json.dumps({"trigger": "/guest/device-events"}))
-    journal = keys.journal(0, registration)
-    for number, created in enumerate((4000, 3000)):
-        reference = Reference(f"{registration}-0-{number}", journal)
-        RedisJournal(redis_client).put(
-            reference, b"x" * 10, trigger="/guest/device-events", count=1, now=created
-        )
+    registration, other = keys.registration_id("/guest/device-events"), keys.registration_id("/guest/gone")
+    known = {
+        "trigger": "/guest/device-events",
+        "active": False,
+        "reason": {"message": "HTTP 404"},
+        "sealed": "s3cret",
+    }
+    redis_client.hset(keys.REGISTRATIONS, registration, json.dumps(known))
+    redis_client.hset(keys.REGISTRATIONS, other, json.dumps({"trigger": "/guest/gone", "deleted_at": 5}))
+    redis_client.set(
+        keys.runtime(registration), json.dumps({"connected": True, "problem": "", "fires": 7, "refires": 1})
+    )
+    journal = RedisJournal(redis_client)
+    for created in (4000, 3000):
+        reference = Reference(batch.new_id(registration, 0, created), keys.journal(0, registration))
+        journal.put(reference, b"x" * 10, trigger="/guest/device-events", count=1, now=created)
     answer = data(elasticsearch_url, redis_url)
     assert answer["counters"] == {"ingest.records": 5}
-    assert answer["journals"] == [
-        {"trigger": "/guest/device-events", "batches": 2, "bytes": 20, "oldest_ms": 3000}
-    ]
+    (feed,) = answer["feeds"]
+    assert (feed["trigger"], feed["active"], feed["reason"]) == ("/guest/device-events", False, "HTTP 404")
+    assert (feed["connected"], feed["fires"], feed["refires"]) == (True, 7, 1)
+    assert (feed["batches"], feed["bytes"], feed["oldest_ms"]) == (2, 20, 3000)
+    assert "s3cret" not in json.dumps(answer)

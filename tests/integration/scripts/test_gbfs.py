@@ -92,7 +92,8 @@ def test_two_runs_of_one_recording_are_two_sources(tmp_path: Path) -> None:
 def test_the_recorded_day_is_replayed_as_it_was(tmp_path: Path, shared: Callable[[str], Path]) -> None:
     path = shared("data/divvy/station_status.jsonl.gz")
     with served(tmp_path, "--replay", str(path), "--speed", "600") as url:
-        source, seen = gbfs.Client(url, fetch), []
+        source = gbfs.Client(url, fetch)
+        seen: list[gbfs.Status] = []
 
         def several() -> bool:
             status = source.status()
