@@ -143,6 +143,19 @@ def test_a_hanging_model_loses_its_breaker_even_when_the_batch_ends_first(bench:
     assert bench.sender.count("slow") == before
 
 
+def test_a_call_that_outlives_its_own_time_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn:
+        async def send(self, call: outgoing.Call) -> outgoing.Answer:
+            return await hang(call)
+
+    monkeypatch.setattr(score, "GRACE_S", 0.0)
+    records = staged.records(staged.bikes(3))
+    scorer = Scorer(urls.PUBLIC, sender=Stubborn())
+    (sheet,) = scorer.score(records, [model("m")], breakers=MemoryBreakers(), budget_s=0.1)
+    scorer.close()
+    assert sheet.counts == {"timeout": 3}
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
