@@ -1,7 +1,7 @@
 """HTTP/1.1 calls to addresses that others named: judged before connecting, bounded in time and size, connections kept.
 
-The wire is asyncio and the parser httptools (llhttp), so that thousands of calls a second cost little and any call can be
-given up at its deadline wherever it hangs. `get` is the plain blocking form for those who make one call at a time.
+All of it is asyncio, so that thousands of calls a second cost little and any call can be given up at its deadline wherever
+it hangs. `get` is the plain blocking form for those who make one call at a time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urljoin
 
-import httptools
-
 from hort import urls
 from hort.errors import AddressRefused, CallFailed
+from hort.http_connection import Answer, Connection, Stale
+
+__all__ = ["Answer", "Call", "Client", "get"]
 
 USER_AGENT = "hort"
 MAX_REDIRECTS = 3
-MAX_HEADER_BYTES = 64 * 1024
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_MAX_BYTES = 8 * 1024 * 1024
 IDLE_S = 20.0
@@ -30,21 +30,9 @@ IDLE_S = 20.0
 MAX_IDLE = 64
 RESOLVER_THREADS = 32
 """More than models in use: a name whose servers are silent holds one until the system gives up."""
-JOINED_BODY = 64 * 1024
-"""A body up to this size goes out in one piece with its head; a larger one is not copied."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _Key = tuple[str, str, int]
-
-
-@dataclass(slots=True)
-class Answer:
-    """An HTTP answer; header names in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +77,7 @@ class Client:
     def __init__(self, policy: urls.Policy, *, resolver: urls.Resolver = urls.system_resolver) -> None:
         self._policy = policy
         self._resolver = resolver
-        self._idle: dict[_Key, list[tuple[float, _Connection]]] = {}
+        self._idle: dict[_Key, list[tuple[float, Connection]]] = {}
         self._lookups: dict[_Key, asyncio.Future[tuple[str, ...]]] = {}
 
     async def send(self, call: Call) -> Answer:
@@ -125,16 +113,16 @@ class Client:
         if connection is not None:
             try:
                 return await self._exchange(connection, key, url, request, call)
-            except _Stale:
+            except Stale:
                 pass  # the server closed a kept connection before it saw the request: a fresh one decides
         connection = await self._connect(origin)
         try:
             return await self._exchange(connection, key, url, request, call)
-        except _Stale as error:
+        except Stale as error:
             raise CallFailed("closed", "the server closed the connection without an answer") from error
 
     async def _exchange(
-        self, connection: _Connection, key: _Key, url: str, request: tuple[bytes, bytes], call: Call
+        self, connection: Connection, key: _Key, url: str, request: tuple[bytes, bytes], call: Call
     ) -> Answer:
         try:
             answer = await connection.exchange(request, url, call.max_bytes)
@@ -147,7 +135,7 @@ class Client:
             connection.abort()
         return answer
 
-    def _take(self, key: _Key) -> _Connection | None:
+    def _take(self, key: _Key) -> Connection | None:
         kept = self._idle.get(key, [])
         while kept:
             since, connection = kept.pop()
@@ -156,12 +144,12 @@ class Client:
             connection.abort()
         return None
 
-    def _keep(self, key: _Key, connection: _Connection) -> None:
+    def _keep(self, key: _Key, connection: Connection) -> None:
         if sum(map(len, self._idle.values())) >= MAX_IDLE:
             self.close()
         self._idle.setdefault(key, []).append((time.monotonic(), connection))
 
-    async def _connect(self, origin: urls.Origin) -> _Connection:
+    async def _connect(self, origin: urls.Origin) -> Connection:
         loop = asyncio.get_running_loop()
         found = await self._addresses(origin)
         secure = _tls() if origin.scheme == "https" else None
@@ -169,7 +157,7 @@ class Client:
         for address in found:
             try:
                 _, connection = await loop.create_connection(
-                    _Connection,
+                    Connection,
                     address,
                     origin.port,
                     ssl=secure,
@@ -236,126 +224,3 @@ def _tls() -> ssl.SSLContext:
 @lru_cache(maxsize=1)
 def _resolvers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
-
-
-class _Stale(Exception):
-    """The connection ended before one byte of the answer came."""
-
-
-class _Connection(asyncio.Protocol):
-    """One connection and the one answer it is reading; the parser calls the `on_` methods."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._open = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._keep = False
-        self._reset(0)
-
-    def _reset(self, max_bytes: int) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
-        self._header_bytes = 0
-        self._chunks: list[bytes] = []
-        self._size = self._status = 0
-        self._max_bytes = max_bytes
-        self._begun = self._headed = self._done = False
-
-    @property
-    def reusable(self) -> bool:
-        """True while another request may be sent."""
-        return self._open and self._keep and (self._waiter is None or self._done)
-
-    def abort(self) -> None:
-        """Closes at once, whatever is still to be sent."""
-        self._open = False
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def exchange(self, request: tuple[bytes, bytes], url: str, max_bytes: int) -> Answer:
-        """Sends a request and waits for its answer."""
-        if not self._open or self._transport is None:
-            raise _Stale
-        self._reset(max_bytes)
-        self._waiter = asyncio.get_running_loop().create_future()
-        head, body = request
-        if len(body) <= JOINED_BODY:
-            self._transport.write(head + body)
-        else:
-            self._transport.write(head)
-            self._transport.write(body)
-        await self._waiter
-        return Answer(self._status, self._headers, b"".join(self._chunks), url)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport if isinstance(transport, asyncio.Transport) else None
-        self._open = True
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio passes it by position
-        self._open = False
-        if not self._begun:
-            self._fail(_Stale())
-        elif self._headed and not self._framed():
-            self._finish()
-        else:
-            self._fail(CallFailed("closed", "the server closed the connection within its answer"))
-
-    def data_received(self, data: bytes) -> None:
-        if self._waiter is None or self._waiter.done():
-            self.abort()  # bytes nobody asked for: the connection cannot be trusted for the next answer
-            return
-        self._begun = True
-        try:
-            self._parser.feed_data(data)
-            if not self._headed:
-                self._count_header(len(data))
-        except CallFailed as error:
-            self._fail(error)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._fail(cause if isinstance(cause, CallFailed) else CallFailed("protocol", str(error)))
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(CallFailed("protocol", f"the answer is not HTTP/1.1 ({type(error).__name__})"))
-
-    def on_message_begin(self) -> None:
-        if self._done:
-            raise CallFailed("protocol", "a second answer to one request")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_header(len(name) + len(value))
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > MAX_HEADER_BYTES:
-            raise CallFailed("too-large", f"more than {MAX_HEADER_BYTES} bytes of headers")
-
-    def on_headers_complete(self) -> None:
-        self._status = self._parser.get_status_code()
-        self._headed = self._status >= 200
-        if not self._headed:
-            self._headers = {}
-
-    def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > self._max_bytes:
-            raise CallFailed("too-large", f"more than {self._max_bytes} bytes")
-        self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._headed:
-            self._keep = self._parser.should_keep_alive()
-            self._finish()
-
-    def _framed(self) -> bool:
-        return "content-length" in self._headers or "chunked" in self._headers.get("transfer-encoding", "")
-
-    def _finish(self) -> None:
-        self._done = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, error: Exception) -> None:
-        self._keep = False
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)

@@ -25,7 +25,7 @@ def test_a_body_that_openwhisk_left_as_text_is_read_too() -> None:
     assert web.raw_body('{"url": "http://x/"}') == b'{"url": "http://x/"}'
     assert web.raw_body("") == b""
     assert web.raw_body(None) == b""
-    assert web.raw_body({"a": 1}) == b'{"a":1}'
+    assert web.raw_body({"a": 1}) == b'{"a": 1}'
 
 
 @pytest.mark.parametrize("body", [b"", b"nope", b"[1]", b"1", b"\xff", b"{", b'{"a": NaN}', b"[" * 5000])
