@@ -162,6 +162,8 @@ def _inline_message(number: int, item: object, now: int) -> Message:
         raise BatchError(f"messages[{number}].received_at must be milliseconds, got {received!r}")
     if qos not in (0, 1, 2):
         raise BatchError(f"messages[{number}].qos must be 0, 1 or 2, got {qos!r}")
+    # JSON may carry half a surrogate pair, which nothing downstream can encode.
+    topic = topic.encode("utf-8", "replace").decode()
     return Message(topic, _inline_payload(number, item), received, int(qos), bool(retained))
 
 

@@ -88,7 +88,9 @@ class Decoded:
             "keys": orjson.dumps(self.keys),
             "key_index": array("I", self.key_index).tobytes(),
             "ts": array("q", self.times).tobytes(),
-            "cols": msgpack.packb([columns(name, self.types[name], list(found.values())) for name, found in self.blocks.items()]),
+            "cols": msgpack.packb(
+                [columns(name, self.types[name], list(found.values())) for name, found in self.blocks.items()]
+            ),
             "dead": b"".join(self.dead),
             "count": str(len(self.lines)).encode(),
         }

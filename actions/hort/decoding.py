@@ -63,7 +63,9 @@ def decode(messages: Messages, options: IngestOptions, known: schema.Known, *, b
 
 
 class _Decoder:
-    def __init__(self, messages: Messages, options: IngestOptions, known: schema.Known, batch_id: str) -> None:
+    def __init__(
+        self, messages: Messages, options: IngestOptions, known: schema.Known, batch_id: str
+    ) -> None:
         self.decoded = Decoded()
         self._messages = messages
         self._options = options
@@ -142,7 +144,9 @@ class _Decoder:
             )
         )
 
-    def _dead_items(self, origin: _Origin, items: list[Any], problems: dict[int, Undecodable], *, whole: bool) -> None:
+    def _dead_items(
+        self, origin: _Origin, items: list[Any], problems: dict[int, Undecodable], *, whole: bool
+    ) -> None:
         """One dead letter for the bad records of a message; where good ones went on, it holds the bad ones alone."""
         first = next(iter(problems.values()))
         if whole or len(problems) == len(items):
@@ -173,7 +177,9 @@ class _Decoder:
         data, block = self._settle(route, flat)
         self._write(record_id, route, data, block, at=at, received=origin.received)
 
-    def _write(self, record_id: str, route: _Route, data: Flat, block: Block, *, at: int, received: int) -> None:
+    def _write(
+        self, record_id: str, route: _Route, data: Flat, block: Block, *, at: int, received: int
+    ) -> None:
         decoded, name = self.decoded, record_id.encode()
         block.rows.append(len(decoded.lines))
         block.values += block.pick(data)
@@ -223,7 +229,9 @@ class _Decoder:
             _part(flat, options.event_field, found.get("event", options.default_event)),
         )
         if max(map(len, key)) > MAX_KEY_LENGTH:
-            raise Undecodable("bad-key", f"device type, id or event is longer than {MAX_KEY_LENGTH} characters")
+            raise Undecodable(
+                "bad-key", f"device type, id or event is longer than {MAX_KEY_LENGTH} characters"
+            )
         return key
 
     def _topic_route(self, topic: str) -> _Route | None:

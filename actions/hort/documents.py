@@ -73,7 +73,9 @@ def result_object(value: Any) -> dict[str, Any]:
 
 def _indexable(value: Any, depth: int) -> bool:
     if isinstance(value, dict):
-        return depth > 0 and all("\0" not in name and _indexable(item, depth - 1) for name, item in value.items())
+        return depth > 0 and all(
+            "\0" not in name and _indexable(item, depth - 1) for name, item in value.items()
+        )
     if isinstance(value, list):
         return depth > 0 and all(_indexable(item, depth - 1) for item in value)
     return True

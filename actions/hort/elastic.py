@@ -33,11 +33,15 @@ def connect(params: config.Params) -> ElasticStore:
     """
     urls = config.strings(params, "elasticsearch_url", default=[DEFAULT_URL])
     names = ("api_key", "username", "password", "ca")
-    api_key, username, password, ca = (config.text(params, f"elasticsearch_{name}", default="") for name in names)
+    api_key, username, password, ca = (
+        config.text(params, f"elasticsearch_{name}", default="") for name in names
+    )
     if not urls:
         raise ConfigError("elasticsearch_url", list(urls), "must name at least one address")
     if username and api_key:
-        raise ConfigError("elasticsearch_username", username, "must not be given beside elasticsearch_api_key")
+        raise ConfigError(
+            "elasticsearch_username", username, "must not be given beside elasticsearch_api_key"
+        )
     return _store(urls, api_key, username, password, ca)
 
 
@@ -61,7 +65,9 @@ def _store(urls: tuple[str, ...], api_key: str, username: str, password: str, ca
             **options,
         )
     except (ValueError, OSError) as error:
-        raise ConfigError("elasticsearch_url", ", ".join(_without_login(url) for url in urls), f"is not usable: {error}") from error
+        raise ConfigError(
+            "elasticsearch_url", ", ".join(_without_login(url) for url in urls), f"is not usable: {error}"
+        ) from error
     return ElasticStore(client)
 
 
@@ -110,7 +116,9 @@ class ElasticStore:
     def put_template(self, name: str, body: Mapping[str, Any]) -> None:
         """Creates or replaces an index template."""
         _carried_out(
-            lambda: self._client.perform_request("PUT", f"/_index_template/{name}", headers=_JSON, body=dict(body))
+            lambda: self._client.perform_request(
+                "PUT", f"/_index_template/{name}", headers=_JSON, body=dict(body)
+            )
         )
 
 

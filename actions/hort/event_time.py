@@ -55,7 +55,9 @@ def _from_text(value: str, unit: str) -> int:
             moment = moment.replace(tzinfo=UTC)
         return (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError) as error:
-        raise Undecodable("bad-time", f"time {_shown(value)} is neither a number nor an ISO 8601 date") from error
+        raise Undecodable(
+            "bad-time", f"time {_shown(value)} is neither a number nor an ISO 8601 date"
+        ) from error
 
 
 def _shown(value: Any) -> str:

@@ -42,7 +42,9 @@ def _add(flat: Flat, prefix: str, value: dict[str, Any], depth: int, caps: Caps)
     for part, item in value.items():
         name = prefix + (part if part and not part.isspace() else "_")
         if len(name) > caps.name_length:
-            raise Undecodable("bad-field", f"field name of more than {caps.name_length} characters: {name[:80]}...")
+            raise Undecodable(
+                "bad-field", f"field name of more than {caps.name_length} characters: {name[:80]}..."
+            )
         if isinstance(item, dict):
             _add(flat, name + ".", item, depth + 1, caps)
         else:
@@ -65,7 +67,5 @@ def _nesting(value: Any) -> int:
     level, depth = [value], 0
     while level := [item for item in level if isinstance(item, _NESTED)]:
         depth += 1
-        level = [
-            item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]
     return depth

@@ -75,7 +75,10 @@ class Ingest:
 
 def counts(decoded: Decoded) -> dict[str, int]:
     """What a batch adds to the counters: `ingest.records`, `ingest.dead`, `dead.<reason>` and so on."""
-    found = {name if name.startswith("dead.") else f"ingest.{name}": count for name, count in decoded.counts.items()}
+    found = {
+        name if name.startswith("dead.") else f"ingest.{name}": count
+        for name, count in decoded.counts.items()
+    }
     return {**found, "ingest.records": len(decoded.lines), "ingest.dead": len(decoded.dead)}
 
 

@@ -53,7 +53,9 @@ def from_params(params: config.Params) -> IngestOptions:
     pattern = compile_pattern(config.text(params, "topic_pattern", default=DEFAULT_PATTERN))
     device_id_field = config.text(params, "device_id_field", default="")
     if "device_id" not in pattern.names and not device_id_field:
-        raise ConfigError("topic_pattern", pattern.text, "must have {device_id} where device_id_field is not given")
+        raise ConfigError(
+            "topic_pattern", pattern.text, "must have {device_id} where device_id_field is not given"
+        )
     return IngestOptions(
         pattern=pattern,
         device_type_field=config.text(params, "device_type_field", default=""),

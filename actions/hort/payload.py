@@ -93,7 +93,9 @@ def records(value: Any, caps: Caps) -> list[Any]:
     if isinstance(value, dict):
         return [value]
     if not isinstance(value, list):
-        raise Undecodable("not-object", f"payload is a JSON {json_name(value)}, not an object or an array of objects")
+        raise Undecodable(
+            "not-object", f"payload is a JSON {json_name(value)}, not an object or an array of objects"
+        )
     if not value:
         raise Undecodable("empty", "payload is an empty array")
     if len(value) > caps.records_per_message:
@@ -133,7 +135,9 @@ def _explain(content: bytes, error: orjson.JSONDecodeError) -> NoReturn:
     if "depth" in error.msg:
         raise Undecodable("too-deep", "payload is nested too deeply for any JSON parser") from error
     if "infinity" in error.msg or _has_nan(content):
-        raise Undecodable("nan", "payload holds NaN, Infinity or a number beyond the range of a double") from error
+        raise Undecodable(
+            "nan", "payload holds NaN, Infinity or a number beyond the range of a double"
+        ) from error
     raise Undecodable("not-json", f"payload is not JSON: {error.msg}") from error
 
 

@@ -63,7 +63,9 @@ def kind_of(value: Any) -> str | None:
 
 def natural(kind: str | None, value_type: type) -> bool:
     """Whether any value of this type is of this kind without being looked at; lists never are."""
-    return value_type is type(None) or (value_type is not list and kind in (None, _KIND_OF_TYPE.get(value_type)))
+    return value_type is type(None) or (
+        value_type is not list and kind in (None, _KIND_OF_TYPE.get(value_type))
+    )
 
 
 def fit(kind: str, value: Any) -> tuple[Any, bool]:

@@ -44,7 +44,9 @@ return redis.call('HGETALL', KEYS[1])
 class RedisSchemas:
     """The inferred schemas of one partition."""
 
-    def __init__(self, client: store.Client, partition: int, *, max_fields: int = MAX_FIELDS_PER_TYPE) -> None:
+    def __init__(
+        self, client: store.Client, partition: int, *, max_fields: int = MAX_FIELDS_PER_TYPE
+    ) -> None:
         self._client = client
         self._partition = partition
         self._max_fields = max_fields
@@ -75,7 +77,10 @@ def _type_schema(fields: dict[bytes, bytes], max_fields: int) -> TypeSchema:
     """The schema from its hash; closed where it is full or where Redis refused one more device type."""
     if _FULL.encode() in fields:
         return TypeSchema(open=False)
-    rows = sorted((json.loads(entry)["order"], name.decode(), json.loads(entry)["type"]) for name, entry in fields.items())
+    rows = sorted(
+        (json.loads(entry)["order"], name.decode(), json.loads(entry)["type"])
+        for name, entry in fields.items()
+    )
     return TypeSchema({name: kind for _, name, kind in rows}, open=len(rows) < max_fields)
 
 

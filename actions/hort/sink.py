@@ -88,7 +88,9 @@ class Sink:
         written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
         if written.rejected:
             first = written.rejected[0]
-            raise SinkUnavailable(f"{len(written.rejected)} dead letters were refused: {first.kind}: {first.reason}")
+            raise SinkUnavailable(
+                f"{len(written.rejected)} dead letters were refused: {first.kind}: {first.reason}"
+            )
 
     def _dead_letter(self, reference: Reference, index: str, rejected: Rejected) -> Pair:
         if index == documents.DEAD_LETTERS:

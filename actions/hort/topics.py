@@ -28,7 +28,9 @@ class TopicPattern:
         given = topic.split("/")
         if len(given) < len(self.levels) or (len(given) > len(self.levels) and not self.open_end):
             return None
-        if any(level is not None and level != other for level, other in zip(self.levels, given, strict=False)):
+        if any(
+            level is not None and level != other for level, other in zip(self.levels, given, strict=False)
+        ):
             return None
         found = {name: given[place] for name, place in self.names.items()}
         return found if all(found.values()) else None

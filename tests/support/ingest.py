@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,7 +28,9 @@ def topic(device_type: str = "bike", device_id: str = "7", event: str = "status"
 
 def messages(*contents: Any, on: str = TOPIC, at: int = ARRIVAL) -> Messages:
     """Each content one message; what is not bytes is sent as JSON."""
-    return Messages.of([Message(on, payload(content), at + number) for number, content in enumerate(contents)])
+    return Messages.of(
+        [Message(on, payload(content), at + number) for number, content in enumerate(contents)]
+    )
 
 
 def payload(content: Any) -> bytes:
@@ -35,7 +38,11 @@ def payload(content: Any) -> bytes:
 
 
 def settled(
-    batch: Messages, options: IngestOptions | None = None, known: Known | None = None, *, batch_id: str = BATCH
+    batch: Messages,
+    options: IngestOptions | None = None,
+    known: Known | None = None,
+    *,
+    batch_id: str = BATCH,
 ) -> Decoded:
     """Decoded as ingest does: once to see the fields and once with their schemas."""
     options = options or IngestOptions()
@@ -51,7 +58,10 @@ def documents(body: bytes | Iterable[bytes]) -> list[dict[str, Any]]:
     """The documents of a bulk body, each with its `_id`."""
     lines = (body if isinstance(body, bytes) else b"".join(body)).splitlines()
     rows = [orjson.loads(line) for line in lines]
-    return [{**document, "_id": head["index"]["_id"]} for head, document in zip(rows[::2], rows[1::2], strict=True)]
+    return [
+        {**document, "_id": head["index"]["_id"]}
+        for head, document in zip(rows[::2], rows[1::2], strict=True)
+    ]
 
 
 def data(decoded: Decoded) -> list[dict[str, Any]]:
@@ -76,5 +86,9 @@ def numbers(fields: Mapping[str, bytes]) -> dict[int, dict[str, float]]:
         values = np.frombuffer(columns["values"], "<f8").reshape(len(rows), len(columns["fields"]))
         for row, line in zip(rows.tolist(), values.tolist(), strict=True):
             assert row not in found
-            found[row] = {name: value for name, value in zip(columns["fields"], line, strict=True) if value == value}
+            found[row] = {
+                name: value
+                for name, value in zip(columns["fields"], line, strict=True)
+                if not math.isnan(value)
+            }
     return found

@@ -44,7 +44,9 @@ PAYLOADS = st.one_of(
     st.binary(max_size=30),
     JSON_VALUES.map(lambda value: json.dumps(value).encode()),
     st.dictionaries(NAMES, JSON_VALUES, max_size=4).map(lambda value: json.dumps(value).encode()),
-    st.lists(st.dictionaries(NAMES, JSON_VALUES, max_size=4), max_size=4).map(lambda value: gzip.compress(json.dumps(value).encode())),
+    st.lists(st.dictionaries(NAMES, JSON_VALUES, max_size=4), max_size=4).map(
+        lambda value: gzip.compress(json.dumps(value).encode())
+    ),
 )
 TOPICS = st.sampled_from([TOPIC, topic("bus"), topic("b_|/+ü".replace("/", "-")), "elsewhere", ""])
 BATCHES = st.lists(st.builds(Message, TOPICS, PAYLOADS, st.integers(-5, 2**62)), max_size=12).map(Messages.of)
@@ -53,7 +55,11 @@ OPTIONS = st.sampled_from(
         {},
         {"time_field": "t"},
         {"id_field": "n"},
-        {"time_field": "t", "id_field": "n", "schema": {"bike": {"a": "Numeric", "b": "Bool", "t": "String"}}},
+        {
+            "time_field": "t",
+            "id_field": "n",
+            "schema": {"bike": {"a": "Numeric", "b": "Bool", "t": "String"}},
+        },
         {"device_type_field": "a", "device_id_field": "b", "event_field": "n"},
         {"max_depth": 1, "max_fields": 2, "max_payload_bytes": 25},
     ]
@@ -61,7 +67,9 @@ OPTIONS = st.sampled_from(
 
 
 @given(BATCHES, OPTIONS)
-def test_whatever_comes_nothing_raises_and_every_message_is_accounted_for(batch: Messages, params: dict[str, Any]) -> None:
+def test_whatever_comes_nothing_raises_and_every_message_is_accounted_for(
+    batch: Messages, params: dict[str, Any]
+) -> None:
     decoded = settled(batch, from_params(params))
     fields = decoded.stage_fields()
 
@@ -177,7 +185,9 @@ def test_arrival_that_is_no_time() -> None:
 
 
 def test_fields_without_a_schema_are_told_and_not_counted_yet() -> None:
-    decoded = decode(messages({"n": 1, "s": "x", "b": True, "z": None, "l": [1]}), IngestOptions(), {}, batch_id=BATCH)
+    decoded = decode(
+        messages({"n": 1, "s": "x", "b": True, "z": None, "l": [1]}), IngestOptions(), {}, batch_id=BATCH
+    )
 
     assert decoded.unknown == {"bike": {"n": NUMERIC, "s": STRING, "b": BOOL}}
     assert numbers(decoded.stage_fields()) == {}
@@ -213,13 +223,17 @@ def test_given_schema_leaves_other_fields_uncounted() -> None:
 
 
 def test_schema_stops_growing_at_its_limit() -> None:
-    decoded = decode(messages({"a": 1, "b": 2, "c": 3}), from_params({"max_schema_fields": 2}), {}, batch_id=BATCH)
+    decoded = decode(
+        messages({"a": 1, "b": 2, "c": 3}), from_params({"max_schema_fields": 2}), {}, batch_id=BATCH
+    )
 
     assert decoded.unknown == {"bike": {"a": NUMERIC, "b": NUMERIC}}
 
 
 def test_two_types_may_use_one_name_for_different_kinds() -> None:
-    batch = Messages.of([Message(topic("bike"), b'{"x":1}', ARRIVAL), Message(topic("bus"), b'{"x":"one"}', ARRIVAL)])
+    batch = Messages.of(
+        [Message(topic("bike"), b'{"x":1}', ARRIVAL), Message(topic("bus"), b'{"x":"one"}', ARRIVAL)]
+    )
 
     decoded = settled(batch)
 
@@ -243,9 +257,16 @@ def test_integers_beyond_doubles_keep_their_digits_in_the_document() -> None:
 
 
 def test_device_named_by_fields() -> None:
-    options = from_params({"device_type_field": "meta.kind", "device_id_field": "meta.no", "event_field": "what"})
+    options = from_params(
+        {"device_type_field": "meta.kind", "device_id_field": "meta.no", "event_field": "what"}
+    )
 
-    decoded = settled(messages({"meta": {"kind": "bike", "no": 7}, "what": "up"}, {"meta": {"kind": "bike"}}, on="any/topic"), options)
+    decoded = settled(
+        messages(
+            {"meta": {"kind": "bike", "no": 7}, "what": "up"}, {"meta": {"kind": "bike"}}, on="any/topic"
+        ),
+        options,
+    )
 
     assert decoded.keys == [("bike", "7", "up")]
     assert reasons(decoded) == ["missing-field"]

@@ -73,7 +73,7 @@ def test_seconds_with_fraction_lose_no_millisecond(ms: int) -> None:
     assert parse(ms / 1_000, unit="s", latest_ms=LATEST_MS) == ms
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
 def test_iso_form_of_any_moment(moment: datetime) -> None:
     ms = parse(moment.isoformat(), unit="auto", latest_ms=LATEST_MS)
 

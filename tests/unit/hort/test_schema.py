@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hort.errors import ConfigError
 from hort.schema import BOOL, KINDS, NUMERIC, STRING, fit, from_params, kind_of, natural
 
-SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,12 @@ def test_type_that_is_not_given_is_inferred() -> None:
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [({"bike": {"x": "Number"}}, "schema.bike.x"), ({"bike": "x"}, "schema.bike"), ([], "schema"), ("{", "schema")],
+    [
+        ({"bike": {"x": "Number"}}, "schema.bike.x"),
+        ({"bike": "x"}, "schema.bike"),
+        ([], "schema"),
+        ("{", "schema"),
+    ],
 )
 def test_schema_that_is_none(value: Any, name: str) -> None:
     with pytest.raises(ConfigError, match=f"'{name}'"):

@@ -1,0 +1,191 @@
+"""Ingest over the in-memory twins."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hort import batch
+from hort.batch import Messages, Reference
+from hort.counters import MemoryCounters
+from hort.errors import BatchError
+from hort.ingest import Ingest, inline
+from hort.ingest_options import from_params
+from hort.testing import FakeClock, MemoryJournal, MemoryRepeats, MemorySchemas
+from tests.support.ingest import ARRIVAL, TOPIC, documents, messages, numbers
+
+JOURNAL = "hort:{0}:journal:aaaa"
+FIELDS = ("events", "keys", "key_index", "ts", "cols", "dead", "count")
+
+
+@dataclass
+class World:
+    params: dict[str, Any] = field(default_factory=dict)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(ARRIVAL))
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    schemas: MemorySchemas = field(default_factory=MemorySchemas)
+    counters: MemoryCounters = field(default_factory=MemoryCounters)
+
+    def __post_init__(self) -> None:
+        self.repeats = MemoryRepeats(self.clock)
+
+    @property
+    def ingest(self) -> Ingest:
+        return Ingest(self.journal, self.schemas, self.repeats, self.counters, from_params(self.params))
+
+    def put(self, content: Messages, name: str = "aaaa-0-1") -> Reference:
+        reference = Reference(name, JOURNAL)
+        self.journal.put(reference, batch.pack(content), trigger="/_/t", count=len(content), now=self.clock())
+        return reference
+
+    def run(self, *contents: Any, name: str = "aaaa-0-1") -> dict[str, bytes]:
+        """The stage after a batch of these messages."""
+        reference = self.put(messages(*contents), name)
+        self.ingest.run(reference, None)
+        return self.journal.read_stage(reference, FIELDS) or {}
+
+
+def test_batch_of_the_journal_is_staged() -> None:
+    world = World()
+    reference = world.put(messages({"n": 1}, b"nope"))
+
+    result = world.ingest.run(reference, None)
+
+    assert result == {"batch_id": "aaaa-0-1", "journal": JOURNAL, "records": 1, "dead": 1}
+    stage = world.journal.read_stage(reference, FIELDS) or {}
+    assert set(stage) == set(FIELDS)
+    assert numbers(stage) == {0: {"n": 1}}
+    assert world.counters.all() == {
+        "ingest.messages": 2,
+        "ingest.records": 1,
+        "ingest.dead": 1,
+        "dead.not-json": 1,
+    }
+
+
+def test_batch_delivered_three_times_is_decoded_and_counted_once() -> None:
+    world = World()
+    reference = world.put(messages({"n": 1}))
+    first = world.ingest.run(reference, None)
+    before = world.journal.read_stage(reference, FIELDS)
+
+    assert [world.ingest.run(reference, None) for _ in range(2)] == [first, first]
+
+    assert world.journal.read_stage(reference, FIELDS) == before
+    assert world.counters.all()["ingest.records"] == 1
+
+
+def test_batch_that_is_stored_already_is_left_alone() -> None:
+    world = World()
+    reference = world.put(messages({"n": 1}))
+    world.journal.ack(reference)
+
+    assert world.ingest.run(reference, None) == {"batch_id": "aaaa-0-1", "journal": JOURNAL, "acked": True}
+    assert world.ingest.run(reference, messages({"n": 1}))["acked"] is True
+
+
+def test_first_kind_of_a_field_holds_over_batches() -> None:
+    world = World()
+    world.run({"n": 1})
+
+    stage = world.run({"n": "abc"}, {"n": "5"}, name="aaaa-0-2")
+
+    assert numbers(stage) == {1: {"n": 5}}
+    assert [row["data"] for row in documents(stage["events"])] == [{"n": "abc"}, {"n": 5}]
+    assert world.counters.all()["ingest.mismatch"] == 1
+
+
+def test_full_schema_stores_new_fields_uncounted() -> None:
+    world = World(schemas=MemorySchemas(max_fields=1), params={"max_schema_fields": 1})
+    world.run({"a": 1})
+
+    stage = world.run({"a": 2, "b": 3}, name="aaaa-0-2")
+
+    assert numbers(stage) == {0: {"a": 2}}
+    assert documents(stage["events"])[0]["data"] == {"a": 2, "b": 3}
+
+
+def test_repeats_over_batches_are_dropped_and_counted_until_they_are_forgotten() -> None:
+    world = World(params={"id_field": "n", "dedupe_s": 10})
+    world.run({"n": 1}, {"n": 2})
+
+    assert [
+        row["data"]["n"] for row in documents(world.run({"n": 2}, {"n": 3}, name="aaaa-0-2")["events"])
+    ] == [3]
+    assert world.counters.all()["ingest.repeats"] == 1
+    world.clock.advance(11_000)
+    assert len(documents(world.run({"n": 1}, name="aaaa-0-3")["events"])) == 1
+
+
+def test_batch_that_was_lost_before_it_was_staged_is_not_its_own_repeat() -> None:
+    world = World(params={"id_field": "n"})
+    reference = world.put(messages({"n": 1}))
+    write, world.journal.write_stage = world.journal.write_stage, lambda *_: False  # type: ignore[method-assign]
+    world.ingest.run(reference, None)
+    world.journal.write_stage = write  # type: ignore[method-assign]
+
+    assert world.ingest.run(reference, None)["records"] == 1
+
+
+# -- inline ----------------------------------------------------------------------------------------------------------
+
+
+def test_messages_without_a_reference_are_kept_under_a_name_made_of_them() -> None:
+    world = World()
+    args = {"messages": [{"topic": TOPIC, "payload": '{"n": 1}', "received_at": ARRIVAL}]}
+
+    reference, content = inline(args, world.journal, now=ARRIVAL)
+    again, _ = inline(args, world.journal, now=ARRIVAL + 9)
+
+    assert reference == again
+    assert world.ingest.run(reference, content)["records"] == 1
+    assert world.journal.due(reference.journal, now=2**60, limit=9) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "events").glob("ingest-*.json")), ids=lambda p: p.stem
+)
+def test_recorded_events(path: Path) -> None:
+    event = json.loads(path.read_text())
+    world = World()
+    args = event["args"]
+    if "batch_id" in args:
+        world.put(messages({"n": 1}), args["batch_id"])
+
+    reference, content = inline(args, world.journal, now=ARRIVAL)
+    result = world.ingest.run(reference, content)
+
+    assert {name: result[name] for name in event["expect"]} == event["expect"]
+    stage = world.journal.read_stage(reference, FIELDS) or {}
+    assert [row["data"] for row in documents(stage["events"])] == event["data"]
+    assert [row["reason"] for row in documents(stage["dead"])] == event["reasons"]
+
+
+def test_message_that_is_none_is_named() -> None:
+    with pytest.raises(BatchError, match=r"messages\[1\].topic"):
+        inline({"messages": [{"topic": "a", "payload": ""}, {"payload": ""}]}, MemoryJournal(), now=ARRIVAL)
+
+
+def test_neither_messages_nor_reference() -> None:
+    with pytest.raises(BatchError, match="must be given"):
+        inline({}, MemoryJournal(), now=ARRIVAL)
+
+
+def test_topic_that_is_no_unicode_does_not_stop_the_batch() -> None:
+    world = World()
+    args = {
+        "messages": [
+            {
+                "topic": TOPIC.replace("7", "\ud800"),
+                "payload": base64.b64encode(b'{"n":1}').decode(),
+                "encoding": "base64",
+            }
+        ]
+    }
+
+    reference, content = inline(args, world.journal, now=ARRIVAL)
+
+    assert world.ingest.run(reference, content)["records"] == 1

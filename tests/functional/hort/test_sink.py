@@ -1,0 +1,182 @@
+"""The sink over the in-memory twins."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from hort import batch
+from hort.batch import Reference
+from hort.bulk_writer import BulkWriter
+from hort.counters import MemoryCounters
+from hort.document_store import StoreBusy
+from hort.documents import INDEX_OF, bulk_line
+from hort.errors import SinkUnavailable
+from hort.sink import Sink
+from hort.testing import FakeClock, MemoryDocuments, MemoryJournal
+from tests.support.ingest import buried, messages
+
+REFERENCE = Reference("aaaa-0-1", "hort:{0}:journal:aaaa")
+
+
+@dataclass
+class World:
+    prefix: str = ""
+    clock: FakeClock = field(default_factory=FakeClock)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    counters: MemoryCounters = field(default_factory=MemoryCounters)
+
+    def put(self, fields: Mapping[str, bytes]) -> None:
+        raw = batch.pack(messages({"n": 1}))
+        self.journal.put(REFERENCE, raw, trigger="/_/t", count=1, now=self.clock())
+        self.journal.write_stage(REFERENCE, fields)
+
+    def run(self) -> dict[str, Any]:
+        seconds = [0.0]
+        writer = BulkWriter(
+            self.documents,
+            time_s=45,
+            clock=lambda: seconds[0],
+            pause=lambda more: seconds.append(seconds.pop() + more),
+        )
+        return Sink(self.journal, self.documents, self.counters, self.prefix, self.clock).run(
+            REFERENCE, writer
+        )
+
+    def ids(self) -> dict[str, list[str]]:
+        return {index: list(found) for index, found in self.documents.indices.items()}
+
+
+def lines(*ids: str, **more: Any) -> bytes:
+    return b"".join(bulk_line(name, {"name": name, **more}) for name in ids)
+
+
+def test_each_field_goes_to_its_index_and_the_batch_is_acknowledged() -> None:
+    world = World(prefix="mine-")
+    world.put({name: lines(f"{name}-1", f"{name}-2") for name in INDEX_OF})
+
+    result = world.run()
+
+    assert world.ids() == {f"mine-{index}": [f"{name}-1", f"{name}-2"] for name, index in INDEX_OF.items()}
+    assert result["stored"] == dict.fromkeys(INDEX_OF.values(), 2)
+    assert world.journal.size(REFERENCE.journal) == 0
+    assert world.counters.all()["sink.all-events"] == 2
+
+
+def test_fields_of_other_actions_are_left_alone() -> None:
+    world = World()
+    world.put({"keys": b"[]", "cols": b"\x90", "count": b"0", "events": b"", "dead": b""})
+
+    assert world.run()["stored"] == {}
+    assert world.documents.requests == []
+    assert world.journal.size(REFERENCE.journal) == 0
+
+
+def test_batch_that_is_stored_already_is_left_alone() -> None:
+    world = World()
+
+    assert world.run() == {**REFERENCE.as_result(), "acked": True}
+
+
+def test_late_records_are_marked() -> None:
+    world = World()
+    world.put({"events": lines("a", "b", "c", data={"x": 1}), "late": array("I", [0, 2]).tobytes()})
+
+    world.run()
+
+    found = world.documents.indices["all-events"]
+    assert {name: document.get("late") for name, document in found.items()} == {
+        "a": True,
+        "b": None,
+        "c": True,
+    }
+
+
+def test_refused_document_becomes_a_dead_letter_and_the_rest_is_stored() -> None:
+    world = World()
+    world.documents.refuse = lambda _, document: (
+        (400, "document_parsing_exception") if document.get("name") == "b" else None
+    )
+    world.put({"events": lines("a", "b", topic="t", **{"@timestamp": "2026-01-31T12:00:00.123Z"})})
+
+    result = world.run()
+
+    assert result["stored"] == {"all-events": 1, "dead": 1}
+    ((name, letter),) = world.documents.indices["dead-letters"].items()
+    assert name == "all-events/b-sink"
+    assert (letter["stage"], letter["reason"], letter["topic"]) == ("sink", "document_parsing_exception", "t")
+    assert letter["@timestamp"] == "2026-01-31T12:00:00.123Z"
+    assert b'"name":"b"' in buried(letter)
+    assert world.counters.all()["sink.dead"] == 1
+
+
+def test_dead_letter_that_is_refused_too_keeps_the_batch() -> None:
+    world = World()
+    world.documents.refuse = lambda *_: (400, "made_up")
+    world.put({"events": lines("a")})
+
+    with pytest.raises(SinkUnavailable, match="dead letters were refused"):
+        world.run()
+    assert world.journal.size(REFERENCE.journal) == 1
+
+
+def test_store_that_is_away_keeps_the_batch_and_waits_longer_each_time() -> None:
+    world = World()
+    world.put({"events": lines("a")})
+    waits = []
+
+    for _ in range(7):
+        world.documents.failures = [StoreBusy("ConnectionError")] * 9
+        with pytest.raises(SinkUnavailable):
+            world.run()
+        world.clock.now = due = _due(world)
+        waits.append(due)
+
+    steps = [later - earlier for earlier, later in pairwise(waits)]
+    assert steps == [4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+    assert world.journal.size(REFERENCE.journal) == 1
+    world.documents.failures = []
+    assert world.run()["stored"] == {"all-events": 1}
+
+
+def _due(world: World) -> int:
+    """When the batch is fired again."""
+    now = world.clock()
+    steps = range(now, now + 100_000, 1_000)
+    return next(moment for moment in steps if world.journal.due(REFERENCE.journal, now=moment, limit=1))
+
+
+def test_templates_that_cannot_be_put_keep_the_batch() -> None:
+    world = World()
+    world.put({"events": lines("a")})
+    world.documents.put_template = _busy  # type: ignore[method-assign]
+
+    with pytest.raises(SinkUnavailable, match="templates"):
+        world.run()
+    assert world.documents.indices == {}
+
+
+def _busy(name: str, body: Mapping[str, Any]) -> None:
+    raise StoreBusy(f"HTTP 503 for {name}, {len(body)} keys")
+
+
+def _lost(_: Reference) -> bool:
+    return False
+
+
+def test_same_batch_three_times_is_stored_and_counted_once() -> None:
+    world = World()
+    for _ in range(3):
+        world.put({"events": lines("a", "b")})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.journal, "ack", _lost)
+            world.run()
+
+    world.run()
+
+    assert world.ids() == {"all-events": ["a", "b"]}
+    assert world.counters.all()["sink.all-events"] == 2
