@@ -1,0 +1,312 @@
+"""The intake over an in-memory broker and journal: what is journalled when, and what is acknowledged when."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from feeds.provider.intake import CONNECT_RETRY_MS, STALL_MS, Intake, Stream
+from feeds.provider.meters import Meters
+from feeds.provider.pace import Gate, Pace
+from feeds.provider.testing import MemoryBroker, MemoryConnection, MemoryLedger, MemorySubscriptions
+from hort import batch, feed_options, keys
+from hort.errors import Fenced
+from hort.testing import FakeClock, MemoryJournal
+
+REGISTRATION = "0123456789abcdef"
+JOURNAL = keys.journal(0, REGISTRATION)
+
+
+@dataclass
+class Bench:
+    """An intake with all its twins; `restart` makes a new one on what is left."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    window: int = 65_535
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.journal = MemoryJournal()
+        self.broker = MemoryBroker(window=self.window)
+        self.ledger = MemoryLedger(self.journal)
+        self.subscriptions = MemorySubscriptions()
+        self.meters = Meters()
+        self.restart()
+
+    def restart(self) -> None:
+        self.broker.drop()
+        self.ledger.token += 1
+        config = feed_options.parse({"url": "mqtt://broker", "topics": "t/#", "linger_ms": 100, **self.options})
+        self.gate = Gate(Pace(600), config.max_unacked, config.max_journal_batches, config.max_journal_bytes)
+        self.intake = Intake(
+            Stream(REGISTRATION, "/guest/t", "client"),
+            config,
+            ledgers=[self.ledger],
+            subscriptions=self.subscriptions,
+            gate=self.gate,
+            connect=self.broker.connect,
+            clock=self.clock,
+            meters=self.meters,
+            pause=lambda _seconds: None,
+        )
+        self.intake.open()
+
+    @property
+    def connection(self) -> MemoryConnection:
+        connection = self.intake._connection
+        assert isinstance(connection, MemoryConnection)
+        return connection
+
+    def run(self, milliseconds: int = 0, *, step_ms: int = 10) -> None:
+        """Steps the intake while the clock moves on; the firing side is assumed to fire and finish at once."""
+        for _ in range(milliseconds // step_ms + 1):
+            self.intake.step()
+            self.gate.batches = self.gate.in_flight = 0
+            self.clock.advance(step_ms)
+
+    def batches(self) -> list[list[bytes]]:
+        due = self.journal.due(JOURNAL, now=self.clock.now + 10**9, limit=1000)
+        found = sorted(entry.reference.batch_id for entry in due)
+        raws = [self.journal.load(batch.Reference(name, JOURNAL)) for name in found]
+        return [list(batch.unpack(raw).payloads) for raw in raws if raw is not None]
+
+    def payloads(self) -> list[bytes]:
+        return [payload for payloads in self.batches() for payload in payloads]
+
+
+def test_messages_become_a_batch_after_the_linger_and_are_acknowledged() -> None:
+    bench = Bench()
+    bench.broker.publish(b"a", b"b")
+    bench.run(20)
+    assert bench.batches() == []
+    bench.run(200)
+    assert bench.batches() == [[b"a", b"b"]]
+    assert bench.broker.inflight == {}
+
+
+def test_nothing_is_acknowledged_before_it_is_in_redis() -> None:
+    bench = Bench()
+    bench.run()
+    bench.ledger.away = True
+    bench.broker.publish(b"a")
+    bench.run(2_000)
+    assert bench.broker.acked == []
+    bench.ledger.away = False
+    bench.run(10_000)
+    assert bench.payloads() == [b"a"]
+    assert bench.broker.inflight == {}
+
+
+def test_a_full_batch_does_not_wait_for_the_linger() -> None:
+    bench = Bench({"max_records": 3, "linger_ms": 60_000})
+    bench.broker.publish(*(b"%d" % number for number in range(7)))
+    bench.run(20)
+    assert bench.batches() == [[b"0", b"1", b"2"], [b"3", b"4", b"5"]]
+
+
+def test_bytes_make_a_batch_full() -> None:
+    bench = Bench({"max_bytes": 1_000, "linger_ms": 60_000})
+    bench.broker.publish(*(b"x" * 400 for _ in range(5)))
+    bench.run(20)
+    assert [len(payloads) for payloads in bench.batches()] == [2, 2]
+
+
+def test_a_batch_waits_while_nothing_can_be_fired() -> None:
+    bench = Bench()
+    bench.gate.firing = False
+    bench.broker.publish(b"a")
+    bench.run(1_000)
+    assert bench.batches() == []
+    assert bench.broker.inflight == {}, "but it is spooled, so the broker has its ack"
+    assert len(bench.ledger.spooled) == 1
+    bench.gate.firing = True
+    bench.run(100)
+    assert bench.batches() == [[b"a"]]
+    assert bench.ledger.spooled == []
+
+
+def test_a_small_window_does_not_hold_the_stream() -> None:
+    bench = Bench({"linger_ms": 10_000}, window=20)
+    bench.broker.publish(*(b"%d" % number for number in range(200)))
+    bench.run(40 * STALL_MS)
+    assert not bench.broker.queue
+    assert len(bench.broker.acked) == 200
+    assert bench.batches() == []
+    bench.run(10_000)
+    assert [len(payloads) for payloads in bench.batches()] == [200]
+
+
+def test_spooled_messages_survive_a_crash() -> None:
+    bench = Bench({"linger_ms": 60_000})
+    bench.broker.publish(b"a", b"b")
+    bench.run(4 * STALL_MS)
+    assert bench.broker.inflight == {}
+    bench.restart()
+    bench.run(20)
+    assert bench.batches() == [[b"a", b"b"]]
+
+
+def test_what_stays_behind_a_cut_stays_in_the_spool() -> None:
+    bench = Bench({"linger_ms": 60_000, "max_records": 5}, window=3)
+    bench.broker.publish(*(b"%d" % number for number in range(7)))
+    bench.run(8 * STALL_MS)
+    assert bench.batches() == [[b"0", b"1", b"2", b"3", b"4"]]
+    bench.restart()
+    bench.run(20)
+    assert sorted(bench.payloads()) == [b"%d" % number for number in range(7)]
+
+
+def test_a_repetition_after_a_crash_is_acknowledged_and_not_journalled_again() -> None:
+    bench = Bench()
+    bench.run()
+    bench.connection.mute = True
+    bench.broker.publish(b"a", b"b")
+    bench.run(300)
+    assert bench.payloads() == [b"a", b"b"]
+    assert len(bench.broker.inflight) == 2
+    bench.restart()
+    bench.broker.publish(b"c")
+    bench.run(300)
+    assert sorted(bench.payloads()) == [b"a", b"b", b"c"]
+    assert bench.broker.inflight == {}
+
+
+def test_a_new_message_under_a_known_packet_id_is_no_repetition() -> None:
+    bench = Bench()
+    bench.run()
+    bench.connection.mute = True
+    bench.broker.publish(b"a")
+    bench.run(300)
+    (mid,) = bench.broker.inflight
+    bench.broker.inflight[mid].payload = b"another"
+    bench.restart()
+    bench.run(300)
+    assert sorted(bench.payloads()) == [b"a", b"another"]
+
+
+def test_packet_ids_are_forgotten_once_the_broker_has_seen_the_acks() -> None:
+    bench = Bench()
+    bench.broker.publish(b"a")
+    bench.run(3_000)
+    assert bench.ledger.unacked == {}
+
+
+def test_packet_ids_of_a_lost_session_are_forgotten() -> None:
+    bench = Bench()
+    bench.run()
+    bench.connection.mute = True
+    bench.broker.publish(b"a")
+    bench.run(300)
+    bench.broker.session, bench.broker.inflight = False, {}
+    bench.broker.drop()
+    bench.run(CONNECT_RETRY_MS[0] * 8)
+    assert bench.ledger.unacked == {}
+    assert len(bench.broker.subscriptions) == 2
+
+
+def test_a_kept_session_is_not_subscribed_again() -> None:
+    bench = Bench()
+    bench.run()
+    bench.broker.drop()
+    bench.run(CONNECT_RETRY_MS[0] * 8)
+    bench.restart()
+    bench.run(100)
+    assert bench.broker.subscriptions == [(("t/#",), 1)]
+
+
+def test_changed_topics_are_subscribed_on_the_live_connection() -> None:
+    bench = Bench()
+    bench.run(20)
+    bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["t/#", "u"]}))
+    bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["u"]}))
+    assert bench.broker.subscriptions == [(("t/#",), 1), (("t/#", "u"), 1), (("t/#",), -1), (("u",), 1)]
+
+
+def test_a_new_connection_waits_until_the_old_one_is_journalled() -> None:
+    bench = Bench()
+    bench.run()
+    bench.broker.publish(b"a")
+    bench.intake.step()
+    bench.ledger.away = True
+    bench.broker.drop()
+    bench.run(60_000, step_ms=100)
+    assert bench.broker.connection is None
+    bench.ledger.away = False
+    bench.run(60_000, step_ms=100)
+    assert bench.broker.connection is not None
+    assert bench.payloads() == [b"a"]
+
+
+def test_a_broker_that_is_down_is_tried_again() -> None:
+    bench = Bench()
+    bench.broker.up = False
+    bench.run(5_000)
+    assert "cannot connect" in bench.intake.problem
+    bench.broker.up = True
+    bench.run(60_000, step_ms=100)
+    assert bench.intake.connected
+    assert bench.intake.problem == ""
+
+
+def test_a_full_journal_stops_the_reading() -> None:
+    bench = Bench({"max_journal_batches": 2, "max_records": 2, "linger_ms": 0})
+    bench.intake.step()
+    bench.broker.publish(*(b"%d" % number for number in range(20)))
+    bench.broker.window = 2
+    for _ in range(50):
+        bench.intake.step()
+        bench.clock.advance(10)
+    assert len(bench.batches()) == 2
+    assert len(bench.broker.queue) > 10
+    bench.run(10_000)
+    assert sorted(bench.payloads()) == sorted(b"%d" % number for number in range(20))
+
+
+def test_a_newer_owner_fences_this_one() -> None:
+    bench = Bench()
+    bench.run()
+    bench.ledger.newest += 1
+    bench.broker.publish(b"a")
+    with pytest.raises(Fenced):
+        bench.run(300)
+    assert bench.broker.acked == []
+
+
+def test_stop_journals_what_is_in_memory() -> None:
+    bench = Bench({"linger_ms": 60_000})
+    bench.run()
+    bench.broker.publish(b"a")
+    bench.intake.step()
+    bench.intake.stop(flush=True)
+    assert bench.payloads() == [b"a"]
+    assert bench.broker.inflight == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exactly_once_whatever_happens(seed: int) -> None:
+    random.seed(seed)
+    bench = Bench({"max_records": 50}, window=random.choice([5, 20, 65_535]))
+    sent: list[bytes] = []
+    for _ in range(60):
+        fresh = [b"%d" % (len(sent) + number) for number in range(random.randint(0, 30))]
+        sent += fresh
+        bench.broker.publish(*fresh, qos=random.choice([1, 1, 2]))
+        event = random.choice(["", "", "crash", "cut", "redis", "mute", "unmute"])
+        if event == "crash":
+            bench.ledger.away = False
+            bench.restart()
+        elif event == "cut":
+            bench.broker.drop()
+        elif event == "redis":
+            bench.ledger.away = not bench.ledger.away
+        else:
+            bench.connection.mute = event == "mute"
+        bench.run(random.randint(0, 400))
+    bench.ledger.away, bench.connection.mute = False, False
+    bench.broker.drop()
+    bench.run(60_000, step_ms=50)
+    counts = Counter(bench.payloads())
+    assert set(counts) == set(sent)
+    assert [payload for payload, count in counts.items() if count > 1] == []
