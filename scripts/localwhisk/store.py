@@ -128,7 +128,11 @@ class Store:
         with contextlib.closing(self._connect()) as connection:
             for batch in self._batches():
                 failure = _commit(connection, batch)
-                self._report(batch, failure)
+                if failure is None or len(batch) == 1:
+                    self._report(batch, failure)
+                    continue
+                for job in batch:  # one bad write must not take its neighbours with it
+                    self._report([job], _commit(connection, [job]))
 
     def _batches(self) -> Iterator[list[_Job]]:
         """All jobs waiting, at most MAX_BATCH at a time, until the end mark."""

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -28,6 +28,7 @@ class Minute:
     number: int = -1
     invocations: int = 0
     fires: int = 0
+    clock: Callable[[], float] = time.time
 
     def count(self, sent: Sent, status: int) -> None:
         """Take note of a call that was answered."""
@@ -44,7 +45,7 @@ class Minute:
         return self.fires if "/triggers/" in sent.target else self.invocations
 
     def _turn(self) -> None:
-        number = int(time.time() // _MINUTE_S)
+        number = int(self.clock() // _MINUTE_S)
         if number != self.number:
             self.number, self.invocations, self.fires = number, 0, 0
 

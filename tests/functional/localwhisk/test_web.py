@@ -1,0 +1,217 @@
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from localwhisk import messages
+from tests.support.localwhisk_app import GUEST, OTHER, ROOMY, LocalWhisk, Reply
+
+WEB = "/api/v1/web/guest/default"
+
+
+def ask(local: LocalWhisk, target: str, method: str = "GET", body: Any = None, **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return local.call(method, f"{WEB}/{target}", body, identity=None, headers=named)
+
+
+@pytest.fixture
+def web(local: LocalWhisk) -> LocalWhisk:
+    local.put_web("a")
+    local.runtimes.behaviours["page"] = lambda args: {"headers": {"X-My": "1"}, "body": args["__ow_method"]}
+    local.put_web("page", "page")
+    return local
+
+
+def test_arguments_of_a_get(web: LocalWhisk) -> None:
+    reply = ask(web, "a.json?a=1&b=x%20y&a=2&e=&p=+", user_agent="test")
+    assert reply.json == {
+        "__ow_method": "get",
+        "__ow_headers": {"host": "whisk.test", "user-agent": "test"},
+        "__ow_path": "",
+        "a": "2",
+        "b": "x y",
+        "e": "",
+        "p": " ",
+    }
+    assert reply.header("x-openwhisk-activation-id")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        ("application/json", b'{"x":1,"q":2}', {"x": 1, "q": 2}),
+        ("application/json; charset=utf-8", '{"x":"\u00e9"}'.encode(), {"x": "\u00e9", "q": "1"}),
+        ("application/vnd.api+json", b'{"x":1}', {"x": 1, "q": "1"}),
+        ("application/json", b"[1,2]", {"__ow_body": [1, 2], "q": "1"}),
+        ("application/json", b'"s"', {"__ow_body": "s", "q": "1"}),
+        ("application/json", b"", {"q": "1"}),
+        ("application/x-www-form-urlencoded", b"a=1&b=two+words&a=3", {"a": "3", "b": "two words", "q": "1"}),
+        ("text/plain", b"plain", {"__ow_body": "plain", "q": "1"}),
+        ("application/xml", b"<a/>", {"__ow_body": "<a/>", "q": "1"}),
+        ("application/octet-stream", b"\x00\x01\xff", {"__ow_body": "AAH/", "q": "1"}),
+        ("garbage", b"x", {"__ow_body": "eA==", "q": "1"}),
+    ],
+)
+def test_bodies(web: LocalWhisk, content_type: str, body: bytes, expected: Any) -> None:
+    arguments = ask(web, "a.json?q=1", "POST", body, content_type=content_type).json
+    assert {
+        key: value
+        for key, value in arguments.items()
+        if key not in ("__ow_method", "__ow_headers", "__ow_path")
+    } == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "shown"),
+    [
+        ("application/json", b'{"x": 1}', base64.b64encode(b'{"x": 1}').decode()),
+        ("text/plain", b"hello", "hello"),
+        ("application/x-www-form-urlencoded", b"a=1", "a=1"),
+        ("image/png", b"\x00", "AA=="),
+    ],
+)
+def test_raw_http_merges_nothing(web: LocalWhisk, content_type: str, body: bytes, shown: str) -> None:
+    web.put_web("raw", raw_http=True)
+    arguments = ask(web, "raw.json?q=1&__ow_method=x", "POST", body, content_type=content_type).json
+    assert (arguments["__ow_body"], arguments["__ow_query"]) == (shown, "q=1&__ow_method=x")
+    assert "q" not in arguments
+
+
+def test_the_rest_of_the_path(web: LocalWhisk) -> None:
+    assert ask(web, "a.json/x/y%20z").json["__ow_path"] == "/x/y%20z"
+    assert ask(web, "a.json/a.b.c").json["__ow_path"] == "/a.b.c"
+
+
+@pytest.mark.parametrize(
+    "target", ["nope.json", "a.JSON", "a.x.json", "private.json", "yes.json", "a%2Fb.json"]
+)
+def test_what_is_not_exported_is_not_there(web: LocalWhisk, target: str) -> None:
+    web.put_action("private")
+    web.put_web("yes", web_export="yes")
+    reply = ask(web, target)
+    assert (reply.status, reply.error) == (404, messages.NOT_FOUND)
+    assert reply.header("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize("namespace", ["nosuch", "_"])
+def test_unknown_namespaces(web: LocalWhisk, namespace: str) -> None:
+    assert web.call("GET", f"/api/v1/web/{namespace}/default/a.json").status == 404
+
+
+def test_a_name_may_hold_a_dot(web: LocalWhisk) -> None:
+    web.put_web("a.b")
+    assert ask(web, "a.b").status == 204
+
+
+@pytest.mark.parametrize("name", ["__ow_method", "__ow_body", "__ow_user"])
+def test_reserved_parameters(web: LocalWhisk, name: str) -> None:
+    reply = ask(web, f"a.json?{name}=x")
+    assert (reply.status, reply.error) == (400, messages.PARAMETERS_NOT_ALLOWED)
+    assert reply.header("access-control-allow-origin") == "*"
+
+
+def test_final_parameters_of_package_and_action(web: LocalWhisk) -> None:
+    web.call("PUT", "packages/p", {"parameters": [{"key": "k", "value": 1}]})
+    pairs = [{"key": "web-export", "value": True}, {"key": "final", "value": True}]
+    web.put_action("p/a", annotations=pairs, parameters=[{"key": "e", "value": ""}])
+    path = "/api/v1/web/guest/p/a.json"
+    for query in ("k=2", "e=2"):
+        assert web.call("GET", f"{path}?{query}").status == 400
+    assert web.call("GET", f"{path}?z=3").json["z"] == "3"
+
+
+def test_preflight(web: LocalWhisk) -> None:
+    reply = ask(web, "a.json", "OPTIONS", access_control_request_headers="X-Foo, X-Bar")
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.header("access-control-allow-headers") == "X-Foo, X-Bar"
+    assert reply.header("access-control-allow-methods") == "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
+    assert web.runtimes.runs == []
+
+
+def test_an_action_may_answer_options_itself(web: LocalWhisk) -> None:
+    web.put_web("opt", "page", web_custom_options=True)
+    reply = ask(web, "opt", "OPTIONS")
+    assert (reply.body, reply.header("access-control-allow-origin")) == (b"options", None)
+
+
+@pytest.mark.parametrize(
+    ("required", "headers", "status"),
+    [
+        (True, {}, 401),
+        (True, {"authorization": "Basic Ym9iOnB3"}, 401),
+        ("s3cret", {}, 401),
+        ("s3cret", {"x-require-whisk-auth": "nope"}, 401),
+        ("s3cret", {"x-require-whisk-auth": "s3cret"}, 200),
+        (12345, {"x-require-whisk-auth": "12345"}, 200),
+        (["s"], {"x-require-whisk-auth": "s"}, 401),
+        (False, {}, 200),
+    ],
+)
+def test_required_authentication(
+    web: LocalWhisk, required: Any, headers: dict[str, str], status: int
+) -> None:
+    web.put_web("auth", require_whisk_auth=required)
+    reply = web.call("GET", f"{WEB}/auth.json", identity=None, headers=headers)
+    assert reply.status == status
+    if status == 401:
+        assert reply.error == messages.WEB_AUTH_FAILED
+
+
+@pytest.mark.parametrize("identity", [GUEST, OTHER])
+def test_any_valid_key_authenticates(web: LocalWhisk, identity: Any) -> None:
+    web.put_web("auth", require_whisk_auth=True)
+    assert web.call("GET", f"{WEB}/auth.json", identity=identity).json["__ow_user"] == identity.namespace
+
+
+def test_the_owner_pays(new_local: Callable[..., LocalWhisk]) -> None:
+    local = new_local(limits=replace(ROOMY, invocations_per_minute=1), clock=lambda: 1_000_000_000_000)
+    local.put_web("a")
+    assert ask(local, "a.json").status == 200
+    reply = ask(local, "a.json")
+    assert (reply.status, reply.header("access-control-allow-origin")) == (429, None)
+
+
+def test_methods(web: LocalWhisk) -> None:
+    for method in ("GET", "PUT", "POST", "DELETE", "PATCH"):
+        assert ask(web, "page", method).body == method.lower().encode()
+    head = ask(web, "page", "HEAD")
+    assert (head.status, head.body, head.header("x-my")) == (200, b"", "1")
+    trace = ask(web, "page", "TRACE")
+    assert (trace.status, trace.header("allow")) == (405, "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH")
+
+
+def test_the_actions_own_cors_header_comes_second(web: LocalWhisk) -> None:
+    web.runtimes.behaviours["cors"] = lambda _: {
+        "headers": {"Access-Control-Allow-Origin": "http://me"},
+        "body": "c",
+    }
+    web.put_web("cors", "cors")
+    assert ask(web, "cors").all_headers("access-control-allow-origin") == ["*", "http://me"]
+
+
+def test_what_takes_too_long_is_202(new_local: Callable[..., LocalWhisk]) -> None:
+    import asyncio
+
+    local = new_local(limits=replace(ROOMY, blocking_ms=1))
+    gate = asyncio.Event()
+
+    async def slow(_: Any) -> Any:
+        await gate.wait()
+        return {}
+
+    local.runtimes.behaviours["slow"] = slow
+    local.put_web("slow", "slow")
+    reply = ask(local, "slow")
+    assert (reply.status, reply.error) == (202, messages.WEB_NOT_READY)
+    gate.set()
+
+
+def test_a_body_beyond_a_megabyte(web: LocalWhisk) -> None:
+    assert ask(web, "a.json", "POST", b"x" * 1048577, content_type="text/plain").status == 413
+
+
+def test_json_is_not_given_to_those_who_refuse_it(web: LocalWhisk) -> None:
+    assert ask(web, "a.json", accept="text/html").status == 406
+    assert ask(web, "page", accept="application/json").status == 200

@@ -1,0 +1,184 @@
+"""A real engine process: real python actions, kill -9 at any moment, signals."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.engine import Engine
+from tests.support.polling import wait_until
+
+NewWhisk = Callable[..., Engine]
+LIMITS = ("--invocations-per-minute", "100000", "--fires-per-minute", "100000", "--concurrent", "100")
+ECHO = "def main(args):\n    print('seen')\n    return args\n"
+SLOW = "import time\ndef main(args):\n    time.sleep(args['s'])\n    return {}\n"
+
+
+def put_action(whisk: Engine, name: str, code: str, **more: Any) -> None:
+    status, answer = whisk.call(
+        "PUT", f"actions/{name}?overwrite=true", {"exec": {"kind": "python:3.11", "code": code}, **more}
+    )
+    assert status == 200, answer
+
+
+def test_a_python_action_runs_warm_and_its_logs_are_kept(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "echo", ECHO)
+    records = [whisk.call("POST", "actions/echo?blocking=true", {"n": n})[1] for n in range(2)]
+    assert [record["response"]["result"] for record in records] == [{"n": 0}, {"n": 1}]
+    cold = [any(pair["key"] == "initTime" for pair in record["annotations"]) for record in records]
+    assert cold == [True, False]
+    _, logs = whisk.call("GET", f"activations/{records[0]['activationId']}/logs")
+    assert logs["logs"][0].endswith(" stdout: seen")
+
+
+def test_a_megabyte_through_a_sequence(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "echo", ECHO)
+    whisk.call("PUT", "actions/seq", {"exec": {"kind": "sequence", "components": ["/_/echo"] * 3}})
+    body = {"x": "\u00e9" * 400_000}
+    assert whisk.call("POST", "actions/seq?blocking=true&result=true", body) == (200, body)
+
+
+def test_a_package_of_the_python_image_is_there_and_the_developers_are_not(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "has", "import requests\ndef main(args):\n    return {'has': True}\n")
+    put_action(whisk, "lacks", "import orjson\ndef main(args):\n    return {}\n")
+    assert whisk.call("POST", "actions/has?blocking=true&result=true", {}) == (200, {"has": True})
+    assert whisk.call("POST", "actions/lacks?blocking=true", {})[0] == 502
+
+
+@pytest.mark.slow
+def test_kill_9_in_a_loop_loses_nothing_that_was_answered(new_whisk: NewWhisk) -> None:
+    """Entities, records of blocking calls and ids of non-blocking ones are all there after each crash."""
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "echo", ECHO)
+    put_action(whisk, "slow", SLOW)
+    whisk.call("PUT", "triggers/t", {})
+    whisk.call("PUT", "rules/r", {"trigger": "/_/t", "action": "/_/echo"})
+    for number in range(4):
+        answered = Answered(whisk, number)
+        answered.work_until_killed(0.3 + 0.1 * number)
+        whisk.start()
+        answered.check()
+
+
+class Answered:
+    """What an engine answered before it was killed."""
+
+    def __init__(self, whisk: Engine, number: int) -> None:
+        self.whisk, self.number = whisk, number
+        self.activations: list[str] = []
+        self.packages: list[str] = []
+
+    def work_until_killed(self, seconds: float) -> None:
+        threads = [
+            threading.Thread(target=self._repeat, args=(work,))
+            for work in (self._invoke, self._begin, self._fire, self._package)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: self.activations and self.packages, timeout_s=30, what="first answers")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        self.whisk.kill()
+        for thread in threads:
+            thread.join()
+
+    def check(self) -> None:
+        assert self.activations
+        for activation in self.activations:
+            status, record = wait_until(
+                lambda name=activation: self._ended(name), timeout_s=20, what="the record"
+            )
+            assert status == 200, f"{activation} was answered and is gone"
+            assert record["response"]["status"] in ("success", "whisk internal error")
+        _, packages = self.whisk.call("GET", "packages?limit=200")
+        assert set(self.packages[-150:]) <= {package["name"] for package in packages}
+
+    def _ended(self, activation: str) -> tuple[int, Any]:
+        return self.whisk.call("GET", f"activations/{activation}")
+
+    def _repeat(self, work: Callable[[int], None]) -> None:
+        for count in range(100_000):
+            try:
+                work(count)
+            except (OSError, ValueError, KeyError, TypeError):
+                return  # the engine was killed
+
+    def _invoke(self, count: int) -> None:
+        self.activations.append(
+            self.whisk.call("POST", "actions/echo?blocking=true", {"n": count})[1]["activationId"]
+        )
+
+    def _begin(self, _count: int) -> None:
+        self.activations.append(self.whisk.call("POST", "actions/slow", {"s": 0.2})[1]["activationId"])
+        time.sleep(0.02)
+
+    def _fire(self, count: int) -> None:
+        self.activations.append(self.whisk.call("POST", "triggers/t", {"n": count})[1]["activationId"])
+
+    def _package(self, count: int) -> None:
+        name = f"p{self.number}-{count}"
+        if self.whisk.call("PUT", f"packages/{name}", {})[0] == 200:
+            self.packages.append(name)
+
+
+def test_a_signal_lets_what_runs_finish(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "slow", SLOW)
+    _, started = whisk.call("POST", "actions/slow", {"s": 1})
+    whisk.stop()
+    whisk.start()
+    status, record = whisk.call("GET", f"activations/{started['activationId']}")
+    assert (status, record["response"]["status"]) == (200, "success")
+
+
+def test_a_port_that_is_taken_is_an_error_not_a_traceback(new_whisk: NewWhisk, tmp_path: Any) -> None:
+    whisk = new_whisk()
+    port = whisk.apihost.rpartition(":")[2]
+    with pytest.raises(AssertionError, match="Address already in use") as caught:
+        Engine(tmp_path / "second", "--port", port)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_web_actions_answer_without_credentials(new_whisk: NewWhisk) -> None:
+    import urllib.request
+
+    whisk = new_whisk(*LIMITS)
+    code = "def main(args):\n    return {'headers': {'Content-Type': 'text/plain'}, 'body': args['name']}\n"
+    put_action(whisk, "page", code, annotations=[{"key": "web-export", "value": True}])
+    with urllib.request.urlopen(f"{whisk.apihost}/api/v1/web/guest/default/page?name=x") as answer:
+        assert (answer.read(), answer.headers["content-type"]) == (b"x", "text/plain; charset=UTF-8")
+
+
+def test_a_hundred_thousand_records_are_listed_in_milliseconds(new_whisk: NewWhisk) -> None:
+    """The bound is wide (a loaded machine), but a scan of all records would be far beyond it."""
+    whisk = new_whisk(*LIMITS)
+    whisk.stop()
+    _insert_records(whisk, 100_000)
+    whisk.start()
+    begun = time.monotonic()
+    for path in ("activations?limit=200", "activations?name=nope", "activations?skip=50000&limit=1"):
+        status, found = whisk.call("GET", path)
+        assert status == 200
+        assert json.dumps(found)
+    assert time.monotonic() - begun < 5
+
+
+def _insert_records(whisk: Engine, count: int) -> None:
+    import sqlite3
+
+    with sqlite3.connect(whisk.state / "entities" / "localwhisk.sqlite") as database:
+        database.executemany(
+            'INSERT INTO activations (id, namespace, filter, name, subject, version, start, "end", duration, code, bytes,'
+            " annotations, logs, response) VALUES (?, 'guest', 'a', 'a', 'guest', '0.0.1', ?, ?, 1, 0, 10, '[]', '[]', '{}')",
+            (
+                (f"{number:032x}", number, number + 1)
+                for number in range(int(time.time() * 1000) - count, int(time.time() * 1000))
+            ),
+        )

@@ -1,0 +1,50 @@
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from localwhisk import settings
+from localwhisk.settings import Settings
+
+
+def parsed(*arguments: str, **environment: str) -> Settings:
+    parser = ArgumentParser()
+    settings.add_arguments(parser)
+    return settings.from_arguments(parser.parse_args(arguments), environment)
+
+
+def test_stock_limits_are_the_default() -> None:
+    limits = parsed().limits
+    assert (limits.invocations_per_minute, limits.fires_per_minute, limits.concurrent) == (60, 60, 30)
+
+
+def test_rates_replace_those_of_the_preset() -> None:
+    limits = parsed("--limits", "raised", "--fires-per-minute", "7").limits
+    assert (limits.invocations_per_minute, limits.fires_per_minute, limits.concurrent) == (600, 7, 100)
+
+
+def test_images_and_identities() -> None:
+    chosen = parsed(
+        "--map-image", "a/b:1=http://127.0.0.1:1", "--identity", "me=00000000-0000-0000-0000-000000000001:k"
+    )
+    assert chosen.images == {"a/b:1": "http://127.0.0.1:1"}
+    assert [identity.namespace for identity in chosen.identities] == ["guest", "whisk.system", "me"]
+
+
+def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
+    assert parsed(LOCALWHISK_ACTION_PYTHON="/x/python").action_python == Path("/x/python")
+    assert parsed("--action-python", "/y", LOCALWHISK_ACTION_PYTHON="/x").action_python == Path("/y")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--port", "70000"), "--port must be 0 to 65535, got 70000"),
+        (("--map-image", "x"), "--map-image must be given as IMAGE=URL, got 'x'"),
+        (("--concurrent", "-1"), "concurrent must not be negative, got -1"),
+        (("--keep-activations", "0"), "--keep-activations must be greater than 0, got 0"),
+    ],
+)
+def test_bad_values_are_named(arguments: tuple[str, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        parsed(*arguments)

@@ -1,0 +1,62 @@
+import pytest
+
+from localwhisk.errors import ApiError
+from localwhisk.limits import Limits
+from localwhisk.throttle import Throttle
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = 1_000_000_020_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+def make(clock: Clock, *, rate: int = 3, concurrent: int = 2) -> Throttle:
+    limits = Limits(invocations_per_minute=rate, fires_per_minute=rate, concurrent=concurrent)
+    return Throttle(limits, clock=clock)
+
+
+def test_refused_calls_count_too() -> None:
+    throttle = make(Clock())
+    refusals = [throttle.invocation_refusal("guest") for _ in range(5)]
+    assert refusals[:3] == [None] * 3
+    assert refusals[3:] == [
+        "Too many requests in the last minute (count: 4, allowed: 3).",
+        "Too many requests in the last minute (count: 5, allowed: 3).",
+    ]
+
+
+def test_the_budget_is_that_of_the_calendar_minute() -> None:
+    clock = Clock()
+    throttle = make(clock)
+    for _ in range(4):
+        throttle.invocation_refusal("guest")
+    clock.ms = (clock.ms // 60_000 + 1) * 60_000 - 1
+    assert throttle.invocation_refusal("guest") is not None
+    clock.ms += 1
+    assert throttle.invocation_refusal("guest") is None
+
+
+def test_namespaces_and_kinds_have_budgets_of_their_own() -> None:
+    throttle = make(Clock(), rate=1)
+    throttle.check_invocation("guest")
+    throttle.check_invocation("other")
+    throttle.check_fire("guest")
+    with pytest.raises(ApiError) as caught:
+        throttle.check_fire("guest")
+    assert caught.value.status == 429
+    assert caught.value.cors
+
+
+def test_concurrency_counts_what_is_in_flight() -> None:
+    throttle = make(Clock(), rate=100)
+    throttle.begin("guest")
+    throttle.check_invocation("guest")
+    throttle.begin("guest")
+    with pytest.raises(ApiError, match=r"Too many concurrent requests in flight \(count: 2, allowed: 2\)\."):
+        throttle.check_invocation("guest", cors=False)
+    throttle.end("guest")
+    throttle.check_invocation("guest")
+    assert throttle.in_flight("guest") == 1
