@@ -95,7 +95,7 @@ def test_device_types_are_bounded(redis_client: "redis.Redis", monkeypatch: pyte
     monkeypatch.setattr("hort.schema_store.MAX_DEVICE_TYPES", 2)
     schemas = RedisSchemas(redis_client, 0)
 
-    found = schemas.extend(dict.fromkeys(("one", "two", "three"), {"a": NUMERIC}))
+    found = schemas.extend({"one": {"a": NUMERIC}, "two": {"a": NUMERIC}, "three": {"a": NUMERIC}})
 
     assert [found[name].open for name in ("one", "two", "three")] == [True, True, False]
     assert schemas.extend({"one": {"b": NUMERIC}})["one"].fields == {"a": NUMERIC, "b": NUMERIC}
