@@ -10,6 +10,7 @@ from localwhisk.runtimes import texts, verdicts
 from localwhisk.runtimes.http_action import HttpAction
 from localwhisk.runtimes.logs import LogCollector, Stream
 from localwhisk.runtimes.verdicts import Verdict
+from localwhisk.runtimes.worker import NotProvisioned
 
 _START_S = 60.0
 _COMMAND_S = 300.0
@@ -50,7 +51,7 @@ class MappedWorker:
             if self._server.loaded != spec.pool_key:
                 if not await self._http.reachable(0):
                     logs.note(f"Image {spec.image!r} is mapped to {self._server.url}, where nothing answers.")
-                    return verdicts.system_error(texts.NO_RESOURCES)
+                    raise NotProvisioned(verdicts.system_error(texts.NO_RESOURCES))
                 verdict = await self._http.init(spec, context, again=True)
                 if verdict is not None:
                     return verdict
@@ -114,11 +115,11 @@ class ContainerWorker:
             *("-e", f"__OW_API_HOST={context.api_host}", self._image),
         )
         if code != 0:
-            return verdicts.developer_error(texts.pull_failed(self._image))
+            raise NotProvisioned(verdicts.developer_error(texts.pull_failed(self._image)))
         self._id = out.decode().strip().splitlines()[-1]
         code, out, _ = await self._command("port", self._id, "8080/tcp")
         if code != 0 or not out.strip():
-            return verdicts.system_error(texts.NO_RESOURCES)
+            raise NotProvisioned(verdicts.system_error(texts.NO_RESOURCES))
         self._http = HttpAction("http://" + out.decode().split()[0])
         if not await self._http.reachable(_START_S):
             return verdicts.developer_error(texts.ABNORMAL_INIT)

@@ -20,7 +20,7 @@ from localwhisk.runtimes.native import NativeWorker, is_skeleton
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
 from localwhisk.runtimes.stems import Stems
 from localwhisk.runtimes.verdicts import Verdict
-from localwhisk.runtimes.worker import LoopWorker, NotStarted, Worker
+from localwhisk.runtimes.worker import LoopWorker, NotProvisioned, NotStarted, Worker
 
 MIN_BUDGET_MB = 2048
 PYTHON_KINDS = ("python:3.10", "python:3.11", "python:3.12")
@@ -164,7 +164,7 @@ class Pool:
             worker = slot.worker or self._make_worker(job.spec)
             if worker is None:
                 missing = texts.pull_failed(job.spec.image or job.spec.kind)
-                return job.outcome(verdicts.developer_error(missing), begun)
+                return job.outcome(verdicts.developer_error(missing))
             slot.worker, verdict = worker, None
             if not worker.ready:
                 verdict = await worker.init(job.spec, job.context, job.logs)
@@ -173,6 +173,8 @@ class Pool:
                 verdict = await worker.run(job.spec, job.context, job.params, job.logs)
             keep = verdict.keeps_process and not self._closed
             return job.outcome(verdict, begun, init_ms)
+        except NotProvisioned as error:
+            return job.outcome(error.verdict)
         except OSError as error:
             job.logs.note(f"{type(error).__name__}: {error.strerror}")
             return job.outcome(verdicts.system_error(texts.NO_RESOURCES), begun)

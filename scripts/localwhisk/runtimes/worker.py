@@ -22,6 +22,14 @@ class NotStarted(Exception):
     """The process died before it took the request; another one may have it."""
 
 
+class NotProvisioned(Exception):
+    """There is no place to run in at all, so neither init nor run began."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(str(verdict.result))
+        self.verdict = verdict
+
+
 class Worker(Protocol):
     """What the pool keeps: initialised once, then run one activation after the other."""
 
@@ -33,7 +41,7 @@ class Worker(Protocol):
         """Tell whether it can still run."""
 
     async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:
-        """Load the code; None when all is well. Raises NotStarted."""
+        """Load the code; None when all is well. Raises NotStarted, NotProvisioned."""
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
         """Run once. Raises NotStarted."""

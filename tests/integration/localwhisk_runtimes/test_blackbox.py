@@ -228,6 +228,8 @@ def test_a_container_engine_is_driven_by_its_command(
         assert texts_of(outcome) == ["stdout: hello"]
         missing = await invoke(pool, blackbox(image="missing", fqn="/guest/m"))
         assert missing.result == {"error": "Failed to pull container image 'missing'."}
+        assert missing.init_ms is None
+        assert missing.end_ms == missing.start_ms
 
     with_pool(scenario, containers=str(command))
     calls = (tmp_path / "calls").read_text()
