@@ -73,6 +73,15 @@ class FakeSearch:
             return self._lines()
         if index == documents.ANALYTICS and "types" in aggregations:
             return self._types()
+        if index == documents.ANALYTICS and "0" in aggregations:
+            return {
+                "aggregations": {
+                    "0": {"value": 0.4},
+                    "1": {"value": 0.2},
+                    "2": {"value": 0.01},
+                    "3": {"value": 0.0},
+                }
+            }
         if index == documents.ANALYTICS:
             values = {
                 "num_bikes_available": 9.4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -34,7 +35,7 @@ def _searched(view: View, search: Searcher, now: int, errors: dict[str, str]) ->
     answers = _run(search, queries.overview(view, now=now), errors)
     windows = panels.type_windows(answers["type_windows"])
     found = panels.streams(answers["types"], answers["type_windows"])
-    view = panels.chosen(view, found, windows)
+    view = _with_field(panels.chosen(view, found), windows, search, now, errors)
     lines = panels.lines({})
     if view.device_type and view.field and "elasticsearch" not in errors:
         lines = panels.lines(_run(search, {"series": queries.series(view, now=now)}, errors)["series"])
@@ -61,6 +62,15 @@ def _searched(view: View, search: Searcher, now: int, errors: dict[str, str]) ->
         "alarms": panels.alarms(answers["alarms"]),
         "dead_letters": panels.dead_letters(answers["dead"]),
     }
+
+
+def _with_field(view: View, windows: list[Panel], search: Searcher, now: int, errors: dict[str, str]) -> View:
+    """The view with the liveliest field where it names none."""
+    fields: Panel = next((row["fields"] for row in windows if row["device_type"] == view.device_type), {})
+    if view.field or not fields:
+        return view
+    wanted = {"activity": queries.activity(view, list(fields), now=now)}
+    return replace(view, field=panels.liveliest(fields, _run(search, wanted, errors)["activity"]))
 
 
 def _run(

@@ -61,23 +61,31 @@ def window(source: Answer) -> Panel:
     }
 
 
-def chosen(view: View, found: list[Panel], windows: list[Panel]) -> View:
-    """The view with what it leaves open filled in: the busiest type, its first event, the field that varies most."""
+def chosen(view: View, found: list[Panel]) -> View:
+    """The view with type and event filled in where it leaves them open: the busiest type, its first event."""
     known = {stream["type"]: stream for stream in found}
     device_type = view.device_type or next(iter(known), "")
-    stream = known.get(device_type, {"events": [], "fields": []})
-    event = view.event or next(iter(stream["events"]), "")
-    field = view.field
-    if not field:
-        none: Panel = {}
-        last = next((row["fields"] for row in windows if row["device_type"] == device_type), none)
-        field = max(last, key=lambda name: _variation(last[name]), default="")
-    return replace(view, device_type=device_type, event=event, field=field)
+    stream = known.get(device_type, {"events": []})
+    return replace(view, device_type=device_type, event=view.event or next(iter(stream["events"]), ""))
 
 
-def _variation(stats: Panel) -> float:
-    """How much a field varies, so that neither a time stamp nor a counter of rare events wins."""
-    return float(stats["std"] or 0.0) / max(abs(float(stats["avg"] or 0.0)), 1.0)
+def liveliest(fields: dict[str, Panel], answer: Answer) -> str:
+    """The field that varies most within the devices' windows, by the answer to `queries.activity` in the fields' order.
+
+    What counts is the deviation against both the field's range and its average, so that neither a time stamp, nor what is
+    different for each device but never changes, nor a number that is nearly always zero wins.
+    """
+    deviations = answer.get("aggregations", {})
+    scores = {
+        name: _variation(stats, deviations.get(str(position), {}).get("value") or 0.0)
+        for position, (name, stats) in enumerate(fields.items())
+    }
+    return max(scores, key=lambda name: scores[name], default="")
+
+
+def _variation(stats: Panel, deviation: float) -> float:
+    low, high, average = (float(stats[stat] or 0.0) for stat in ("min", "max", "avg"))
+    return min(deviation / ((high - low) or 1.0), deviation / max(abs(average), 1.0))
 
 
 def lines(answer: Answer) -> Panel:

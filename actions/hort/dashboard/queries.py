@@ -17,6 +17,7 @@ DEAD_HOURS = 24
 MAX_TYPES = 30
 MAX_EVENTS = 10
 MAX_IDS = 300
+MAX_FIELDS = 40
 ROWS = 12
 TYPE_ROWS = 60
 MAX_MODELS = 50
@@ -73,6 +74,22 @@ def series(view: View, *, now: int) -> Search:
         "lines": {"filter": {"bool": {"filter": chosen}}, "aggs": {"devices": lines}},
         "ids": {"terms": {"field": "id", "size": MAX_IDS, "order": {"_key": "asc"}}},
         "known": {"cardinality": {"field": "id"}},
+    }
+    return documents.ANALYTICS, body
+
+
+def activity(view: View, fields: list[str], *, now: int) -> Search:
+    """How much each field varies within a device's windows: the average of their standard deviations, by position."""
+    body = _body(
+        [
+            {"term": {"level": "device"}},
+            *_stream(view, "devicetype"),
+            _since("window_end", now, minutes=view.minutes),
+        ]
+    )
+    body["aggs"] = {
+        str(position): {"avg": {"field": f"properties.std.{name}"}}
+        for position, name in enumerate(fields[:MAX_FIELDS])
     }
     return documents.ANALYTICS, body
 

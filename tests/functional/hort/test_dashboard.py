@@ -21,10 +21,8 @@ EMPTY = {"hits": {"total": {"value": 0}, "hits": []}}
 def test_everything_is_there_with_its_defaults_chosen() -> None:
     answer = collector(FakeSearch())({})
     assert answer["errors"] == {}
-    assert answer["view"] == {
-        "type": "divvy", "event": "status", "field": "num_docks_available", "stat": "avg", "minutes": 15, "devices": []
-    } | {"field": answer["view"]["field"]}  # fmt: skip
-    assert answer["view"]["field"] in ("num_bikes_available", "num_docks_available")
+    view = {"type": "divvy", "event": "status", "field": "num_bikes_available", "stat": "avg", "minutes": 15}
+    assert answer["view"] == {**view, "devices": []}
     assert len(answer["lines"]["devices"]) == 6
     assert {len(device["values"]) for device in answer["lines"]["devices"]} == {len(answer["lines"]["times"])}
     assert answer["lines"]["devices"][0]["record"]["name"] == "Maple St & Quarry Ave"
@@ -121,7 +119,7 @@ def test_a_parameter_that_cannot_be_used_is_named(name: str, value: object) -> N
 def test_every_search_is_bounded() -> None:
     search = FakeSearch()
     collector(search)({"minutes": "1440"})
-    assert len(search.asked) == 9
+    assert len(search.asked) == 10
     for index, body in search.asked:
         assert body["size"] <= 60, index
         assert body["timeout"] == "3s"
@@ -134,6 +132,22 @@ def test_no_range_has_more_points_than_a_screen(minutes: int) -> None:
     view = View(minutes=minutes)
     assert minutes * 60 / view.step_s <= 121
     assert minutes * 60 / view.rate_step_s <= 121
+
+
+def test_the_default_field_is_one_that_moves() -> None:
+    def stats(low: float, high: float, avg: float) -> dict[str, float]:
+        return {"min": low, "max": high, "avg": avg}
+
+    fields = {
+        "reported": stats(1.79e9, 1.79e9 + 55, 1.79e9),
+        "capacity": stats(11, 47, 19.8),
+        "disabled": stats(0, 14, 0.05),
+        "bikes": stats(0, 27, 11.9),
+    }
+    deviations = {"0": {"value": 17.0}, "1": {"value": 0.0}, "2": {"value": 0.02}, "3": {"value": 0.5}}
+    assert panels.liveliest(fields, {"aggregations": deviations}) == "bikes"
+    assert panels.liveliest(fields, {}) == "reported"
+    assert panels.liveliest({}, {}) == ""
 
 
 def test_findings_are_named_once_by_field() -> None:
