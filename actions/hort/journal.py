@@ -30,11 +30,11 @@ return 1
 
 _ACK_LUA = """
 local size = redis.call('HGET', KEYS[2], 'bytes')
-redis.call('UNLINK', KEYS[2], KEYS[3])
+local known = redis.call('UNLINK', KEYS[2])
+redis.call('UNLINK', KEYS[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
-if not size then return 0 end
-redis.call('DECRBY', KEYS[4], size)
-return 1
+if size then redis.call('DECRBY', KEYS[4], size) end
+return known
 """
 
 _RETRY_LUA = """
@@ -134,7 +134,7 @@ class RedisJournal:
     """The journal in Redis."""
 
     def __init__(self, client: store.Client) -> None:
-        self._client = client
+        self._client: Any = client
         self._stage = client.register_script(_STAGE_LUA)
         self._ack = client.register_script(_ACK_LUA)
         self._retry = client.register_script(_RETRY_LUA)
@@ -152,7 +152,7 @@ class RedisJournal:
         pipeline: store.Client, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int
     ) -> None:
         """Adds the commands of `put` to a transaction of the caller's."""
-        fields: dict[str | bytes, bytes | float | int | str] = {
+        fields: dict[Any, Any] = {
             "raw": raw,
             "trigger": trigger,
             "count": count,
@@ -166,7 +166,7 @@ class RedisJournal:
 
     def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
         """Keeps messages for a day, outside of any journal."""
-        fields: dict[str | bytes, bytes | float | int | str] = {"raw": raw, "count": count, "created_ms": now}
+        fields: dict[Any, Any] = {"raw": raw, "count": count, "created_ms": now}
         pipeline = self._client.pipeline(transaction=True)
         pipeline.hset(reference.batch_key, mapping=fields)
         pipeline.expire(reference.batch_key, DIRECT_TTL_S)
@@ -174,7 +174,8 @@ class RedisJournal:
 
     def load(self, reference: batches.Reference) -> bytes | None:
         """The batch's bytes, or None where it is done."""
-        return self._client.hget(reference.batch_key, "raw")
+        raw: bytes | None = self._client.hget(reference.batch_key, "raw")
+        return raw
 
     def created(self, reference: batches.Reference) -> int | None:
         """When the batch was put (ms), or None where it is done."""

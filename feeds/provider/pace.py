@@ -23,9 +23,10 @@ class Pace:
 
     def wait(self, now: int) -> int:
         """Milliseconds until a fire may go; 0: now."""
+        wait = min(max(0, self._next - now), MINUTE_MS)
         if now // MINUTE_MS == self._minute and self._count >= self.per_minute:
-            return next_minute(now) - now
-        return min(max(0, self._next - now), MINUTE_MS)
+            return max(wait, next_minute(now) - now)
+        return wait
 
     def count(self, now: int) -> None:
         """A fire goes."""

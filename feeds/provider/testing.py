@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,6 +52,11 @@ class MemoryBroker:
         """The `Connect` port."""
         del config, client_id
         return MemoryConnection(self, handler, clock)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a client is connected."""
+        return self.connection is not None
 
     def drop(self) -> None:
         """Cuts the connection."""
@@ -170,18 +176,24 @@ class MemoryLedger:
 
     def __init__(self, journal: Journal) -> None:
         self.away = False
-        self.newest = 0
+        self.fence = [0]
         self.token = 0
         self.spooled: list[bytes] = []
         self.unacked: dict[str, bytes] = {}
         self._journal = journal
 
+    def owned(self, token: int) -> MemoryLedger:
+        """The same ledger in the hands of the owner with this token."""
+        other = copy.copy(self)
+        other.token = token
+        return other
+
     def open(self) -> Left:
         """Raises the fence."""
         self._reach()
-        if self.newest > self.token:
+        if self.fence[0] > self.token:
             raise Fenced("older")
-        self.newest = self.token
+        self.fence[0] = self.token
         return Left(tuple(self.spooled), dict(self.unacked))
 
     def spool(self, piece: Piece) -> None:
@@ -195,7 +207,7 @@ class MemoryLedger:
         """Journals."""
         if self._fresh(piece):
             self._journal.put(reference, piece.raw, trigger=trigger, count=count, now=now)
-            self.spooled = [rest] if rest else []
+            self.spooled[:] = [rest] if rest else []
 
     def forget(self, chunks: Sequence[str]) -> None:
         """Drops packet ids."""
@@ -210,7 +222,7 @@ class MemoryLedger:
 
     def _fresh(self, piece: Piece) -> bool:
         self._reach()
-        if self.newest != self.token:
+        if self.fence[0] != self.token:
             raise Fenced("older")
         if piece.chunk in self.unacked:
             return False

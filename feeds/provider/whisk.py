@@ -144,16 +144,17 @@ def rules_of(logs: Any) -> Started:
     """Reads the lines that OpenWhisk writes into a trigger's activation, one JSON object a rule."""
     if not isinstance(logs, list) or not logs:
         return Started(known=False)
-    errors = []
+    errors, read = [], 0
     for line in logs:
         try:
             entry = json.loads(line[line.index("{") :])
         except (ValueError, AttributeError):
             continue
+        read += 1
         error = str(entry.get("error", ""))
         if not entry.get("success", True) and "is inactive" not in error:
             errors.append(f"{entry.get('rule')}: {error}"[:_MESSAGE_LIMIT])
-    return Started(known=True, errors=tuple(errors))
+    return Started(known=read > 0, errors=tuple(errors))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

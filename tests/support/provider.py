@@ -109,7 +109,7 @@ def _handler(whisk: FakeWhisk) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(raw)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Stays quiet."""
 
     return Handler
@@ -191,7 +191,7 @@ class Provider:
         return dict(self.call("GET", {}).json())
 
     def wait_connected(self) -> None:
-        wait_until(lambda: self.read()["connected"], timeout_s=20, what="connected to the broker")
+        wait_until(lambda: self.read()["connected"], timeout_s=30, what="connected to the broker")
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""

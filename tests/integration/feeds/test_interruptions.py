@@ -63,7 +63,7 @@ def test_provider_killed_in_mid_stream(
             wait_for(consumer, 500)
             provider.kill()
             provider = new_provider()
-            wait_until(lambda: provider.read()["connected"], timeout_s=25, what="taken over")
+            provider.wait_connected()
         wait_for(consumer, 500)
     assert_exactly_once(consumer, sent)
 

@@ -1,0 +1,197 @@
+"""The firing over an in-memory journal and OpenWhisk."""
+
+from typing import Any
+
+from feeds.provider.firing import HOLD_MS, UNREADABLE_ATTEMPTS, Firing
+from feeds.provider.meters import Meters
+from feeds.provider.pace import Gate, Pace, next_minute
+from feeds.provider.testing import MemoryWhisk
+from feeds.provider.whisk import Outcome, Started, Target
+from hort import batch, feed_options, keys
+from hort.batch import Message, Messages, Reference
+from hort.testing import FakeClock, MemoryJournal
+
+REGISTRATION = "0123456789abcdef"
+ACCEPTED = Outcome("accepted", 202, activation="a" * 32)
+
+
+class Bench:
+    """A firing with all its twins."""
+
+    def __init__(self, **options: Any) -> None:
+        config = feed_options.parse({"url": "mqtt://broker", "topics": "t/#", **options})
+        self.clock = FakeClock(1_700_000_040_000)
+        self.journal = MemoryJournal()
+        self.whisk = MemoryWhisk(clock=self.clock)
+        self.gate = Gate(Pace(config.max_fires_per_minute), config.max_unacked, 1000, 10**9)
+        self.off: list[Outcome] = []
+        self.journals = [keys.journal(partition, REGISTRATION) for partition in range(config.partitions)]
+        self.firing = Firing(
+            Target("http://host", "/guest/t", "a:b"),
+            config,
+            journal=self.journal,
+            journals=self.journals,
+            whisk=self.whisk,
+            gate=self.gate,
+            clock=self.clock,
+            meters=Meters(),
+            switch_off=self.off.append,
+        )
+
+    def put(self, payload: bytes = b"{}", *, partition: int = 0) -> Reference:
+        now = self.clock.now
+        reference = Reference(batch.new_id(REGISTRATION, partition, now), self.journals[partition])
+        messages = Messages.of([Message("t/a", payload, now, 1)])
+        self.journal.put(reference, batch.pack(messages), trigger="/guest/t", count=1, now=now)
+        return reference
+
+    def run(self, milliseconds: int) -> None:
+        """Steps as the thread does, as long as the clock says."""
+        end = self.clock.now + milliseconds
+        while self.clock.now < end:
+            wait = self.firing.step()
+            self.clock.advance(max(1, min(wait, end - self.clock.now)))
+
+    def ids(self) -> list[str]:
+        return [str(fire["batch_id"]) for fire in self.whisk.fires]
+
+
+def test_a_fire_carries_the_reference() -> None:
+    bench = Bench()
+    reference = bench.put()
+    bench.run(10)
+    (payload,) = bench.whisk.fires
+    assert payload == {"batch_id": reference.batch_id, "count": 1, "bytes": payload["bytes"], "journal": reference.journal}
+    assert bench.journal.activations == {reference.batch_id: "a" * 32}
+
+
+def test_fires_are_spread_over_the_minute_and_never_more_than_the_budget() -> None:
+    bench = Bench(max_fires_per_minute=20, max_unacked=1000)
+    for _ in range(100):
+        bench.put()
+    bench.run(180_000)
+    minutes = [at // 60_000 for at in bench.whisk.at]
+    assert max(minutes.count(minute) for minute in set(minutes)) <= 20
+    gaps = [later - earlier for earlier, later in zip(bench.whisk.at, bench.whisk.at[1:], strict=False)]
+    assert min(gaps) >= 2_900
+    assert len(bench.whisk.fires) >= 55
+
+
+def test_only_so_many_unfinished() -> None:
+    bench = Bench(max_unacked=2, max_fires_per_minute=6000)
+    references = [bench.put() for _ in range(5)]
+    bench.run(2_000)
+    assert len(bench.whisk.fires) == 2
+    fired = set(bench.ids())
+    bench.journal.ack(next(reference for reference in references if reference.batch_id in fired))
+    bench.run(2_000)
+    assert len(set(bench.ids())) == 3
+
+
+def test_unfinished_is_fired_again_after_growing_deadlines() -> None:
+    bench = Bench(ack_deadline_s=10)
+    bench.put()
+    bench.run(100_000)
+    gaps = [later - earlier for earlier, later in zip(bench.whisk.at, bench.whisk.at[1:], strict=False)]
+    assert [round(gap, -3) for gap in gaps] == [10_000, 20_000, 40_000]
+
+
+def test_an_action_may_ask_for_it_sooner() -> None:
+    bench = Bench(ack_deadline_s=100)
+    reference = bench.put()
+    bench.run(100)
+    bench.journal.retry_at(reference, bench.clock.now + 2_000)
+    bench.run(4_000)
+    assert len(bench.whisk.fires) == 2
+
+
+def test_stored_batches_are_not_fired_again() -> None:
+    bench = Bench(ack_deadline_s=1)
+    reference = bench.put()
+    bench.run(100)
+    bench.journal.ack(reference)
+    bench.run(100_000)
+    assert len(bench.whisk.fires) == 1
+
+
+def test_held_batches_wait_and_do_not_count_as_tries() -> None:
+    bench = Bench()
+    bench.whisk.answers = [Outcome("held", 204)]
+    bench.put()
+    bench.run(10 * HOLD_MS)
+    assert bool(bench.firing.held) is True
+    assert 9 <= len(bench.whisk.fires) <= 11
+    bench.whisk.answers = [ACCEPTED]
+    bench.run(HOLD_MS + 100)
+    assert bool(bench.firing.held) is False
+    (entry,) = bench.journal.due(bench.journals[0], now=bench.clock.now + 10**7, limit=9)
+    assert entry.attempts == 1
+
+
+def test_throttled_waits_into_the_next_minute() -> None:
+    bench = Bench()
+    bench.whisk.answers = [Outcome("busy", 429), ACCEPTED]
+    bench.put()
+    start = bench.clock.now
+    bench.run(70_000)
+    assert len(bench.whisk.at) == 2
+    assert next_minute(start) <= bench.whisk.at[1] <= next_minute(start) + 1_000
+
+
+def test_errors_back_off_and_keep_the_batch() -> None:
+    bench = Bench(ack_deadline_s=100)
+    bench.whisk.answers = [Outcome("busy", 503)] * 4 + [ACCEPTED]
+    bench.put()
+    bench.run(60_000)
+    assert len(bench.whisk.fires) == 5
+    assert bench.gate.batches == 1
+
+
+def test_refused_switches_off_and_keeps_the_journal() -> None:
+    bench = Bench()
+    bench.whisk.answers = [Outcome("refused", 404, message="gone")]
+    bench.put()
+    bench.run(60_000)
+    assert [outcome.status for outcome in bench.off] == [404]
+    assert len(bench.whisk.fires) == 1
+    assert bench.journal.size(bench.journals[0]) == 1
+
+
+def test_inline_is_done_once_the_rules_have_started() -> None:
+    bench = Bench(delivery="inline")
+    bench.put(b'{"a": 1}')
+    bench.run(1_000)
+    (payload,) = bench.whisk.fires
+    (row,) = payload["messages"]
+    assert (row["topic"], row["payload"], row["encoding"]) == ("t/a", '{"a": 1}', "utf-8")
+    assert bench.journal.size(bench.journals[0]) == 0
+
+
+def test_inline_is_fired_again_where_a_rule_failed() -> None:
+    bench = Bench(delivery="inline")
+    bench.whisk.rules = Started(known=True, errors=("guest/r: Too many requests in the last minute",))
+    bench.put()
+    bench.run(1_000)
+    assert bench.journal.size(bench.journals[0]) == 1
+    bench.whisk.rules = Started(known=True)
+    bench.run(61_000)
+    assert len(bench.whisk.fires) == 2
+    assert bench.journal.size(bench.journals[0]) == 0
+
+
+def test_an_unreadable_activation_is_given_up_after_some_fires() -> None:
+    bench = Bench(delivery="inline", ack_deadline_s=30)
+    bench.whisk.rules = Started(known=False)
+    bench.put()
+    bench.run(400_000)
+    assert len(bench.whisk.fires) == UNREADABLE_ATTEMPTS
+    assert bench.journal.size(bench.journals[0]) == 0
+
+
+def test_partitions_take_turns() -> None:
+    bench = Bench(partitions=2, max_fires_per_minute=6000, max_unacked=100)
+    for _ in range(3):
+        bench.put(partition=0)
+        bench.put(partition=1)
+    bench.run(1_000)
+    assert [batch_id.split("-")[1] for batch_id in bench.ids()] == ["0", "1", "0", "1", "0", "1"]

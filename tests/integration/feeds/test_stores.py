@@ -1,0 +1,95 @@
+"""The provider's stores in a real Redis."""
+
+from dataclasses import replace
+
+import pytest
+import redis
+
+from feeds.provider.leases import LEASE_MS, RedisLeases
+from feeds.provider.ledger import RedisLedger
+from feeds.provider.registrations import RedisRegistrations, Registration
+from feeds.provider.vault import Vault
+from feeds.provider.whisk import Target
+from hort import feed_options, keys
+from hort.journal import Journal, RedisJournal
+from tests.support.journal_contract import REGISTRATION
+from tests.support.ledger_contract import LedgerContract, Make
+
+
+class TestRedisLedger(LedgerContract):
+    @pytest.fixture
+    def journal(self, redis_client: redis.Redis) -> Journal:
+        return RedisJournal(redis_client)
+
+    @pytest.fixture
+    def make(self, redis_client: redis.Redis) -> Make:
+        return lambda token: RedisLedger(redis_client, registration=REGISTRATION, partition=0, token=token)
+
+
+def registration(name: str = "0" * 16) -> Registration:
+    config = feed_options.parse({"url": "mqtt://broker", "topics": ["a", "b"], "password": "hidden-password"})
+    return Registration(name, Target("http://host", "/guest/t", "user:hidden-key"), "client", config, 7)
+
+
+def test_registrations_come_back_and_rest_encrypted(redis_client: redis.Redis) -> None:
+    store = RedisRegistrations(redis_client, Vault("k" * 16))
+    made = registration()
+    store.change(made.id, lambda _old: made)
+    assert store.get(made.id) == made
+    assert store.all() == {made.id: made}
+    assert "hidden" not in repr(redis_client.hgetall(keys.REGISTRATIONS))
+    assert RedisRegistrations(redis_client, Vault("x" * 16)).all() == {}, "another key reads nothing, and breaks nothing"
+    assert store.get(made.id) == made
+
+
+def test_a_change_sees_what_somebody_else_changed_meanwhile(redis_client: redis.Redis) -> None:
+    store = RedisRegistrations(redis_client, Vault("k" * 16))
+    made = registration()
+    store.change(made.id, lambda _old: made)
+    disturbed = False
+
+    def edit(old: Registration | None) -> Registration | None:
+        nonlocal disturbed
+        assert old is not None
+        if not disturbed:
+            disturbed = True
+            store.change(made.id, lambda now: now and replace(now, generation=now.generation + 1))
+        return replace(old, generation=old.generation + 1)
+
+    changed = store.change(made.id, edit)
+    assert changed is not None
+    assert changed.generation == 3
+
+
+def test_removing_a_registration_takes_what_belongs_to_it(redis_client: redis.Redis) -> None:
+    store = RedisRegistrations(redis_client, Vault("k" * 16))
+    made = registration()
+    store.change(made.id, lambda _old: made)
+    store.set_subscribed(made.id, "text")
+    store.report(made.id, {"connected": True}, ttl_s=20)
+    assert (store.subscribed(made.id), store.runtime(made.id)) == ("text", {"connected": True})
+    store.change(made.id, lambda _old: None)
+    assert list(redis_client.scan_iter()) == []
+
+
+def test_a_lease_has_one_owner_and_a_growing_token(redis_client: redis.Redis) -> None:
+    first, second = RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
+    assert first.acquire("r") == 1
+    assert second.acquire("r") is None
+    assert first.renew("r")
+    assert not second.renew("r")
+    second.release("r")
+    assert first.renew("r")
+    assert 0 < redis_client.pttl(keys.lease("r")) <= LEASE_MS
+    first.release("r")
+    assert second.acquire("r") == 2
+    assert not first.renew("r")
+
+
+def test_providers_are_counted_while_they_are_alive(redis_client: redis.Redis) -> None:
+    first, second = RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
+    assert first.beat(0) == 1
+    assert second.beat(1_000) == 2
+    assert second.beat(20_000) == 1
+    second.leave()
+    assert first.beat(20_000) == 1

@@ -1,0 +1,29 @@
+import pytest
+import redis
+
+from hort import keys
+from hort.journal import STAGE_TTL_S, Journal, RedisJournal
+from tests.support.journal_contract import JOURNAL, NOW, JournalContract, put
+
+
+class TestRedisJournal(JournalContract):
+    @pytest.fixture
+    def journal(self, redis_client: redis.Redis) -> Journal:
+        return RedisJournal(redis_client)
+
+
+def test_what_is_staged_goes_by_itself_in_the_end(redis_client: redis.Redis) -> None:
+    journal = RedisJournal(redis_client)
+    made = put(journal)
+    journal.write_stage(made, {"events": b"x"})
+    assert STAGE_TTL_S - 5 <= redis_client.ttl(made.stage_key) <= STAGE_TTL_S
+
+
+def test_every_key_of_a_journal_is_in_one_slot(redis_client: redis.Redis) -> None:
+    journal = RedisJournal(redis_client)
+    made = put(journal)
+    journal.write_stage(made, {"events": b"x"})
+    journal.take(made, due_ms=NOW)
+    found = {key.decode() for key in redis_client.scan_iter()}
+    assert found == {made.batch_key, made.stage_key, JOURNAL, keys.journal_bytes(JOURNAL)}
+    assert {keys.partition_of(key) for key in found} == {0}
