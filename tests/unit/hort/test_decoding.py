@@ -335,3 +335,28 @@ def test_payload_at_the_cap_goes_through_also_the_short_way() -> None:
 
     assert data(decoded) == [{"n": 123}, {"n": 123}]
     assert reasons(decoded) == ["too-large"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "kept", "counted"),
+    [
+        ("abc", "abc", None),
+        ("5", 5, 5.0),
+        (True, True, None),
+        (None, None, None),
+        ([1], [1], None),
+        ({"x": 1}, None, None),
+    ],
+)
+def test_record_of_a_known_shape_but_another_type_does_not_take_the_short_way(
+    odd: Any, kept: Any, counted: float | None
+) -> None:
+    decoded = settled(
+        messages({"n": 1}, {"n": 2}, {"n": odd}, {"n": 3}),
+        known={"bike": TypeSchema({"n": NUMERIC}, open=False)},
+    )
+
+    assert [row.get("n") for row in data(decoded)] == [1, 2, kept, 3]
+    found = numbers(decoded.stage_fields())
+    assert found.get(2, {}).get("n") == counted
+    assert [found[row]["n"] for row in (0, 1, 3)] == [1, 2, 3]
