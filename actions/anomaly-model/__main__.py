@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import anomaly, config
+from hort import anomaly, config, model_action
 from hort.errors import ConfigError
 
 
@@ -18,4 +18,4 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
         sigma = config.number(args, "sigma", default=1, minimum=0, maximum=100)
     except ConfigError as error:
         return {"statusCode": 400, "body": {"error": str(error)}}
-    return anomaly.respond(args, anomaly.detector(fields, sigma=sigma))
+    return model_action.respond(args, anomaly.detector(fields, sigma=sigma))

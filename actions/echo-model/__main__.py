@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import anomaly
+from hort import model_action
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
-    return anomaly.respond(args, anomaly.echo)
+    return model_action.respond(args, model_action.echo, of_many=model_action.echo_device_data)

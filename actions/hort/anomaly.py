@@ -1,11 +1,11 @@
-"""The example models: what they answer to the three protocols, and the anomaly rule itself."""
+"""The anomaly rule: a value above or below its average by more than one standard deviation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
+from hort.model_action import Predict
 
 DANGER_HIGH, DANGER_LOW, WELL, NO_WINDOW = "danger-high", "danger-low", "all-is-well", "no-window"
 KEY = "simple_anomaly_detection_"
@@ -13,30 +13,6 @@ KEY = "simple_anomaly_detection_"
 MAX_FIELDS = 200
 
 _WORST = (DANGER_HIGH, DANGER_LOW, WELL, NO_WINDOW)
-_INPUTS = ("device_data", "analytics", "type_analytics", "record")
-
-Predict = Callable[[Mapping[str, Any]], Any]
-
-
-class BadRequest(ValueError):
-    """The request is none of the three protocols; the message says why."""
-
-
-def respond(args: Mapping[str, Any], predict: Predict) -> dict[str, Any]:
-    """A model web action's answer: `{"predictions":[..]}` to `{"instances":[..]}`, else the prediction itself."""
-    try:
-        if "instances" in args:
-            return _answer(200, {"predictions": [predict(item) for item in _instances(args["instances"])]})
-        if "device_data" not in args:
-            raise BadRequest("'device_data' or 'instances' must be given")
-        return _answer(200, predict(_instance(args)))
-    except BadRequest as error:
-        return _answer(400, {"error": str(error)})
-
-
-def echo(instance: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model was sent."""
-    return {name: instance[name] for name in _INPUTS if name in instance}
 
 
 def detector(fields: Sequence[str] = (), *, sigma: float = 1.0) -> Predict:
@@ -101,32 +77,3 @@ def _number(value: object) -> float | None:
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def _instances(value: object) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list):
-        raise BadRequest(f"'instances' must be a list, got {type(value).__name__}")
-    return [_instance(item, at=f"instances[{number}].") for number, item in enumerate(value)]
-
-
-def _instance(value: object, at: str = "") -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadRequest(f"{at[:-1]} must be an object, got {type(value).__name__}")
-    found = {name: _decoded(value[name], at + name) for name in _INPUTS if name in value}
-    if not isinstance(found.get("device_data"), dict):
-        raise BadRequest(f"'{at}device_data' must be an object")
-    return found
-
-
-def _decoded(value: object, name: str) -> Any:
-    """Protocol `query` carries JSON texts."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except ValueError as error:
-        raise BadRequest(f"'{name}' must be JSON: {error}") from error
-
-
-def _answer(status: int, body: Any) -> dict[str, Any]:
-    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": body}

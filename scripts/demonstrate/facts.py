@@ -73,11 +73,11 @@ class Reader:
 
     def closing(self) -> bool:
         """Whether windows are being closed or written at this moment."""
-        return any(self._redis.zcard(key) for key in self._redis.scan_iter("hort:{*}:journal:close*", count=1000))
+        return any(self._redis.zcard(key) for key in self._redis.scan_iter("hort:{*}:journal:close", count=1000))
 
     def _from_redis(self) -> dict[str, Any]:
         published = self._redis.hget(COUNTERS, "divvy.published")
-        journals = list(self._redis.scan_iter("hort:{*}:journal:*", count=1000))
+        journals = self._redis.scan_iter("hort:{*}:journal:*", count=1000, _type="zset")
         return {"published": int(published or 0), "waiting": sum(int(self._redis.zcard(key)) for key in journals)}
 
     def _from_elasticsearch(self) -> dict[str, Any]:

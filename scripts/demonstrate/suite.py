@@ -24,6 +24,8 @@ SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
+PATIENT = {"timeout_ms": 8_000}
+"""The models share this machine's cores with everything else."""
 
 
 class Suite:
@@ -124,8 +126,8 @@ class Suite:
 
     def _register_models(self) -> None:
         for name, what in (("echo", "answers what it was sent"), ("anomaly", "above or below average by one std")):
-            url = self.whisk.web(f"{name}-model")
-            self.whisk.put_model(name, {"url": f"{url}.json", "protocol": "instances", "description": what})
+            self.whisk.put_model(name, {"url": self.whisk.web(f"{name}-model"), "protocol": "instances", "description": what, **PATIENT})
+            self.whisk.warm(f"{name}-model")
         self.whisk.invoke("hort/poll-models")
 
     def _await_subscription(self) -> None:

@@ -46,6 +46,14 @@ class Whisk:
         answer = self._session.put(f"{self.web('models')}/{name}", json=model, timeout=TIMEOUT_S)
         answer.raise_for_status()
 
+    def warm(self, model: str) -> None:
+        """One empty request, so that the first batch finds the model's process running."""
+        self._session.post(self.web(model), json={"instances": []}, timeout=TIMEOUT_S).raise_for_status()
+
+    def delete_model(self, name: str) -> None:
+        """Removes a model."""
+        self._session.delete(f"{self.web('models')}/{name}", timeout=TIMEOUT_S).raise_for_status()
+
     def _call(self, method: str, path: str, body: Any = None, *, text: bool = False) -> Any:
         base = f"{self.api_host}/api/v1/namespaces"
         url = f"{base}/{path[3:]}" if path.startswith("../") else f"{base}/_/{path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -11,12 +12,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 
 from demonstrate import processes
 from demonstrate.options import GUEST_KEY, ROOT
 from demonstrate.whisk import Whisk
+
+
+URLS = {"mosquitto": "HORT_MQTT_URL", "redis": "HORT_REDIS_URL", "elasticsearch": "HORT_ELASTICSEARCH_URL"}
 
 
 @dataclass
@@ -44,6 +49,16 @@ class Machine:
         """Elasticsearch."""
         return self.env["HORT_ELASTICSEARCH_URL"]
 
+    def stack_status(self) -> list[dict[str, Any]]:
+        """Name, url and pid of each service."""
+        argv = [str(ROOT / "scripts" / "stack"), "status", "--json", "--state", str(self.state / "stack")]
+        rows: list[dict[str, Any]] = json.loads(subprocess.run(argv, env=self.env, check=True, stdout=subprocess.PIPE).stdout)
+        return rows
+
+    def stack(self, verb: str, *services: str) -> None:
+        """`stop` or `start` of single services; a restarted one keeps its port."""
+        self.script("stack", verb, *services, "--state", str(self.state / "stack"))
+
     def script(self, name: str, *arguments: str) -> None:
         """One of our scripts, its output on standard error only when it fails."""
         done = subprocess.run(
@@ -60,17 +75,16 @@ def services() -> Iterator[Machine]:
         state = Path(folder)
         state.chmod(0o755)  # Elasticsearch runs as another user
         path = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
-        machine = Machine({**os.environ, "HORT_STATE": folder, "HORT_PYTHON": sys.executable, "PYTHONPATH": path}, state)
-        machine.script("stack", "up", "--state", str(state / "stack"))
+        own = {name: value for name, value in os.environ.items() if name not in URLS.values()}
+        machine = Machine({**own, "HORT_STATE": folder, "HORT_PYTHON": sys.executable, "PYTHONPATH": path}, state)
+        machine.stack("up")
         try:
-            for line in (state / "stack" / "stack.env").read_text().splitlines():
-                name, _, value = line.removeprefix("export ").partition("=")
-                machine.env[name] = value.strip("'\"")
-            for pid_file in (state / "stack").rglob("*.pid"):
-                machine.pids[pid_file.stem] = int(pid_file.read_text().split()[0])
+            for row in machine.stack_status():
+                machine.env[URLS[row["name"]]] = row["url"]
+                machine.pids[row["name"]] = int(row["pid"])
             yield machine
         finally:
-            machine.script("stack", "down", "--state", str(state / "stack"))
+            machine.stack("down")
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def _drained(machine: Machine, expected: int) -> float | None:
     client, store = Elasticsearch(machine.elasticsearch_url, request_timeout=60), redis.Redis.from_url(machine.redis_url)
     began = time.monotonic()
     while time.monotonic() - began < DRAIN_TIMEOUT_S:
-        waiting = sum(store.zcard(key) for key in store.scan_iter("hort:{*}:journal:*", count=1000))
+        waiting = sum(store.zcard(key) for key in store.scan_iter("hort:{*}:journal:*", count=1000, _type="zset"))
         if not waiting and min(_counts(client)) >= expected:
             return time.monotonic() - began
         time.sleep(0.25)

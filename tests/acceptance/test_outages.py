@@ -1,0 +1,65 @@
+"""A service that is gone for twenty seconds in mid-stream: the stream goes on by itself and the counts are exact."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from elasticsearch import ApiError, Elasticsearch, TransportError
+from tests.acceptance.conftest import Device
+from tests.support.oracle import documents, wrong_windows
+from tests.support.polling import wait_until
+from workloads.machine import Machine
+
+OUTAGE_S = 20
+RATE = 40
+BEFORE_AND_AFTER_S = 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("service", ["mosquitto", "redis", "elasticsearch"])
+def test_outage(
+    service: str,
+    machine: Machine,
+    device: Device,
+    search: Elasticsearch,
+    stored: Callable[[str, str], list[dict[str, Any]]],
+) -> None:
+    stop = threading.Event()
+    published = threading.Thread(target=_publish_steadily, args=(device, stop))
+    published.start()
+    time.sleep(BEFORE_AND_AFTER_S)
+    machine.stack("stop", service)
+    time.sleep(OUTAGE_S)
+    machine.stack("start", service)
+    time.sleep(BEFORE_AND_AFTER_S)
+    stop.set()
+    published.join()
+    count = device.published(timeout_s=120)
+
+    def complete() -> bool:
+        try:
+            return len(stored("all-events", device.device_type)) >= count
+        except (ApiError, TransportError):
+            return False
+
+    wait_until(complete, timeout_s=180, interval_s=0.5, what=f"arrival of {count} records")
+    rows = stored("all-events", device.device_type)
+    assert sorted(row["data"]["seq"] for row in rows) == list(range(count))
+
+    def windows_are_right() -> bool:
+        mine = [row for row in documents(search, "analytics") if row["devicetype"] == device.device_type]
+        ends = {row["window_end"] for row in mine}
+        return len(ends) >= 5 and not wrong_windows(rows, mine)
+
+    wait_until(windows_are_right, timeout_s=120, interval_s=2, what="every window equal to numpy's")
+    assert not stored("dead-letters", device.device_type)
+
+
+def _publish_steadily(device: Device, stop: threading.Event) -> None:
+    number = 0
+    while not stop.wait(1 / RATE):
+        device.publish({"seq": number, "value": (number * 7919) % 101 - 50.5}, device=f"d{number % 7}")
+        number += 1
