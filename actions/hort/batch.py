@@ -96,7 +96,7 @@ def created_ms(batch_id: str) -> int:
 
 def pack(messages: Messages) -> bytes:
     """The journal's binary form (MessagePack, columns little-endian)."""
-    return msgpack.packb(
+    raw: bytes = msgpack.packb(
         {
             "v": VERSION,
             "topics": list(messages.topics),
@@ -106,6 +106,7 @@ def pack(messages: Messages) -> bytes:
             "flags": messages.flags,
         }
     )
+    return raw
 
 
 def unpack(raw: bytes) -> Messages:

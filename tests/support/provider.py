@@ -210,9 +210,11 @@ class Provider:
 
 
 @contextmanager
-def publisher(url: str) -> Iterator[mqtt.Client]:
+def publisher(url: str, *, username: str = "", password: str = "") -> Iterator[mqtt.Client]:
     """A connected MQTT client that publishes in the background."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    if username:
+        client.username_pw_set(username, password)
     client.max_inflight_messages_set(0)
     parts = urlsplit(url)
     client.connect(parts.hostname or "127.0.0.1", parts.port or 1883)

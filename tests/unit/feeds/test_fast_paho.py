@@ -37,8 +37,12 @@ class Bench:
         self.fresh = 0
         self.client = FastClient(clock=lambda: 77, repeated=self._repeated, fresh=self._fresh, client_id="t", manual_ack=True)
         self.known = known
-        self.socket: Any = Socket(list(pieces))
-        self.client._sock = self.socket
+        self.socket: Any
+        self.attach(*pieces)
+
+    def attach(self, *pieces: bytes) -> None:
+        twin: Any = Socket(list(pieces))
+        self.socket = self.client._sock = twin
 
     def _repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
         self.again.append((mid, qos, topic, payload))
@@ -171,7 +175,6 @@ def test_what_was_half_read_does_not_reach_the_next_connection() -> None:
     bench.read()
     with pytest.raises(ValueError, match="Invalid host"):
         bench.client.reconnect()
-    bench.socket = Socket([publish("a", b"whole")])
-    bench.client._sock = bench.socket
+    bench.attach(publish("a", b"whole"))
     bench.read()
     assert bench.rows() == [("a", b"whole", 1, 1)]
