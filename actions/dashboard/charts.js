@@ -20,7 +20,7 @@ function options(target, series, hooks, fromZero) {
   return {
     width: target.clientWidth,
     height: target.clientHeight,
-    padding: [10, 22, 0, 0],
+    padding: [10, 34, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (_, low, high) => room(fromZero ? 0 : low, high) } },
