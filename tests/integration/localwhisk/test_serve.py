@@ -39,7 +39,7 @@ def test_a_megabyte_through_a_sequence(new_whisk: NewWhisk) -> None:
     whisk = new_whisk(*LIMITS)
     put_action(whisk, "echo", ECHO)
     whisk.call("PUT", "actions/seq", {"exec": {"kind": "sequence", "components": ["/_/echo"] * 3}})
-    body = {"x": "\u00e9" * 400_000}
+    body = {"x": "x" * 1_000_000, "y": "\u00e9" * 5_000}
     assert whisk.call("POST", "actions/seq?blocking=true&result=true", body) == (200, body)
 
 
