@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -40,6 +41,8 @@ class _Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises OSError when the port is taken."""
     listener = _listen(settings.host, settings.port)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     uvloop.run(serve(settings, listener))
 
 
@@ -79,7 +82,8 @@ def print_activation(activation: Activation) -> None:
         kind, duration = ("cold" if cold else "warm"), f"{activation.duration} ms"
     at = time.strftime("%H:%M:%S", time.localtime(activation.start / 1000))
     name = activation.path or f"{activation.namespace}/{activation.name}"
-    sys.stdout.write(f"{at} {name} {activation.status} {duration} {kind} {activation.id}\n")
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        sys.stdout.write(f"{at} {name} {activation.status} {duration} {kind} {activation.id}\n")
 
 
 def _pool(settings: Settings) -> Pool:

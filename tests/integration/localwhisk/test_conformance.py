@@ -17,7 +17,12 @@ Shared = Callable[[str], Path]
 def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, name: str) -> None:
     recording = shared(f"reference/golden/{name}.jsonl")
     done = subprocess.run(
-        [SCRIPTS / "conformance", recording], env=environment(), capture_output=True, text=True, timeout=280, check=False
+        [SCRIPTS / "conformance", recording],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert done.stdout.splitlines()[-1].endswith(" exchanges match")

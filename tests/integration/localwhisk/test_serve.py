@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -92,9 +93,7 @@ class Answered:
     def check(self) -> None:
         assert self.activations
         for activation in self.activations:
-            status, record = wait_until(
-                lambda name=activation: self._ended(name), timeout_s=20, what="the record"
-            )
+            status, record = wait_until(partial(self._ended, activation), timeout_s=20, what="the record")
             assert status == 200, f"{activation} was answered and is gone"
             assert record["response"]["status"] in ("success", "whisk internal error")
         _, packages = self.whisk.call("GET", "packages?limit=200")
