@@ -370,7 +370,7 @@ class Intake:
             part = columns.take(count)
         self._window = 0
         rest = self._rest()
-        for partition, mine in part.split(len(self._ledgers)):
+        for partition, mine in part.split(self.config.partitions):
             reference = self._reference(partition)
             ids = mine.packet_ids(mine.spooled)
             piece = Piece(reference.batch_id, batch.pack(mine.messages()), ids.pack())
@@ -383,12 +383,12 @@ class Intake:
         columns = self._connection.columns
         if not columns.spooled:
             return {}
-        parts = columns.split(len(self._ledgers))
+        parts = columns.split(self.config.partitions)
         return {partition: batch.pack(part.messages(0, part.spooled)) for partition, part in parts if part.spooled}
 
     def _spool(self) -> None:
         columns = self._connection.columns
-        for partition, mine in columns.split(len(self._ledgers)):
+        for partition, mine in columns.split(self.config.partitions):
             if mine.spooled == len(mine):
                 continue
             ids = mine.packet_ids(mine.spooled)

@@ -17,7 +17,10 @@ from hort.feed_options import FeedConfig
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One feed of one trigger; `deleted_at` is set while session and journal outlive a DELETE; times in milliseconds."""
+    """One feed of one trigger; `deleted_at` is set while session and journal outlive a DELETE; times in milliseconds.
+
+    `width` is the greatest number of partitions it ever had: what lies in the others is still served when there are fewer.
+    """
 
     id: str
     target: Target
@@ -28,6 +31,7 @@ class Registration:
     active: bool = True
     reason: dict[str, Any] | None = None
     deleted_at: int | None = None
+    width: int = 1
 
     @property
     def trigger(self) -> str:
@@ -163,6 +167,7 @@ class RedisRegistrations:
                 "active": registration.active,
                 "reason": registration.reason,
                 "deleted_at": registration.deleted_at,
+                "width": registration.width,
             }
         )
 
@@ -179,4 +184,5 @@ class RedisRegistrations:
             active=value["active"],
             reason=value["reason"],
             deleted_at=value["deleted_at"],
+            width=value["width"],
         )
