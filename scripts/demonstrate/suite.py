@@ -24,6 +24,10 @@ SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
+MODELS = (
+    ("echo", "", "answers what it was sent"),
+    ("anomaly", "?fields=num_bikes_available,num_docks_available", "above or below average by more than one std"),
+)
 PATIENT = {"timeout_ms": 8_000}
 """The models share this machine's cores with everything else."""
 
@@ -38,6 +42,7 @@ class Suite:
         self._own_stack = False
         self._logs = options.state / "logs"
         self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
+        self._given = dict(self.env)
         self.env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
         self.whisk = Whisk("", GUEST_KEY)
         self.provider_url = ""
@@ -45,7 +50,7 @@ class Suite:
     def prepare(self) -> None:
         """An empty state folder, after whatever an earlier, killed demo left running has been stopped."""
         if self._options.state.exists():
-            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+            self._stack("down")
             shutil.rmtree(self._options.state)
         self._options.state.mkdir(parents=True)
 
@@ -81,16 +86,16 @@ class Suite:
         for part in reversed(self._parts):
             part.stop()
         if self._own_stack:
-            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+            self._stack("down")
 
     def dead_parts(self) -> list[processes.Process]:
         """Parts that ended by themselves."""
         return [part for part in self._parts if not part.alive()]
 
     def _start_services(self) -> None:
-        stack_state = self._options.state / "stack"
+        stack_state = self._options.state
         self._own_stack = not all(self.env.get(name) for name in SERVICES)
-        self._script("stack", "up", "--state", str(stack_state))
+        self._stack("up")
         for line in (stack_state / "stack.env").read_text().splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             if name in SERVICES:
@@ -125,8 +130,9 @@ class Suite:
         return port
 
     def _register_models(self) -> None:
-        for name, what in (("echo", "answers what it was sent"), ("anomaly", "above or below average by one std")):
-            self.whisk.put_model(name, {"url": self.whisk.web(f"{name}-model"), "protocol": "instances", "description": what, **PATIENT})
+        for name, query, what in MODELS:
+            url = self.whisk.web(f"{name}-model") + query
+            self.whisk.put_model(name, {"url": url, "protocol": "instances", "description": what, **PATIENT})
             self.whisk.warm(f"{name}-model")
         self.whisk.invoke("hort/poll-models")
 
@@ -158,12 +164,16 @@ class Suite:
         self._parts.append(part)
         return part
 
-    def _script(self, name: str, *arguments: str) -> None:
+    def _stack(self, verb: str) -> None:
+        """Runs with the user's own environment: the addresses of our services in it would say that they are not ours."""
+        self._script("stack", verb, "--state", str(self._options.state), env=self._given)
+
+    def _script(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
         with log.open("ab") as out:
             done = subprocess.run(
-                [str(ROOT / "scripts" / name), *arguments], env=self.env, stdout=out, stderr=subprocess.STDOUT, check=False
+                [str(ROOT / "scripts" / name), *arguments], env=env or self.env, stdout=out, stderr=subprocess.STDOUT, check=False
             )
         if done.returncode:
             raise processes.StartFailed(f"./scripts/{name} {arguments[0]} failed ({done.returncode}):\n{processes.tail(log)}")
