@@ -228,3 +228,22 @@ _READERS: dict[str, Any] = {
     "boolean": _boolean,
     "choice": _choice,
 }
+
+
+def table() -> str:
+    """The parameters as a Markdown table, for feeds/README.md."""
+    rows = ["| parameter | default | range | meaning |", "|---|---|---|---|"]
+    rows += [f"| `{option.name}` | {_shown_default(option)} | {_shown_range(option)} | {option.text} |" for option in OPTIONS]
+    return "\n".join(rows)
+
+
+def _shown_default(option: Option) -> str:
+    if option.default is None:
+        return "required"
+    return "" if option.default == "" else f"{option.default:g}" if option.kind == "number" else str(option.default)
+
+
+def _shown_range(option: Option) -> str:
+    if option.choices:
+        return ", ".join(option.choices)
+    return f"{option.minimum:g} to {int(option.maximum)}" if option.kind in ("integer", "number") else ""
