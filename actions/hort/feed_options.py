@@ -246,4 +246,4 @@ def _shown_default(option: Option) -> str:
 def _shown_range(option: Option) -> str:
     if option.choices:
         return ", ".join(option.choices)
-    return f"{option.minimum:g} to {int(option.maximum)}" if option.kind in ("integer", "number") else ""
+    return f"{int(option.minimum)} to {int(option.maximum)}" if option.kind in ("integer", "number") else ""
