@@ -23,7 +23,8 @@ class Whisk:
 
     def invoke(self, action: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Result of a blocking invocation."""
-        return self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
+        result: dict[str, Any] = self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
+        return result
 
     def set_rule(self, rule: str, *, active: bool) -> None:
         """Switches a rule on or off."""
@@ -59,5 +60,5 @@ class Whisk:
         url = f"{base}/{path[3:]}" if path.startswith("../") else f"{base}/_/{path}"
         answer = self._session.request(method, url, json=body, timeout=TIMEOUT_S)
         if not answer.ok:
-            raise RuntimeError(f"{method} {path.split('?')[0]}: {answer.status_code} {answer.text[:300]}")
+            raise RuntimeError(f"{method} {path.partition('?')[0]}: {answer.status_code} {answer.text[:300]}")
         return answer.text if text else answer.json()

@@ -20,7 +20,6 @@ from demonstrate import processes
 from demonstrate.options import GUEST_KEY, ROOT
 from demonstrate.whisk import Whisk
 
-
 URLS = {"mosquitto": "HORT_MQTT_URL", "redis": "HORT_REDIS_URL", "elasticsearch": "HORT_ELASTICSEARCH_URL"}
 
 

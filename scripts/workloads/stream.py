@@ -22,7 +22,7 @@ STOCK = ("--limits", "stock")
 RAISED = ("--limits", "raised", "--invocations-per-minute", "600", "--fires-per-minute", "600")
 DRAIN_TIMEOUT_S = 180.0
 WARM_UP_RECORDS = 3_000
-THERE = {"ignore_unavailable": True, "allow_no_indices": True}
+THERE: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
 SUITE = ("provider", "engine", "engine children")
 
 

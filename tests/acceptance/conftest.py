@@ -9,6 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from elasticsearch import Elasticsearch
 from paho.mqtt.enums import CallbackAPIVersion
+
 from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+
 from tests.support.oracle import documents, wrong_windows
 from tests.support.paths import SCRIPTS
 from workloads.machine import Machine, services

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from tests.acceptance.conftest import Device
 from tests.support.polling import wait_until
 from workloads.machine import Machine

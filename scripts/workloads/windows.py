@@ -42,7 +42,7 @@ def _at(client: redis.Redis, params: dict[str, Any], devices: int) -> dict[str, 
     for number in range(ROUNDS):
         reference = _journalled(client, number, devices)
         for name in ("ingest", "window"):
-            cpu, wall = _timed(lambda: actions[name].main({**params, **reference.as_result()}))
+            cpu, wall = _timed(actions[name].main, {**params, **reference.as_result()})
             if number >= WARM_UP:
                 spent[name].append(cpu)
                 elapsed[name].append(wall)
@@ -83,16 +83,16 @@ def _journalled(client: redis.Redis, number: int, devices: int) -> Reference:
     return reference
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, float]:
+def _timed(main: Callable[[dict[str, Any]], Any], args: dict[str, Any]) -> tuple[float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
-    call()
+    main(args)
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def _raw_rate(client: redis.Redis, groups: float) -> float:
     """Keys a second when Redis only keeps one hash field of the same size for each, in one round trip."""
     value = b"x" * (8 + FIELDS * 56)
-    fields = {f"key-{number}": value for number in range(round(groups))}
+    fields: Any = {f"key-{number}": value for number in range(round(groups))}
     rounds = 10
     began = time.perf_counter()
     for number in range(rounds):
