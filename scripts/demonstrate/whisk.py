@@ -45,7 +45,8 @@ class Whisk:
     def put_model(self, name: str, model: dict[str, Any]) -> None:
         """Registers a model."""
         answer = self._session.put(f"{self.web('models')}/{name}", json=model, timeout=TIMEOUT_S)
-        answer.raise_for_status()
+        if not answer.ok:
+            raise RuntimeError(f"model {name}: {answer.status_code} {answer.text[:300]}")
 
     def warm(self, model: str) -> None:
         """One empty request, so that the first batch finds the model's process running."""
