@@ -38,9 +38,10 @@ class Whisk:
             {"lifecycleEvent": "UPDATE", "triggerName": f"/_/{trigger}", "authKey": ":".join(self._session.auth), "cron": cron},  # type: ignore[arg-type]
         )
 
-    def count(self, name: str, *, since: int = 0) -> int:
-        """How many activations of a trigger or action there are since a time in milliseconds."""
-        return int(self._call("GET", f"activations?count=true&name={name}&since={since}")["activations"])
+    def count(self, name: str, *, since: int = 0, upto: int | None = None) -> int:
+        """How many activations of a trigger or action there are between two times in milliseconds."""
+        bound = "" if upto is None else f"&upto={upto}"
+        return int(self._call("GET", f"activations?count=true&name={name}&since={since}{bound}")["activations"])
 
     def put_model(self, name: str, model: dict[str, Any]) -> None:
         """Registers a model."""

@@ -17,7 +17,8 @@ from tests.support.oracle import documents, wrong_windows
 from tests.support.paths import SCRIPTS
 from workloads.machine import Machine, services
 
-DURATION_S = 60
+HOUR_S = 60
+CITY_S = 45
 MODELS = {"echo", "anomaly"}
 
 
@@ -46,7 +47,7 @@ def _check(machine: Machine, summary: dict[str, Any]) -> None:
     seen = Counter((row["device_id"], row["data"]["last_reported"], row["received_at"]) for row in events)
     assert max(seen.values()) == 1
     assert summary["documents"]["analytics"] == len(analytics)
-    assert summary["windows"] == len({row["window_end"] for row in analytics}) >= 3
+    assert summary["windows"] == len({row["window_end"] for row in analytics}) >= 2
     assert wrong_windows(events, analytics) == []
     assert Counter((row["record_id"], row["model"]) for row in results) == Counter(
         (row["record_id"], model) for row in events for model in MODELS
@@ -61,15 +62,15 @@ def _check(machine: Machine, summary: dict[str, Any]) -> None:
 @pytest.mark.timeout(900)
 def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: Callable[[str], Path]) -> None:
     recording = shared("data/divvy/station_status.jsonl.gz")
-    summary = _demo(servers, tmp_path, "--replay", str(recording), "--speed", "60", "--duration", str(DURATION_S))
-    assert summary["published"] >= 300 * DURATION_S / 4
+    summary = _demo(servers, tmp_path, "--replay", str(recording), "--speed", "60", "--duration", str(HOUR_S))
+    assert summary["published"] >= 300 * HOUR_S / 4
     _check(servers, summary)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_simulated_city(servers: Machine, tmp_path: Path) -> None:
-    _check(servers, _demo(servers, tmp_path, "--duration", str(DURATION_S)))
+    _check(servers, _demo(servers, tmp_path, "--duration", str(CITY_S)))
 
 
 @pytest.mark.slow
