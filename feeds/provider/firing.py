@@ -200,7 +200,9 @@ class Firing:
             _fitting(inline_row(messages.topics[number], payload, received, flags), len(payload))
             for number, payload, received, flags in columns
         ]
-        return {"batch_id": reference.batch_id, "journal": reference.journal, "messages": rows}
+        # A batch that is done once its actions have started is gone before they run: they must not look for it.
+        journal = {"journal": reference.journal} if self.config.ack == "sink" else {}
+        return {"batch_id": reference.batch_id, **journal, "messages": rows}
 
     # -- whether the rules started their actions ----------------------------------------------------------------
 

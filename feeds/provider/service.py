@@ -78,7 +78,7 @@ class Lifecycle:
         if not params and active is None:
             raise FeedRefused("no updatable parameters were specified")
         registration = self._existing(caller)
-        config = _checked({**registration.config.as_params(), **params}) if params else registration.config
+        config = _checked(_changed(registration.config, params)) if params else registration.config
         now = self._clock()
 
         def edit(old: Registration | None) -> Registration | None:
@@ -225,6 +225,12 @@ def _checked(params: Mapping[str, Any]) -> FeedConfig:
     except OSError as error:
         raise FeedRefused(f"parameters 'tls_ca', 'tls_cert', 'tls_key' cannot be used: {type(error).__name__}") from error
     return config
+
+
+def _changed(config: FeedConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters after an update; what follows from `delivery` unless given follows the new one."""
+    follows = {"ack": "", "max_bytes": ""} if params.get("delivery", config.delivery) != config.delivery else {}
+    return {**config.as_params(), **follows, **params}
 
 
 def _width(config: FeedConfig, old: Registration | None) -> int:

@@ -164,7 +164,16 @@ def test_inline_is_done_once_the_rules_have_started() -> None:
     (payload,) = bench.whisk.fires
     (row,) = payload["messages"]
     assert (row["topic"], row["payload"], row["encoding"]) == ("t/a", '{"a": 1}', "utf-8")
+    assert "journal" not in payload, "the batch is gone when the actions run"
     assert bench.journal.size(bench.journals[0]) == 0
+
+
+def test_inline_names_the_journal_where_the_sink_acknowledges() -> None:
+    bench = Bench(delivery="inline", ack="sink")
+    made = bench.put()
+    bench.run(1_000)
+    assert bench.whisk.fires[0]["journal"] == made.journal
+    assert bench.journal.size(made.journal) == 1
 
 
 def test_inline_is_fired_again_where_a_rule_failed() -> None:
