@@ -17,7 +17,6 @@ from demonstrate.view import View
 from demonstrate.whisk import Whisk
 
 BROKER, STORE, SEARCH = SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
-OUR_BROKER = "mqtt://127.0.0.1:"
 GRACE_S = "5"
 """How long the feed's session outlives a DELETE here: long enough for a redeployment."""
 RECORDED_TTL_S = 60
@@ -83,8 +82,8 @@ class Suite:
 
     def stop(self) -> None:
         """Stops what was started, last first."""
-        if self._deployed and not self.env[BROKER].startswith(OUR_BROKER):
-            self._leave_broker()
+        if self._deployed and (self._given.get(BROKER) or self._given.get(STORE)):
+            self._remove_feed()
         for part in reversed(self._parts):
             part.stop()
         if self._elasticsearch is not None:
@@ -92,8 +91,8 @@ class Suite:
         if self._begun:
             self._quietly("stack", "down", "--state", str(self._options.state), env=self._given)
 
-    def _leave_broker(self) -> None:
-        """A broker that is not ours keeps no session of a demo that is over."""
+    def _remove_feed(self) -> None:
+        """A broker or Redis of the user's keeps no session and no registration of a demo that is over."""
         if self._quietly("deploy", "--undeploy", "--apihost", self.whisk.api_host):
             time.sleep(float(GRACE_S) + 2)
 
