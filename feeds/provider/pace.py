@@ -21,6 +21,11 @@ class Pace:
         self._count = 0
         self._next = 0
 
+    @property
+    def interval(self) -> int:
+        """Milliseconds from one fire to the next."""
+        return MINUTE_MS // self.per_minute
+
     def wait(self, now: int) -> int:
         """Milliseconds until a fire may go; 0: now."""
         wait = min(max(0, self._next - now), MINUTE_MS)
@@ -34,7 +39,7 @@ class Pace:
         if minute != self._minute:
             self._minute, self._count = minute, 0
         self._count += 1
-        self._next = now + MINUTE_MS // self.per_minute
+        self._next = now + self.interval
 
 
 @dataclass(slots=True)
