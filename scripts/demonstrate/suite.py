@@ -39,6 +39,7 @@ class Suite:
         self._parts: list[processes.Process] = []
         self._begun = False
         self._deployed = False
+        self._gbfs_port = 0
         self._elasticsearch: processes.Process | None = None
         self._logs = options.state / "logs"
         self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
@@ -55,7 +56,7 @@ class Suite:
         self._options.state.mkdir(parents=True)
 
     def start(self) -> None:
-        """Services, engine, provider, deployment, models; the data source comes last, so that nothing is missed."""
+        """Services, engine, provider, deployment, models; `start_source` comes after it, so that nothing is missed."""
         self._view.step("services: mosquitto, Redis; Elasticsearch starts meanwhile")
         self._start_services()
         self._view.step("engine")
@@ -63,15 +64,20 @@ class Suite:
         self._view.step("feed provider")
         self._start_provider()
         self._view.step("build and deploy with wskdeploy")
-        gbfs_port = self._deploy()
+        self._deploy()
         self._view.step("models")
         self._register_models()
         self._view.step("subscription to the broker")
         self._await_subscription()
         self._view.step("Elasticsearch")
         self._await_elasticsearch()
+
+    def start_source(self) -> None:
+        """Data from here on; the first poll at once, since the alarm comes only at its next full ten seconds."""
         self._view.step(f"data source: {self._options.source}")
-        self._start_source(gbfs_port)
+        if not self._options.live:
+            self._serve_gbfs()
+        self.whisk.invoke("hort/divvy")
 
     def stop_source(self) -> None:
         """No new data: the poll stops, then the server it polls."""
@@ -141,12 +147,12 @@ class Suite:
         self.provider_url = provider.address
         self.env["HORT_PROVIDER_URL"] = provider.address
 
-    def _deploy(self) -> int:
-        port = processes.free_port()
-        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{port}/gbfs.json"
+    def _deploy(self) -> None:
+        self._gbfs_port = processes.free_port()
+        served_here = f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
+        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else served_here
         self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
-        return port
 
     def _register_models(self) -> None:
         for name, query, what in MODELS:
@@ -166,11 +172,9 @@ class Suite:
             time.sleep(0.2)
         raise processes.StartFailed(f"the feed is not subscribed after {READY_TIMEOUT_S:g} s: {json.dumps(rows)[:500]}")
 
-    def _start_source(self, port: int) -> None:
+    def _serve_gbfs(self) -> None:
         options = self._options
-        if options.live:
-            return
-        argv = [str(ROOT / "scripts" / "gbfs"), "serve", "--port", str(port)]
+        argv = [str(ROOT / "scripts" / "gbfs"), "serve", "--port", str(self._gbfs_port)]
         if options.replay:
             self.whisk.set_alarm("divvy-poll", _cron(RECORDED_TTL_S / options.speed))
             argv += ["--replay", str(options.replay), "--speed", f"{options.speed:g}", "--loop"]
