@@ -116,12 +116,14 @@ class Firing:
         is several times a batch, and while Elasticsearch is down every batch of a long journal would be staged.
         """
         if not self._unfinished:
+            self._gate.stuck = 0
             return None
         times = dict(zip(self._unfinished, self._journal.times(list(self._unfinished)), strict=True))
         self._unfinished = {name: since for name, since in self._unfinished.items() if times[name] is not None}
         young = [name for name, since in self._unfinished.items() if now - since < GIVE_WAY_MS]
-        old_in_flight = sum((times[name] or 0) > now for name in self._unfinished if name not in young)
-        self._gate.in_flight = max(self._gate.in_flight - old_in_flight, len(young))
+        stuck = [name for name in self._unfinished if name not in young]
+        self._gate.stuck = len(stuck)
+        self._gate.in_flight = max(self._gate.in_flight - sum((times[name] or 0) > now for name in stuck), len(young))
         due = [name for name in young if (times[name] or 0) <= now]
         found = self._journal.entries(sorted(due, key=lambda name: times[name] or 0)[:1])
         return found[0] if found else None

@@ -116,6 +116,11 @@ def test_batches_that_never_end_give_way_to_others() -> None:
     assert len(set(bench.ids())) == 2
     bench.run(20_000)
     assert len(set(bench.ids())) == 4
+    stuck = Bench(max_unacked=2)
+    stuck.put()
+    stuck.run(GIVE_WAY_MS + 10_000)
+    assert (stuck.gate.stuck, stuck.gate.in_flight) == (1, 0)
+    assert stuck.gate.wait(stuck.clock.now + 60_000) == 0, "fresh batches are cut as early as ever"
 
 
 def test_an_action_may_ask_for_it_sooner() -> None:
