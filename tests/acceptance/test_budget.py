@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+
 from demonstrate.facts import INVOKED, TRIGGERS
 from workloads.machine import Machine, model, services, suite
 

@@ -30,7 +30,12 @@ def test_servers_of_the_user_s_keep_no_feed_of_the_demo(
     suite.env |= {name: f"ours://127.0.0.1:{number}" for number, name in enumerate(SERVICES) if name not in given}
     suite._deployed = True
     calls: list[tuple[str, ...]] = []
-    monkeypatch.setattr(suite, "_quietly", lambda *arguments, **_options: not calls.append(arguments))
+
+    def quietly(*arguments: str, **_options: object) -> bool:
+        calls.append(arguments)
+        return True
+
+    monkeypatch.setattr(suite, "_quietly", quietly)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
 
     suite.stop()
