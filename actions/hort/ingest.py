@@ -1,21 +1,25 @@
 """Ingest: takes a batch's messages, decodes them and stages what window, score and sink need.
 
 Decoding itself is pure and in `hort.decoding`; here are the batch, the schemas, the repeats and the counters. A batch that
-was staged before is not decoded again: its records, ids and schema stay as they were the first time.
+was staged before is not decoded again: its records, ids and schema stay as they were the first time. A batch with which
+an action never gets through goes on without it, see `hort.unprocessable`.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
+import redis
 
-from hort import action, batch, clock, ingest_options, store
+from hort import action, batch, clock, ingest_options, store, unprocessable
 from hort.batch import Messages, Reference
 from hort.counters import Counters, RedisCounters
 from hort.decoded import Decoded
-from hort.decoding import decode
+from hort.decoding import STAGE, decode
+from hort.errors import BatchError
 from hort.ingest_options import IngestOptions
 from hort.journal import Journal, RedisJournal
 from hort.repeats import RedisRepeats, Repeats
@@ -43,13 +47,31 @@ class Ingest:
         if stage is None:
             return action.done(reference)
         if _SUMMARY in stage:
+            unprocessable.skip_step(reference, self.journal, self.counters, limit=self.options.max_attempts)
             return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
-        if messages is None:
-            raw = self.journal.load(reference)
-            if raw is None:
-                return action.done(reference)
-            messages = batch.unpack(raw)
-        decoded = self._decode(messages, reference.batch_id)
+        tries = self.journal.count_try(reference, STAGE)
+        try:
+            decoded = self._decoded(reference, messages, tries)
+            return self._stage(reference, decoded)
+        except redis.RedisError:
+            with contextlib.suppress(redis.RedisError):
+                self.journal.uncount_try(reference, STAGE)
+            raise
+
+    def _decoded(self, reference: Reference, messages: Messages | None, tries: int) -> Decoded | None:
+        """What becomes of a batch at its so manieth try; None where it is done."""
+        raw = self.journal.load(reference) if messages is None else b""
+        if raw is None or not tries:
+            return None
+        if tries > self.options.max_attempts:
+            raw = raw or self.journal.load(reference) or b""
+            whole = tries <= self.options.max_attempts + unprocessable.WHOLE_TRIES
+            return unprocessable.buried(reference, raw, tries=tries, at_ms=self.journal.created(reference) or 0, whole=whole)
+        return self._decode(batch.unpack(raw) if messages is None else messages, reference.batch_id)
+
+    def _stage(self, reference: Reference, decoded: Decoded | None) -> action.Result:
+        if decoded is None:
+            return action.done(reference)
         summary = {"records": len(decoded.lines), "dead": len(decoded.dead)}
         fields = {**decoded.stage_fields(), _SUMMARY: orjson.dumps(summary)}
         if not self.journal.write_stage(reference, fields):
@@ -91,7 +113,12 @@ def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Referenc
     if "messages" not in params:
         return action.required_reference(params), None
     reference = batch.reference(params) if "journal" in params else None
-    messages = batch.inline_messages(params["messages"], now=now)
+    try:
+        messages = batch.inline_messages(params["messages"], now=now)
+    except BatchError:
+        if reference is None:
+            raise
+        return reference, None
     if reference is None:
         raw = batch.pack(messages)
         reference = batch.direct_reference(raw)

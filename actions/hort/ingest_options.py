@@ -21,6 +21,8 @@ DEFAULT_DEVICE_TYPE = "device"
 DEFAULT_EVENT = "event"
 DEDUPE_S = 3_600
 MAX_FUTURE_S = 86_400
+MAX_ATTEMPTS = 20
+"""How often an action may begin with a batch and not get through before the batch goes on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class IngestOptions:
     schema: schemas.GivenSchema = field(default_factory=schemas.GivenSchema)
     max_schema_fields: int = schemas.MAX_FIELDS_PER_TYPE
     caps: Caps = field(default_factory=Caps)
+    max_attempts: int = MAX_ATTEMPTS
 
     @property
     def topic_decides(self) -> bool:
@@ -73,6 +76,7 @@ def from_params(params: config.Params) -> IngestOptions:
             params, "max_schema_fields", default=schemas.MAX_FIELDS_PER_TYPE, minimum=1, maximum=4_096
         ),
         caps=_caps(params),
+        max_attempts=config.integer(params, "max_attempts", default=MAX_ATTEMPTS, minimum=1, maximum=10_000),
     )
 
 

@@ -34,6 +34,7 @@ local known = redis.call('UNLINK', KEYS[2])
 redis.call('UNLINK', KEYS[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
 if size then redis.call('DECRBY', KEYS[4], size) end
+if size then redis.call('INCR', KEYS[5]) end
 return known
 """
 
@@ -48,6 +49,23 @@ if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[2], ARGV[1])
 redis.call('HINCRBY', KEYS[2], 'attempts', ARGV[3])
 return 1
+"""
+
+_TRY_LUA = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local name = 'tries:' .. ARGV[1]
+if ARGV[2] == '1' then
+  local acked = redis.call('GET', KEYS[2]) or '0'
+  if redis.call('HGET', KEYS[1], name .. ':acked') == acked then
+    return tonumber(redis.call('HGET', KEYS[1], name))
+  end
+  redis.call('HSET', KEYS[1], name .. ':acked', acked)
+end
+return redis.call('HINCRBY', KEYS[1], name, 1)
+"""
+
+_UNTRY_LUA = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'tries:' .. ARGV[1], -1) end
 """
 
 _FIRED_LUA = """
@@ -102,6 +120,16 @@ class Journal(Protocol):
     def read_stage(self, reference: batches.Reference, names: Sequence[str]) -> Stage | None:
         """The named fields that are there, or None where the batch is done."""
 
+    def count_try(self, reference: batches.Reference, step: str, *, only_if_others_pass: bool = False) -> int:
+        """Counts that an action begins with the batch; how many tries there were, 0 where the batch is done.
+
+        `only_if_others_pass`: not where no other batch was stored since the last try, so that what stops all of them is
+        held against none.
+        """
+
+    def uncount_try(self, reference: batches.Reference, step: str) -> None:
+        """Takes back a try that failed for a reason outside of the batch."""
+
     def ack(self, reference: batches.Reference) -> bool:
         """The batch is stored: forgets it and all that was staged; False where it was done already."""
 
@@ -146,6 +174,8 @@ class RedisJournal:
         self._retry = client.register_script(_RETRY_LUA)
         self._take = client.register_script(_TAKE_LUA)
         self._fired = client.register_script(_FIRED_LUA)
+        self._try = client.register_script(_TRY_LUA)
+        self._untry = client.register_script(_UNTRY_LUA)
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
         """Keeps a batch in one transaction."""
@@ -205,9 +235,19 @@ class RedisJournal:
             return None
         return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
+    def count_try(self, reference: batches.Reference, step: str, *, only_if_others_pass: bool = False) -> int:
+        """Counts in the batch itself, before the work: an action that is killed has counted."""
+        names = [reference.batch_key, keys.journal_acked(reference.journal)]
+        return int(self._try(keys=names, args=[step, int(only_if_others_pass)]))
+
+    def uncount_try(self, reference: batches.Reference, step: str) -> None:
+        """Takes a try back."""
+        self._untry(keys=[reference.batch_key], args=[step])
+
     def ack(self, reference: batches.Reference) -> bool:
         """Forgets the batch, its stage and its place in the journal at once."""
-        names = [reference.journal, reference.batch_key, reference.stage_key, keys.journal_bytes(reference.journal)]
+        journal = reference.journal
+        names = [journal, reference.batch_key, reference.stage_key, keys.journal_bytes(journal), keys.journal_acked(journal)]
         return bool(self._ack(keys=names, args=[reference.batch_id]))
 
     def retry_at(self, reference: batches.Reference, due_ms: int) -> bool:
@@ -270,7 +310,9 @@ class RedisJournal:
     def drop(self, journal: str) -> int:
         """Forgets the batches one by one: a journal may be large, and an ack is atomic."""
         ids = _texts(self._client.zrange(journal, 0, -1))
-        return sum(self.ack(batches.Reference(batch_id, journal)) for batch_id in ids)
+        dropped = sum(self.ack(batches.Reference(batch_id, journal)) for batch_id in ids)
+        self._client.delete(keys.journal_bytes(journal), keys.journal_acked(journal))
+        return dropped
 
     def size(self, journal: str) -> int:
         """How many batches are not yet stored."""

@@ -43,6 +43,11 @@ def journal_bytes(journal_key: str) -> str:
     return f"{journal_key}:bytes"
 
 
+def journal_acked(journal_key: str) -> str:
+    """STRING how many batches of one journal were stored; same slot as the journal."""
+    return f"{journal_key}:acked"
+
+
 def spool(partition: int, registration: str) -> str:
     """LIST packed messages that were taken from the broker and are not yet part of a batch."""
     return f"hort:{{{partition}}}:spool:{registration}"
@@ -74,7 +79,7 @@ def lease(registration: str) -> str:
 
 
 def batch(partition: int, batch_id: str) -> str:
-    """HASH raw, trigger, count, bytes, created_ms, attempts, activation."""
+    """HASH raw, trigger, count, bytes, created_ms, attempts, activation, tries:<step>."""
     return f"hort:{{{partition}}}:batch:{batch_id}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -39,6 +40,8 @@ class MemoryJournal:
         self._raw: dict[batches.Reference, bytes] = {}
         self._stages: dict[batches.Reference, Stage] = {}
         self._due: dict[batches.Reference, int] = {}
+        self._tries: dict[tuple[batches.Reference, str], tuple[int, int]] = {}
+        self._acked: Counter[str] = Counter()
         self.activations: dict[str, str] = {}
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
@@ -75,8 +78,26 @@ class MemoryJournal:
         stage = self._stages.get(reference, {})
         return {name: stage[name] for name in names if name in stage}
 
+    def count_try(self, reference: batches.Reference, step: str, *, only_if_others_pass: bool = False) -> int:
+        """Counts that an action begins with the batch."""
+        if reference not in self._raw:
+            return 0
+        tries, seen = self._tries.get((reference, step), (0, -1))
+        acked = self._acked[reference.journal]
+        if not only_if_others_pass or seen != acked:
+            tries += 1
+        self._tries[reference, step] = (tries, acked)
+        return tries
+
+    def uncount_try(self, reference: batches.Reference, step: str) -> None:
+        """Takes a try back."""
+        tries, seen = self._tries[reference, step]
+        self._tries[reference, step] = (tries - 1, seen)
+
     def ack(self, reference: batches.Reference) -> bool:
         """Forgets the batch and all that was staged."""
+        if reference in self._due:
+            self._acked[reference.journal] += 1
         self._stages.pop(reference, None)
         self._due.pop(reference, None)
         self._entries.pop(reference, None)
@@ -199,6 +220,7 @@ class MemoryDocuments:
         self.templates: dict[str, Mapping[str, Any]] = {}
         self.refuse: Callable[[str, dict[str, Any]], tuple[int, str] | None] = _stored
         self.failures: list[Exception] = []
+        self.versions: dict[tuple[str, str], int] = {}
         self.requests: list[int] = []
 
     def bulk(self, index: str, body: bytes, *, timeout_s: float) -> list[ItemError]:
@@ -211,12 +233,20 @@ class MemoryDocuments:
             raise self.failures.pop(0)
         errors = []
         for position, (head, document) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
-            problem = self.refuse(index, document)
+            problem = self.refuse(index, document) or self._conflict(index, head["index"])
             if problem is None:
                 self.indices.setdefault(index, {})[head["index"]["_id"]] = document
             else:
                 errors.append(ItemError(position, problem[0], problem[1], "made up"))
         return errors
+
+    def _conflict(self, index: str, head: dict[str, Any]) -> tuple[int, str] | None:
+        """What an external version (greater or equal) forbids."""
+        name, version = (index, head["_id"]), head.get("version", 0)
+        if version < self.versions.get(name, 0):
+            return 409, "version_conflict_engine_exception"
+        self.versions[name] = version
+        return None
 
     def template_versions(self, pattern: str) -> dict[str, int]:
         """Versions of the templates whose names match."""

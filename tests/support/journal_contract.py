@@ -137,3 +137,20 @@ class JournalContract:
         raw = journal.load(put(journal, payload=payload))
         assert raw is not None
         assert batch.unpack(raw).payloads == [payload]
+
+    def test_tries_of_each_step_are_counted_until_the_batch_is_done(self, journal: Journal) -> None:
+        made = put(journal)
+        assert [journal.count_try(made, "ingest") for _ in range(2)] == [1, 2]
+        assert journal.count_try(made, "window") == 1
+        journal.uncount_try(made, "ingest")
+        assert journal.count_try(made, "ingest") == 2
+        journal.ack(made)
+        journal.uncount_try(made, "ingest")
+        assert journal.count_try(made, "ingest") == 0
+        assert journal.load(made) is None
+
+    def test_tries_count_only_where_others_pass(self, journal: Journal) -> None:
+        made = put(journal)
+        assert [journal.count_try(made, "window", only_if_others_pass=True) for _ in range(3)] == [1, 1, 1]
+        journal.ack(put(journal))
+        assert [journal.count_try(made, "window", only_if_others_pass=True) for _ in range(3)] == [2, 2, 2]
