@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from feeds.provider.columns import inline_row, inline_size
-from feeds.provider.intake import INLINE_ENVELOPE, Backoff
+from feeds.provider import payloads
+from feeds.provider.intake import Backoff
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, next_minute
@@ -147,11 +147,11 @@ class Firing:
         self.fires += 1
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
-            self._accepted(entry, outcome)
+            self._accepted(entry, outcome, carried="messages" in payload)
         else:
             self._not_accepted(entry, outcome)
 
-    def _accepted(self, entry: Entry, outcome: Outcome) -> None:
+    def _accepted(self, entry: Entry, outcome: Outcome, *, carried: bool) -> None:
         self._hold(held=False)
         self._busy.reset()
         self._unfinished.setdefault(entry.reference, self._clock())
@@ -167,7 +167,7 @@ class Firing:
             attempt=entry.attempts + 1,
             activation=outcome.activation,
         )
-        if self.config.ack == "started":
+        if self.config.ack == "started" and carried:
             backoff = Backoff(CHECK_MS)
             self._checks.append(_Check(entry, outcome.activation, self._clock() + backoff.next_ms(), backoff))
 
@@ -202,29 +202,16 @@ class Firing:
         self.held = held
         self._meters.held.labels(self.target.trigger).set(held)
 
-    # -- what an action gets ------------------------------------------------------------------------------------
-
     def _payload(self, entry: Entry) -> dict[str, Any] | None:
-        reference = entry.reference
-        if self.config.delivery == "reference":
-            return {
-                "batch_id": reference.batch_id,
-                "count": entry.count,
-                "bytes": entry.bytes,
-                "journal": reference.journal,
-            }
-        raw = self._journal.load(reference)
+        """What an action gets; None where the batch is done. Batches that were cut when the feed fired by reference may be
+        too large to go inline: whoever was told to read the journal still can.
+        """
+        if self.config.delivery == "reference" or (entry.count > 1 and entry.bytes > INLINE_LIMIT):
+            return payloads.by_reference(entry)
+        raw = self._journal.load(entry.reference)
         if raw is None:
             return None
-        messages = batch.unpack(raw)
-        columns = zip(messages.topic_index, messages.payloads, messages.received_at, messages.flags, strict=True)
-        rows = [
-            _fitting(inline_row(messages.topics[number], payload, received, flags), len(payload))
-            for number, payload, received, flags in columns
-        ]
-        # A batch that is done once its actions have started is gone before they run: they must not look for it.
-        journal = {"journal": reference.journal} if self.config.ack == "sink" else {}
-        return {"batch_id": reference.batch_id, **journal, "messages": rows}
+        return payloads.inline(entry, raw, ack=self.config.ack) or payloads.by_reference(entry)
 
     # -- whether the rules started their actions ----------------------------------------------------------------
 
@@ -261,10 +248,3 @@ class Firing:
             trigger=self.target.trigger,
             batch_id=check.entry.reference.batch_id,
         )
-
-
-def _fitting(row: dict[str, Any], size: int) -> dict[str, Any]:
-    if inline_size(row) <= INLINE_LIMIT - INLINE_ENVELOPE:
-        return row
-    del row["encoding"]
-    return {**row, "payload": None, "error": f"message of {size} bytes exceeds {INLINE_LIMIT}"}

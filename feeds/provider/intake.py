@@ -25,6 +25,7 @@ from feeds.provider.ledger import Ledger, Piece
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate
+from feeds.provider.payloads import INLINE_ENVELOPE
 from feeds.provider.unacked import Unacked
 from hort import batch, keys
 from hort.feed_options import FeedConfig
@@ -43,7 +44,6 @@ CONNACK_TIMEOUT_MS = 15_000
 TIDY_EVERY_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 """Messages that cannot be fired are journalled after this long all the same: their arrival decides whether they are late."""
-INLINE_ENVELOPE = 500
 
 
 class Subscriptions(Protocol):

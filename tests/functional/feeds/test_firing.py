@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace, next_minute
@@ -222,6 +224,57 @@ def test_an_unreadable_activation_is_given_up_after_some_fires() -> None:
     bench.run(400_000)
     assert len(bench.whisk.fires) == UNREADABLE_ATTEMPTS
     assert bench.journal.size(bench.journals[0]) == 0
+
+
+def put_raw(bench: Bench, raw: bytes, *, count: int = 1) -> Reference:
+    reference = Reference(batch.new_id(REGISTRATION, 0, bench.clock.now), bench.journals[0])
+    bench.journal.put(reference, raw, trigger="/guest/t", count=count, now=bench.clock.now)
+    return reference
+
+
+@pytest.mark.parametrize("raw", [b"\xc1", batch.pack(Messages([], [0], [b""], [0], b"\1")), batch.pack(Messages([], [], ["x"], [], b""))])
+def test_an_unreadable_batch_does_not_hold_up_an_inline_feed(raw: bytes) -> None:
+    bench = Bench(delivery="inline", ack="sink", max_fires_per_minute=6000)
+    bad = put_raw(bench, raw)
+    good = bench.put()
+    bench.run(1_000)
+    assert bench.whisk.fires[0] == {"batch_id": bad.batch_id, "count": 1, "bytes": len(raw), "journal": bad.journal}
+    assert bench.ids() == [bad.batch_id, good.batch_id]
+    (entry,) = bench.journal.entries([bad])
+    assert entry.attempts == 1, "ingest counts its tries and buries it"
+
+
+def test_an_unreadable_batch_of_a_foreign_trigger_comes_as_an_error() -> None:
+    bench = Bench(delivery="inline")
+    put_raw(bench, b"\xc1" * 300_000)
+    bench.run(1_000)
+    (row,) = bench.whisk.fires[0]["messages"]
+    assert "batch of 300000 bytes cannot be read" in row["error"]
+    assert bench.journal.size(bench.journals[0]) == 0
+    messages = batch.inline_messages([row], now=0)
+    assert list(messages.payloads) == [b"\xc1" * 262_144], "the suite's ingest makes a dead letter of it"
+
+
+@pytest.mark.parametrize("payload", [b"x" * 500_000, b"\0" * 100_000])
+@pytest.mark.parametrize("ack", ["sink", "started"])
+def test_batches_cut_for_references_are_fired_by_reference_after_an_update_to_inline(ack: str, payload: bytes) -> None:
+    bench = Bench(delivery="inline", ack=ack, max_fires_per_minute=6000)
+    raw = batch.pack(Messages.of([Message("t/a", payload, bench.clock.now, 1)] * 2))
+    large = put_raw(bench, raw, count=2)
+    bench.run(1_000)
+    assert bench.whisk.fires == [{"batch_id": large.batch_id, "count": 2, "bytes": len(raw), "journal": large.journal}]
+    assert bench.journal.size(bench.journals[0]) == 1, "it is done when a sink says so"
+    small = bench.put()
+    bench.run(1_000)
+    assert "messages" in bench.whisk.fires[1]
+    assert bench.ids() == [large.batch_id, small.batch_id]
+
+
+def test_one_message_that_is_too_large_comes_as_an_error() -> None:
+    bench = Bench(delivery="inline")
+    bench.put(b"x" * 1_000_000)
+    bench.run(1_000)
+    assert bench.whisk.fires[0]["messages"][0]["error"] == "message of 1000000 bytes exceeds 900000"
 
 
 def test_partitions_take_turns() -> None:
