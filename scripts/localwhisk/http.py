@@ -157,15 +157,28 @@ class Request:
         )
 
 
+def quality(accept: str, media_type: str) -> float | None:
+    """What an Accept header gives a media type it names, None when it does not name it."""
+    for part in accept.lower().split(","):
+        bits = part.split(";")
+        if bits[0].strip() == media_type:
+            return _weight(bits[1:])
+    return None
+
+
 def _is_refusal(parameters: Iterable[str]) -> bool:
+    return _weight(parameters) == 0
+
+
+def _weight(parameters: Iterable[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.strip().partition("=")
         if name == "q":
             try:
-                return float(value) == 0
+                return float(value)
             except ValueError:
-                return False
-    return False
+                return 1.0
+    return 1.0
 
 
 @dataclass(slots=True)

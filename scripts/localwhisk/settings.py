@@ -32,9 +32,21 @@ class Settings:
     images: Mapping[str, str]
     action_python: Path
     ready_file: Path | None
+    wskprops: Path | None
     alarms: bool
     memory_mb: int | None
     quiet: bool
+
+
+def add_state(parser: ArgumentParser) -> None:
+    """The option that names the state folder, which all commands share."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(".whisk"),
+        metavar="FOLDER",
+        help="where entities and activations are (default: %(default)s)",
+    )
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,9 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument(
-        "--state", type=Path, default=Path(".whisk"), help="folder for state (default: %(default)s)"
-    )
+    add_state(parser)
     parser.add_argument(
         "--limits",
         choices=sorted(PRESETS),
@@ -100,6 +110,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--ready-file", type=Path, metavar="FILE", help="write the address there once requests are answered"
     )
     parser.add_argument(
+        "--wskprops", type=Path, metavar="FILE", help="point wsk and wskdeploy here, by this .wskprops"
+    )
+    parser.add_argument(
         "--no-alarms",
         action="store_true",
         help="without the package /whisk.system/alarms, as a stock installation",
@@ -131,6 +144,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         images=dict(_image(text) for text in options.map_image),
         action_python=options.action_python or Path(environment.get(ACTION_PYTHON) or sys.executable),
         ready_file=options.ready_file,
+        wskprops=options.wskprops,
         alarms=not options.no_alarms,
         memory_mb=options.action_memory,
         quiet=options.quiet,
