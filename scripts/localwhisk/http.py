@@ -37,6 +37,22 @@ def new_transaction_id() -> str:
     return "".join(_ID_ALPHABET[byte % 62] for byte in secrets.token_bytes(32))
 
 
+def without_dots(path: str) -> str:
+    """The path with '..' and '.' followed (RFC 3986, 5.2.4), as the proxy of an installation does for wskdeploy's export."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    parts = path.split("/")[1:]
+    for part in parts:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    if parts[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
 @dataclass(slots=True)
 class Request:
     """One request; `path` is percent-encoded, `headers` are (lower-case name, value) in order."""
@@ -57,7 +73,7 @@ class Request:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         request = cls(
             method=scope["method"],
-            path=raw_path.split(b"?", 1)[0].decode("latin-1"),
+            path=without_dots(raw_path.split(b"?", 1)[0].decode("latin-1")),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             receive=receive,

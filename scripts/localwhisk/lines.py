@@ -10,7 +10,7 @@ _INIT = "initTime"
 _SEQUENCE = "sequence"
 
 
-def line(  # noqa: PLR0913  # the columns of a line
+def line(  # the columns of a line
     *,
     start_ms: int,
     path: str,

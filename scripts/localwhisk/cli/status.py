@@ -51,6 +51,7 @@ def _ask(remote: Remote, options: Namespace) -> dict[str, Any]:
 def _text(found: dict[str, Any]) -> str:
     limits = found["limits"]
     entities = ", ".join(f"{found[name]} {name}" for name in _COLLECTIONS[:-1])
+    rates = f"{limits['invocations_per_minute']} invocations and {limits['fires_per_minute']} fires a minute"
     rows = [("API", found["apihost"])]
     if "pid" in found:
         rows.append(("process", f"{found['pid']}, up {_span(found['up_s'])}"))
@@ -58,11 +59,7 @@ def _text(found: dict[str, Any]) -> str:
     rows += [
         ("namespace", f"{found['namespace']}: {entities}"),
         ("activations", f"{found['activations']} kept, {found['running_activations']} running"),
-        (
-            "limits",
-            f"{limits['invocations_per_minute']} invocations and {limits['fires_per_minute']} fires a minute, "
-            f"{limits['concurrent']} at once",
-        ),
+        ("limits", f"{rates}, {limits['concurrent']} at once"),
     ]
     return "".join(f"{name:<12}{value}\n" for name, value in rows)
 

@@ -2,8 +2,8 @@ import json
 import re
 
 import pytest
-from localwhisk.identity import PUBLIC
 
+from localwhisk.identity import PUBLIC
 from tests.support.localwhisk_app import LocalWhisk
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"

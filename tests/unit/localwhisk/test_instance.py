@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from localwhisk import instance
 from localwhisk.instance import Claim, StateInUse
 

@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import pytest
+
 from localwhisk.lines import line
 
 
