@@ -10,7 +10,10 @@ CLIENT_ERROR = 256  # wsk ends with the HTTP status less this, modulo itself
 
 
 class Tool:
-    """Runs a client's command in a folder; gives the output of both streams, asserts the exit code."""
+    """Runs a client's command in a folder; gives the output of both streams, asserts the exit code.
+
+    The words of the first argument are arguments of their own; those that follow are taken as they are.
+    """
 
     def __init__(self, whisk: Engine, binary: Path, folder: Path, *, flags: bool = True) -> None:
         named = ["--apihost", whisk.apihost, "--auth", whisk.auth] if flags else []
@@ -19,7 +22,8 @@ class Tool:
         self._folder = folder
         self.properties = folder / "wskprops"
 
-    def __call__(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
+    def __call__(self, command: str, *more: str, code: int = 0, stdin: str = "") -> str:
+        arguments = [*command.split(), *more]
         environment = {**os.environ, "WSK_CONFIG_FILE": str(self.properties), "HOME": str(self._folder)}
         done = subprocess.run(
             [*self._command, *self._flags, *arguments],

@@ -60,8 +60,7 @@ def test_properties_are_set_shown_and_unset(clean_whisk: Engine, wsk: Tool, fold
 
 def test_an_action_from_creation_to_its_end(wsk: Tool) -> None:
     wsk(
-        *"action create hello hello.py --kind python:3.11 -p name World -a about greeting".split(),
-        *"-t 5000 -m 128 -l 1".split(),
+        "action create hello hello.py --kind python:3.11 -p name World -a about greeting -t 5000 -m 128 -l 1"
     )
     entity = shown(wsk("action", "get", "hello"))
     assert entity["limits"] == {"timeout": 5000, "memory": 128, "logs": 1, "concurrency": 1}
@@ -75,7 +74,7 @@ def test_an_action_from_creation_to_its_end(wsk: Tool) -> None:
     wsk("action", "create", "hello", "hello.py", code=status(409))
     wsk("action", "update", "hello", "-p", "name", "New")
     assert shown(wsk("action", "invoke", "hello", "-r"))["greeting"] == "Hello New"
-    wsk(*"action update hello hello.py --kind python:3.11 --main other".split())
+    wsk("action update hello hello.py --kind python:3.11 --main other")
     assert shown(wsk("action", "invoke", "hello", "-r")) == {"other": True}
     assert "/guest/hello" in wsk("action", "list")
     wsk("action", "delete", "hello")
@@ -85,7 +84,7 @@ def test_an_action_from_creation_to_its_end(wsk: Tool) -> None:
 
 def test_parameters_from_a_file_and_a_saved_action(wsk: Tool, folder: Path) -> None:
     (folder / "p.json").write_text(json.dumps({"name": "File", "place": {"a": [1]}}))
-    wsk(*"action create hello hello.py --kind python:3.11 -P p.json".split())
+    wsk("action create hello hello.py --kind python:3.11 -P p.json")
     assert shown(wsk("action", "invoke", "hello", "-r")) == {"greeting": "Hello File", "place": {"a": [1]}}
     (folder / "q.json").write_text(json.dumps({"name": "Call"}))
     assert shown(wsk("action", "invoke", "hello", "-r", "-P", "q.json"))["greeting"] == "Hello Call"
@@ -105,13 +104,13 @@ def test_kinds_by_file_name_and_copies(wsk: Tool) -> None:
     assert annotations(shown(wsk("action", "get", "python")))["exec"] == "python:3.10"
     wsk("action", "create", "copied", "python", "--copy")
     assert shown(wsk("action", "invoke", "copied", "-r"))["greeting"] == "Hello you"
-    wsk(*"action create x hello.py --kind cobol:1".split(), code=status(400))
+    wsk("action create x hello.py --kind cobol:1", code=status(400))
 
 
 def test_sequences(wsk: Tool) -> None:
     wsk("package", "create", "p")
-    wsk(*"action create p/first hello.py --kind python:3.11".split())
-    wsk(*"action create last page.py --kind python:3.11".split())
+    wsk("action create p/first hello.py --kind python:3.11")
+    wsk("action create last page.py --kind python:3.11")
     wsk("action", "create", "both", "--sequence", "p/first,last")
     record = shown(wsk("action", "invoke", "both", "-b"))
     assert record["response"]["result"] == {"body": "<h1>-</h1>"}
@@ -153,8 +152,8 @@ def test_failures_end_with_their_code_and_say_why(wsk: Tool) -> None:
 
 
 def test_packages_bindings_and_what_they_hand_on(wsk: Tool) -> None:
-    wsk(*"package create shop -p name Shop -a description things --shared yes".split())
-    wsk(*"action create shop/hello hello.py --kind python:3.11 -p place Here".split())
+    wsk("package create shop -p name Shop -a description things --shared yes")
+    wsk("action create shop/hello hello.py --kind python:3.11 -p place Here")
     entity = shown(wsk("package", "get", "shop"))
     assert entity["publish"] is True
     assert [one["name"] for one in entity["actions"]] == ["hello"]
@@ -182,8 +181,8 @@ def test_packages_bindings_and_what_they_hand_on(wsk: Tool) -> None:
 
 
 def test_triggers_and_rules(clean_whisk: Engine, wsk: Tool) -> None:
-    wsk(*"action create hello hello.py --kind python:3.11".split())
-    wsk(*"trigger create go -p place Trigger -a note x".split())
+    wsk("action create hello hello.py --kind python:3.11")
+    wsk("trigger create go -p place Trigger -a note x")
     assert "ok" in wsk("trigger", "fire", "go")
     wsk("rule", "create", "r", "go", "hello")
     wsk("rule", "create", "r", "go", "hello", code=status(409))
@@ -198,7 +197,7 @@ def test_triggers_and_rules(clean_whisk: Engine, wsk: Tool) -> None:
     wsk("rule", "disable", "r")
     assert "inactive" in wsk("rule", "status", "r")
     wsk("rule", "enable", "r")
-    wsk(*"action create second hello.py --kind python:3.11".split())
+    wsk("action create second hello.py --kind python:3.11")
     wsk("rule", "update", "r", "go", "second")
     assert shown(wsk("rule", "get", "r"))["action"]["name"] == "second"
     assert list(shown(wsk("trigger", "get", "go"))["rules"]) == ["guest/r"]
@@ -220,7 +219,7 @@ def test_feeds(clean_whisk: Engine, wsk: Tool) -> None:
     wsk("trigger", "create", "tick", "--feed", ALARM, "-p", "cron", "* * * * * *", "-p", "trigger_payload", '{"name":"t"}')
     found = shown(wsk("trigger", "get", "tick"))
     assert found["response"]["result"]["config"]["cron"] == "* * * * * *"
-    wsk(*"action create hello hello.py --kind python:3.11".split())
+    wsk("action create hello hello.py --kind python:3.11")
     wsk("rule", "create", "r", "tick", "hello")
     path = f"activations?name=tick&since={int(time.time() * 1000)}"
     wait_until(lambda: clean_whisk.call("GET", path)[1], timeout_s=20, what="a tick")
@@ -234,7 +233,7 @@ def test_feeds(clean_whisk: Engine, wsk: Tool) -> None:
 
 
 def test_activations(wsk: Tool) -> None:
-    wsk(*"action create hello hello.py --kind python:3.11".split())
+    wsk("action create hello hello.py --kind python:3.11")
     for name in ("A", "B"):
         wsk("action", "invoke", "hello", "-b", "-p", "name", name)
     listed = wsk("activation", "list", "hello", "--limit", "2")
@@ -256,7 +255,7 @@ def test_activations(wsk: Tool) -> None:
 
 def test_list_shows_everything(wsk: Tool) -> None:
     wsk("package", "create", "pkg")
-    wsk(*"action create pkg/act hello.py --kind python:3.11".split())
+    wsk("action create pkg/act hello.py --kind python:3.11")
     wsk("trigger", "create", "trig")
     wsk("rule", "create", "rul", "trig", "pkg/act")
     listed = wsk("list")
@@ -271,8 +270,8 @@ def test_bad_credentials_say_401(clean_whisk: Engine, wsk: Tool, folder: Path) -
     for command in (["list"], ["action", "invoke", "x"], ["trigger", "create", "x"]):
         refused = plain("--apihost", clean_whisk.apihost, "--auth", wrong, *command, code=status(401))
         assert "The supplied authentication is invalid" in refused
-    for command in (["package", "get", "/whisk.system/x"], ["action", "list", "/whisk.system"]):
-        assert "not authorized" in wsk(*command, code=status(403))
+    for command in ("package get /whisk.system/x", "action list /whisk.system"):
+        assert "not authorized" in wsk(command, code=status(403))
 
 
 MANIFEST = """
