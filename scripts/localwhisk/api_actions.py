@@ -66,6 +66,8 @@ async def put(call: ApiCall) -> Response:
     action = replace(action, limits=chosen)
     code = exec_.code or "" if exec_ is not None else None
     await call.engine.catalog.save(action, code=code)
+    if current is not None:
+        call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(action.document(_code(call, action) if code is None else code))
 
 
@@ -76,6 +78,7 @@ async def delete(call: ApiCall) -> Response:
     action = call.engine.catalog.require(Action, name.doc)
     code = _code(call, action)
     await call.engine.catalog.remove(action)
+    call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(action.document(code))
 
 

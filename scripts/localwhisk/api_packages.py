@@ -67,6 +67,8 @@ async def delete(call: ApiCall) -> Response:
         entities = _ENTITY_WORDS.get(len(actions), "entities")
         raise ApiError(409, messages.PACKAGE_NOT_EMPTY.format(count=len(actions), entities=entities))
     await call.engine.catalog.remove(package, *actions)
+    for action in actions:
+        call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(package.document())
 
 

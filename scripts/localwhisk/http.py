@@ -116,6 +116,10 @@ class Request:
             raise rejected(400, messages.query_malformed(name, messages.not_boolean(value)))
         return word in _TRUE
 
+    def forget_body(self) -> None:
+        """Free a body that was parsed; it may be tens of megabytes."""
+        self._body = b""
+
     async def body(self) -> bytes:
         """The whole body; raises PlainError beyond the bound of the HTTP layer."""
         if self._body is None:
@@ -140,16 +144,13 @@ class Request:
         first: bytes = message.get("body", b"")
         if not message.get("more_body", False):
             return first
-        chunks = [first]
-        size = len(first)
+        whole = bytearray(first)  # grows in place
         while message.get("more_body", False):
             message = await self.receive()
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self.max_body:
+            whole += message.get("body", b"")
+            if len(whole) > self.max_body:
                 raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return bytes(whole)
 
     async def json_body(self) -> bytes:
         """Body of a route that reads JSON; raises 415 for another content type."""

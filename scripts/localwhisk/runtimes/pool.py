@@ -216,6 +216,10 @@ class Pool:
                 self._slots.reap(older_than_s=self._idle_s)
                 reap_at = time.monotonic() + _REAP_S
 
+    def forget(self, fqn: str) -> None:
+        """Free the processes of an action that was replaced or deleted."""
+        self._slots.forget(fqn)
+
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing runs, at most `timeout_s` seconds."""
         with contextlib.suppress(TimeoutError):

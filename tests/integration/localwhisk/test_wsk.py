@@ -54,7 +54,7 @@ def test_properties_are_set_shown_and_unset(clean_whisk: Engine, wsk: Tool, fold
     assert "standalone" in plain("property", "get", "--apibuildno")
     assert plain("namespace", "list").split() == ["namespaces", "guest"]
     assert "packages" in plain("namespace", "get")
-    assert "whisk auth deleted" in plain("property", "unset", "--auth")
+    assert "whisk auth unset" in plain("property", "unset", "--auth")
     assert "auth" in plain("list", code=1).lower()
 
 
@@ -267,8 +267,8 @@ def test_list_shows_everything(wsk: Tool) -> None:
 def test_bad_credentials_say_401(clean_whisk: Engine, wsk: Tool, folder: Path) -> None:
     plain = Tool(clean_whisk, Path(wsk._command[0]), folder, flags=False)
     wrong = clean_whisk.auth[:-1] + "x"
-    for command in (["list"], ["action", "invoke", "x"], ["trigger", "create", "x"]):
-        refused = plain("--apihost", clean_whisk.apihost, "--auth", wrong, *command, code=status(401))
+    for command in ("list", "action invoke x", "trigger create x"):
+        refused = plain(f"--apihost {clean_whisk.apihost} --auth {wrong} {command}", code=status(401))
         assert "The supplied authentication is invalid" in refused
     for command in ("package get /whisk.system/x", "action list /whisk.system"):
         assert "not authorized" in wsk(command, code=status(403))
