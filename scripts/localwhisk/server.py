@@ -67,6 +67,7 @@ async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> No
         folder=settings.state,
         runtimes=_pool(settings),
         limits=settings.limits,
+        own_limits=settings.own_limits,
         identities=Identities(settings.identities),
         retention=settings.retention,
         listener=None if settings.quiet else print_activation,

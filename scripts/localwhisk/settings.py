@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from localwhisk.retention import DAY_MS, Retention
 
 N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
+_RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
 
 
@@ -27,6 +28,7 @@ class Settings:
     port: int
     state: Path
     limits: Limits
+    own_limits: Mapping[str, Limits]
     identities: tuple[Identity, ...]
     retention: Retention
     images: Mapping[str, str]
@@ -65,6 +67,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--invocations-per-minute", type=int, metavar="N")
     parser.add_argument("--fires-per-minute", type=int, metavar="N")
     parser.add_argument("--concurrent", type=int, metavar="N", help="activations in flight per namespace")
+    parser.add_argument(
+        "--namespace-limits",
+        action="append",
+        default=[],
+        metavar="NAME=INVOCATIONS/FIRES/CONCURRENT",
+        help="rates of one namespace, as in team=600/60/100 (repeatable)",
+    )
     parser.add_argument(
         "--identity",
         action="append",
@@ -131,12 +140,14 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         fires=options.fires_per_minute,
         concurrent=options.concurrent,
     )
+    identities = (*PUBLIC, *(parse_identity(text) for text in options.identity))
     return Settings(
         host=options.host,
         port=options.port,
         state=options.state,
         limits=limits,
-        identities=(*PUBLIC, *(parse_identity(text) for text in options.identity)),
+        own_limits=_own_limits(options.namespace_limits, limits, {one.namespace for one in identities}),
+        identities=identities,
         retention=Retention(
             count=_positive("--keep-activations", options.keep_activations),
             age_ms=int(_positive("--keep-days", options.keep_days) * DAY_MS),
@@ -156,6 +167,21 @@ def _positive(name: str, value: N_) -> N_:
         message = f"{name} must be greater than 0, got {value}"
         raise ValueError(message)
     return value
+
+
+def _own_limits(texts: Sequence[str], limits: Limits, namespaces: Container[str]) -> dict[str, Limits]:
+    found: dict[str, Limits] = {}
+    for text in texts:
+        name, _, rates = text.partition("=")
+        numbers = rates.split("/")
+        if len(numbers) != len(_RATES) or not all(number.isdecimal() for number in numbers):
+            message = f"--namespace-limits must be given as NAME=INVOCATIONS/FIRES/CONCURRENT, got {text!r}"
+            raise ValueError(message)
+        if name not in namespaces:
+            message = f"--namespace-limits names the namespace {name!r}, which no --identity adds"
+            raise ValueError(message)
+        found[name] = limits.with_rates(**dict(zip(_RATES, map(int, numbers), strict=True)))
+    return found
 
 
 def _image(text: str) -> tuple[str, str]:

@@ -440,7 +440,7 @@ class OpenWhisk(RuleBasedStateMachine):
         for collection, known in (("packages", self.packages), ("actions", self.actions), ("triggers", self.triggers), ("rules", self.ties)):
             listed = self.local.call("GET", f"{collection}?limit=0").json
             found = {_key(one): one["version"] for one in listed}
-            assert found == {key: thing.shown_version for key, thing in known.items()}  
+            assert found == {key: thing.shown_version for key, thing in known.items()}
             assert self.local.call("GET", f"{collection}?count=true").json == {collection: len(known)}
             times = [one["updated"] for one in listed]
             assert times == sorted(times, reverse=True)
