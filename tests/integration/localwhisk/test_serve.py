@@ -236,3 +236,21 @@ def test_an_action_killed_from_outside_ends_as_an_error(new_whisk: NewWhisk, tmp
     record = wait_until(ended, timeout_s=20, what="its record")
     assert record["response"]["status"] == "action developer error"
     assert record["end"] >= record["start"]
+
+
+def test_no_action_starts_before_the_fire_that_caused_it(new_whisk: NewWhisk) -> None:
+    """A start rounded down by a millisecond was missed by those who list since the fire."""
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "echo", ECHO)
+    whisk.call("PUT", "triggers/go", {})
+    whisk.call("PUT", "rules/go-echo", {"trigger": "/_/go", "action": "/_/echo"})
+    for _ in range(100):
+        whisk.call("POST", "triggers/go", {})
+    ran = wait_until(
+        lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[99:] and found,
+        timeout_s=30,
+        what="a hundred runs",
+    )
+    starts = {one["activationId"]: one["start"] for one in ran}
+    for fire in whisk.call("GET", "activations?name=go&docs=true&limit=200")[1]:
+        assert starts[json.loads(fire["logs"][0])["activationId"]] >= fire["start"]
