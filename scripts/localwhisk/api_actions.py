@@ -58,6 +58,7 @@ async def put(call: ApiCall) -> Response:
     chosen = puts.action_limits(body.body, current.limits if current else None, limits)
     if current is not None and not overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
+    _check_instances(call, body)
     if exec_ is None and current is None:
         raise ApiError(400, messages.EXEC_UNDEFINED)
     if exec_ is not None and exec_.kind == "sequence":
@@ -176,6 +177,14 @@ def _check_package(call: ApiCall, name: Name) -> None:
     package = call.engine.catalog.require(Package, name.path)
     if package.binding is not None:
         raise ApiError(400, messages.BINDING_NO_ACTIONS)
+
+
+def _check_instances(call: ApiCall, body: puts.Put) -> None:
+    """Refuse more instances than the namespace may have in flight."""
+    given = (body.body.get("limits") or {}).get("instances")
+    allowed = call.engine.throttle.limits(call.identity.namespace).concurrent
+    if given is not None and given > allowed:
+        raise ApiError(400, messages.instances_above(allowed))
 
 
 def _exec(put_: puts.ExecPut) -> Exec:

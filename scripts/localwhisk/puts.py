@@ -128,7 +128,9 @@ def action_limits(
         default = current[name] if current else getattr(limits, field)[1]
         chosen[name] = _integer(value.get(name), default, label)
     if value.get("instances") is not None:
-        chosen["instances"] = _integer(value["instances"], 0, "instance")
+        chosen["instances"] = _integer(value["instances"], 0, "instance concurrency")
+        if chosen["instances"] < 0:
+            raise malformed(messages.INSTANCES_NEGATIVE)
     elif current and "instances" in current:
         chosen["instances"] = current["instances"]
     _check_ranges(chosen, limits)

@@ -158,3 +158,18 @@ def test_code_of_many_pieces_is_kept_whole(local: LocalWhisk) -> None:
     assert local.call("GET", "actions/large").json["exec"]["code"] == code
     local.put_action("large", "")
     assert local.call("GET", "actions/large").json["exec"]["code"] == ""
+
+
+@pytest.mark.parametrize(
+    ("instances", "error"),
+    [
+        (1001, "Max action instance concurrency must not exceed your namespace concurrency of 1000."),
+        (-1, "must be greater than or equal to 0."),
+        ("x", "instance concurrency limit malformed"),
+    ],
+)
+def test_instances_are_at_most_what_the_namespace_may_have(local: LocalWhisk, instances: Any, error: str) -> None:
+    reply = local.put_action("a", limits={"instances": instances})
+    assert reply.status == 400
+    assert reply.error.endswith(error)
+    assert local.put_action("a", limits={"instances": 1000}).json["limits"]["instances"] == 1000
