@@ -58,6 +58,7 @@ async def put(call: ApiCall) -> Response:
     chosen = puts.action_limits(body.body, current.limits if current else None, limits)
     if current is not None and not overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
+    _check_instances(call, body)
     if exec_ is None and current is None:
         raise ApiError(400, messages.EXEC_UNDEFINED)
     if exec_ is not None and exec_.kind == "sequence":
@@ -66,6 +67,8 @@ async def put(call: ApiCall) -> Response:
     action = replace(action, limits=chosen)
     code = exec_.code or "" if exec_ is not None else None
     await call.engine.catalog.save(action, code=code)
+    if current is not None:
+        call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(action.document(_code(call, action) if code is None else code))
 
 
@@ -76,6 +79,7 @@ async def delete(call: ApiCall) -> Response:
     action = call.engine.catalog.require(Action, name.doc)
     code = _code(call, action)
     await call.engine.catalog.remove(action)
+    call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(action.document(code))
 
 
@@ -173,6 +177,14 @@ def _check_package(call: ApiCall, name: Name) -> None:
     package = call.engine.catalog.require(Package, name.path)
     if package.binding is not None:
         raise ApiError(400, messages.BINDING_NO_ACTIONS)
+
+
+def _check_instances(call: ApiCall, body: puts.Put) -> None:
+    """Refuse more instances than the namespace may have in flight."""
+    given = (body.body.get("limits") or {}).get("instances")
+    allowed = call.engine.throttle.limits(call.identity.namespace).concurrent
+    if given is not None and given > allowed:
+        raise ApiError(400, messages.instances_above(allowed))
 
 
 def _exec(put_: puts.ExecPut) -> Exec:

@@ -51,6 +51,10 @@ async def put(call: ApiCall) -> Response:
     current = call.engine.catalog.find(Package, doc)
     if current is not None and not overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
+    if binding is not None and current is not None and current.binding is None:
+        raise ApiError(409, messages.PACKAGE_TO_BINDING)
+    if binding is not None and call.engine.catalog.require(Package, "/".join(binding)).binding is not None:
+        raise ApiError(400, messages.BINDING_OF_BINDING)
     package = _created(call, body, binding) if current is None else _updated(call, current, body, binding)
     await call.engine.catalog.save(package)
     return json_value(package.document())
@@ -67,6 +71,8 @@ async def delete(call: ApiCall) -> Response:
         entities = _ENTITY_WORDS.get(len(actions), "entities")
         raise ApiError(409, messages.PACKAGE_NOT_EMPTY.format(count=len(actions), entities=entities))
     await call.engine.catalog.remove(package, *actions)
+    for action in actions:
+        call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(package.document())
 
 
@@ -97,13 +103,14 @@ def _binding(call: ApiCall, body: puts.Put) -> tuple[str, str] | None:
             raise malformed(messages.member_missing(member))
     own = call.identity.namespace
     namespace = own if value["namespace"] == names.OWN_NAMESPACE else value["namespace"]
-    target = call.engine.catalog.find(Package, f"{namespace}/{value['name']}")
-    if namespace != own and (target is None or not target.publish):
+    target = call.engine.catalog.get(f"{namespace}/{value['name']}")
+    readable = isinstance(target, Package) and target.publish
+    if namespace != own and not readable:
         raise forbidden(f"{namespace}/{value['name']}")
     if target is None:
         raise ApiError(400, messages.BINDING_TARGET_MISSING)
-    if target.binding is not None:
-        raise ApiError(400, messages.BINDING_OF_BINDING)
+    if not isinstance(target, Package):
+        raise ApiError(409, messages.BINDING_NO_PACKAGE)
     return target.path, target.name
 
 
@@ -121,8 +128,6 @@ def _created(call: ApiCall, body: puts.Put, binding: tuple[str, str] | None) -> 
 
 
 def _updated(call: ApiCall, current: Package, body: puts.Put, binding: tuple[str, str] | None) -> Package:
-    if binding is not None and current.binding is None:
-        raise ApiError(409, messages.PACKAGE_TO_BINDING)
     kept = binding or current.binding
     annotations = current.annotations if body.annotations is None else body.annotations
     return replace(

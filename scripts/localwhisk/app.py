@@ -144,7 +144,7 @@ class App:
             raise rejected(400, messages.collection_routes_missing("limits"))
         if caller.namespace != namespace:
             raise ApiError(403, messages.not_authorized(namespace))
-        return json_value(self.engine.limits.namespace_document())
+        return json_value(self.engine.throttle.limits(namespace).namespace_document())
 
     async def _collection(
         self, request: Request, caller: identity.Identity, namespace: str, parts: list[str]

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from localwhisk import codec, messages
@@ -18,13 +19,12 @@ log = logging.getLogger("localwhisk.catalog")
 E_ = TypeVar("E_", Action, Package, Trigger, Rule)
 
 _UPSERT = "INSERT INTO entities (doc, collection, body) VALUES (?, ?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body"
-_UPSERT_CODE = (
-    "INSERT INTO code (doc, code) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET code = excluded.code"
-)
+_INSERT_CODE = "INSERT INTO code_pieces (doc, piece, text) VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM entities WHERE doc = ?"
-_DELETE_CODE = "DELETE FROM code WHERE doc = ?"
+_DELETE_CODE = "DELETE FROM code_pieces WHERE doc = ?"
 _LOAD = "SELECT doc, collection, body FROM entities"
-_LOAD_CODE = "SELECT code FROM code WHERE doc = ?"
+_LOAD_CODE = "SELECT text FROM code_pieces WHERE doc = ? ORDER BY piece"
+_PIECE = 1 << 20  # SQLite keeps a copy of the last value it was given
 
 
 class Catalog:
@@ -94,8 +94,7 @@ class Catalog:
 
     def code(self, doc: str) -> str:
         """Code of an action, "" for none."""
-        row = self._store.row(_LOAD_CODE, (doc,))
-        return "" if row is None else str(row[0])
+        return "".join(text for (text,) in self._store.rows(_LOAD_CODE, (doc,)))
 
     async def save(
         self, *entities: AnyEntity, code: str | None = None, drop: AnyEntity | None = None
@@ -117,8 +116,14 @@ class Catalog:
             self._docs[entity.doc] = entity
             yield Statement(_UPSERT, (entity.doc, entity.COLLECTION, codec.encode(entity)))
             if code is not None and number == 0:
-                yield Statement(_UPSERT_CODE, (entity.doc, code))
+                yield Statement(_DELETE_CODE, (entity.doc,))
+                yield Statement(_INSERT_CODE, many=partial(_pieces, entity.doc, code))
 
     def _removal(self, entity: AnyEntity) -> list[Statement]:
         self._docs.pop(entity.doc, None)
         return [Statement(_DELETE, (entity.doc,)), Statement(_DELETE_CODE, (entity.doc,))]
+
+
+def _pieces(doc: str, code: str) -> Iterator[tuple[str, int, str]]:
+    for number, start in enumerate(range(0, len(code), _PIECE)):
+        yield doc, number, code[start : start + _PIECE]

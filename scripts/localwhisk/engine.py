@@ -51,6 +51,7 @@ class Engine:
         folder: Path,
         runtimes: Runtimes,
         limits: Limits = STOCK,
+        own_limits: Mapping[str, Limits] | None = None,
         identities: Identities | None = None,
         retention: Retention | None = None,
         clock: Clock = now_ms,
@@ -64,7 +65,7 @@ class Engine:
         self.catalog = Catalog(self.store, clock=clock)
         self.access = Access(self.catalog)
         self.activations = ActivationStore(self.store)
-        self.throttle = Throttle(limits, clock=clock)
+        self.throttle = Throttle(limits, own=own_limits, clock=clock)
         self.invoker = self._invoker(listener)
         self._pruner = Pruner(self.store, retention or Retention(), clock=clock)
         self._pruning: asyncio.Task[None] | None = None

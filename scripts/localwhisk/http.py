@@ -37,6 +37,22 @@ def new_transaction_id() -> str:
     return "".join(_ID_ALPHABET[byte % 62] for byte in secrets.token_bytes(32))
 
 
+def without_dots(path: str) -> str:
+    """The path with '..' and '.' followed (RFC 3986, 5.2.4), as the proxy of an installation does for wskdeploy's export."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    parts = path.split("/")[1:]
+    for part in parts:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    if parts[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
 @dataclass(slots=True)
 class Request:
     """One request; `path` is percent-encoded, `headers` are (lower-case name, value) in order."""
@@ -57,7 +73,7 @@ class Request:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         request = cls(
             method=scope["method"],
-            path=raw_path.split(b"?", 1)[0].decode("latin-1"),
+            path=without_dots(raw_path.split(b"?", 1)[0].decode("latin-1")),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             receive=receive,
@@ -100,6 +116,10 @@ class Request:
             raise rejected(400, messages.query_malformed(name, messages.not_boolean(value)))
         return word in _TRUE
 
+    def forget_body(self) -> None:
+        """Free a body that was parsed; it may be tens of megabytes."""
+        self._body = b""
+
     async def body(self) -> bytes:
         """The whole body; raises PlainError beyond the bound of the HTTP layer."""
         if self._body is None:
@@ -124,16 +144,13 @@ class Request:
         first: bytes = message.get("body", b"")
         if not message.get("more_body", False):
             return first
-        chunks = [first]
-        size = len(first)
+        whole = bytearray(first)  # grows in place
         while message.get("more_body", False):
             message = await self.receive()
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self.max_body:
+            whole += message.get("body", b"")
+            if len(whole) > self.max_body:
                 raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return bytes(whole)
 
     async def json_body(self) -> bytes:
         """Body of a route that reads JSON; raises 415 for another content type."""
@@ -157,15 +174,28 @@ class Request:
         )
 
 
+def quality(accept: str, media_type: str) -> float | None:
+    """What an Accept header gives a media type it names, None when it does not name it."""
+    for part in accept.lower().split(","):
+        bits = part.split(";")
+        if bits[0].strip() == media_type:
+            return _weight(bits[1:])
+    return None
+
+
 def _is_refusal(parameters: Iterable[str]) -> bool:
+    return _weight(parameters) == 0
+
+
+def _weight(parameters: Iterable[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.strip().partition("=")
         if name == "q":
             try:
-                return float(value) == 0
+                return float(value)
             except ValueError:
-                return False
-    return False
+                return 1.0
+    return 1.0
 
 
 @dataclass(slots=True)

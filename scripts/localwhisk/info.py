@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localwhisk import kinds, messages
+from localwhisk import kinds, messages, page
 from localwhisk.engine import Engine
 from localwhisk.errors import rejected
 from localwhisk.http import CORS_HEADERS, Request, Response, json_value, text
@@ -22,6 +22,8 @@ async def outside(engine: Engine, request: Request) -> Response:
         return text("OK")
     if request.method != "GET":
         raise _not_allowed("GET, OPTIONS")
+    if request.path == "/" and page.wanted(request):
+        return page.answer(engine, request)
     return answer(engine)
 
 

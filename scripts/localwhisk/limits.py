@@ -72,6 +72,7 @@ class Limits:
             "firesPerMinute": self.fires_per_minute,
             "concurrentInvocations": self.concurrent,
             "maxActionConcurrency": self.concurrency[2],
+            "maxActionInstances": self.concurrent,
             "minActionConcurrency": self.concurrency[0],
             "maxActionLogs": self.logs_mb[2],
             "minActionLogs": self.logs_mb[0],
@@ -79,7 +80,7 @@ class Limits:
             "minActionMemory": self.memory_mb[0],
             "maxActionTimeout": self.timeout_ms[2],
             "minActionTimeout": self.timeout_ms[0],
-            "maxParameterSize": self.parameters,
+            "maxParameterSize": f"{self.parameters} B",
         }
 
 

@@ -31,6 +31,7 @@ PACKAGE_NOT_EMPTY = (
     "Package not empty (contains {count} {entities}). Set force param or delete package contents."
 )
 BINDING_TARGET_MISSING = "Binding references a package that does not exist."
+BINDING_NO_PACKAGE = "Cannot bind to a resource that is not a package."
 BINDING_OF_BINDING = "Cannot bind to another package binding."
 BINDING_NO_ACTIONS = "Operation not permitted on package binding."
 PACKAGE_TO_BINDING = "Resource is a package and cannot be converted into a binding."
@@ -45,6 +46,7 @@ COMPOSITION_TOO_LONG = "Too many actions in the composition."
 RULE_INCOMPLETE = "rule requires a valid trigger and a valid action"
 RULE_TRIGGER_MISSING = "Only rules with existing triggers can be activated"
 
+INSTANCES_NEGATIVE = "requirement failed: Action container concurrency must be greater than or equal to 0."
 TIMEOUT_MALFORMED = "Timeout must be number of milliseconds up to {limit}."
 DOCS_WITH_COUNT = "The parameter 'docs' is not permitted with 'count'."
 ACTIVATION_ID_ILLEGAL = "The activation id is not valid."
@@ -200,6 +202,11 @@ def limit_below(what: str, unit: str, value: int, threshold: int) -> str:
 def limit_above(what: str, unit: str, value: int, threshold: int) -> str:
     """400 for a limit over its range."""
     return f"requirement failed: {what} {value}{unit} exceeds allowed threshold of {threshold}{unit}"
+
+
+def instances_above(limit: int) -> str:
+    """400 for more instances than the namespace may have in flight."""
+    return f"Max action instance concurrency must not exceed your namespace concurrency of {limit}."
 
 
 def rule_entity_missing(kind: str, fqn: str) -> str:

@@ -18,6 +18,7 @@ _IMAGE = re.compile(
     r"(?:(?:[A-Za-z0-9.\-]+(?::\d+)?)/)?(?:[a-z0-9._\-]+/)*[a-z0-9._\-]+(?::[A-Za-z0-9._\-]+)?(?:@sha256:[0-9a-f]{64})?\Z"
 )
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_STRETCH = 1 << 16
 _RANGES = (
     # name in the body, name in errors, what and unit in range errors, field of Limits
     ("timeout", "time", "duration", " milliseconds", "timeout_ms"),
@@ -58,6 +59,8 @@ async def read(request: Request, limits: Limits, *, first_field: str) -> Put:
     """Read the shared members; `first_field` is what the server names when the body is no object."""
     raw = await request.json_body()
     body = jsonio.parse_object(raw, f"Object expected in field '{first_field}'")
+    del raw
+    request.forget_body()
     put = Put(
         version=version(body.get("version")),
         publish=_boolean(body.get("publish")),
@@ -125,7 +128,9 @@ def action_limits(
         default = current[name] if current else getattr(limits, field)[1]
         chosen[name] = _integer(value.get(name), default, label)
     if value.get("instances") is not None:
-        chosen["instances"] = _integer(value["instances"], 0, "instance")
+        chosen["instances"] = _integer(value["instances"], 0, "instance concurrency")
+        if chosen["instances"] < 0:
+            raise malformed(messages.INSTANCES_NEGATIVE)
     elif current and "instances" in current:
         chosen["instances"] = current["instances"]
     _check_ranges(chosen, limits)
@@ -134,11 +139,14 @@ def action_limits(
 
 def is_base64(code: str) -> bool:
     """Whether code is one block of base64, as clients send archives."""
-    raw = code.strip().encode("utf-8", "replace")
-    if not raw or len(raw) % 4:
+    text = code.strip()
+    if not text or len(text) % 4 or not text.isascii():
         return False
-    body = raw[:-2] + raw[-2:].rstrip(b"=") if raw.endswith(b"=") else raw
-    return not body.translate(None, _BASE64)
+    end = len(text) - (2 if text.endswith("==") else 1 if text.endswith("=") else 0)
+    return not any(
+        text[start : min(start + _STRETCH, end)].encode().translate(None, _BASE64)
+        for start in range(0, end, _STRETCH)
+    )
 
 
 def _components(value: Mapping[str, Any], own: str) -> tuple[names.Name, ...]:

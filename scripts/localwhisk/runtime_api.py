@@ -35,8 +35,8 @@ class ActionSpec:
 
     @property
     def pool_key(self) -> tuple[str, str]:
-        """What two specs share when a warm process of one may serve the other."""
-        return self.fqn, self.revision
+        """What two specs share when a warm process of one may serve the other: never two namespaces."""
+        return f"{self.namespace}:{self.fqn}", self.revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,9 @@ class Runtimes(Protocol):
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes) -> Outcome:
         """Run once; `params` is a JSON object as UTF-8. Never raises for what an action does."""
+
+    def forget(self, fqn: str) -> None:
+        """Free what is kept warm of an action that was replaced or deleted, for all namespaces that ran it."""
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing runs, at most `timeout_s` seconds."""

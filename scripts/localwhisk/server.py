@@ -11,17 +11,20 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import uvicorn
 import uvloop
 
+from localwhisk import wskprops
 from localwhisk.activations import Activation
 from localwhisk.alarm_host import AlarmHost
 from localwhisk.app import App
 from localwhisk.engine import Engine
-from localwhisk.identity import Identities
+from localwhisk.identity import GUEST, Identities, Identity
+from localwhisk.instance import Claim
+from localwhisk.lines import line
 from localwhisk.runtimes import Pool
 from localwhisk.settings import Settings
 
@@ -42,20 +45,29 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises OSError when the port is taken."""
+    """Serve until SIGTERM or SIGINT; raises OSError when the port or the state folder is taken."""
+    claim = Claim(settings.state)
+    try:
+        _run(settings, claim)
+    finally:
+        claim.release()
+
+
+def _run(settings: Settings, claim: Claim) -> None:
     listener = _listen(settings.host, settings.port)
     _return_large_blocks()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    uvloop.run(serve(settings, listener))
+    uvloop.run(serve(settings, listener, claim))
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
+async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> None:
     """Start the engine, answer requests, and drain at the end."""
     engine = Engine(
         folder=settings.state,
         runtimes=_pool(settings),
         limits=settings.limits,
+        own_limits=settings.own_limits,
         identities=Identities(settings.identities),
         retention=settings.retention,
         listener=None if settings.quiet else print_activation,
@@ -68,7 +80,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     server = _Server(_config(App(engine)))
     _end_on_signals(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await _announce(settings, server, serving, address)
+    await _announce(settings, server, serving, address, claim)
     try:
         await serving
     finally:
@@ -79,15 +91,16 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
 
 def print_activation(activation: Activation) -> None:
     """One line for an activation that ended."""
-    if activation.end is None:
-        kind, duration = "fire", "-"
-    else:
-        cold = any(pair["key"] == "initTime" for pair in activation.annotations)
-        kind, duration = ("cold" if cold else "warm"), f"{activation.duration} ms"
-    at = time.strftime("%H:%M:%S", time.localtime(activation.start / 1000))
-    name = activation.path or f"{activation.namespace}/{activation.name}"
+    shown = line(
+        start_ms=activation.start,
+        path=activation.path or f"{activation.namespace}/{activation.name}",
+        status=activation.status,
+        duration_ms=None if activation.end is None else activation.duration,
+        annotations=activation.annotations,
+        activation_id=activation.id,
+    )
     with contextlib.suppress(OSError):  # nobody reads it any more
-        sys.stdout.write(f"{at} {name} {activation.status} {duration} {kind} {activation.id}\n")
+        sys.stdout.write(f"{shown}\n")
 
 
 def _return_large_blocks() -> None:
@@ -149,14 +162,25 @@ def _end_on_signals(server: uvicorn.Server) -> None:
 
 
 async def _announce(
-    settings: Settings, server: uvicorn.Server, serving: asyncio.Task[None], address: str
+    settings: Settings, server: uvicorn.Server, serving: asyncio.Task[None], address: str, claim: Claim
 ) -> None:
     """Say where it is once it answers."""
     while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.005)
+    claim.announce(address)
+    if settings.wskprops is not None:
+        _write_properties(settings.wskprops, address, settings.identities)
     sys.stdout.write(f"OpenWhisk API on {address} (namespace guest; state in {settings.state})\n")
     sys.stdout.flush()
     if settings.ready_file is not None:
         partial = settings.ready_file.with_suffix(".tmp")
         partial.write_text(f"{address}\n")
         os.replace(partial, settings.ready_file)  # noqa: PTH105  # atomic
+
+
+def _write_properties(path: Path, address: str, identities: Sequence[Identity]) -> None:
+    guest = next(one for one in reversed(identities) if one.namespace == GUEST)
+    try:
+        wskprops.write(path, address, guest.auth)
+    except OSError as error:
+        log.warning("%s was not written: %s", path, error)

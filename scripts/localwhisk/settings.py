@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from localwhisk.retention import DAY_MS, Retention
 
 N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
+_RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
 
 
@@ -27,14 +28,27 @@ class Settings:
     port: int
     state: Path
     limits: Limits
+    own_limits: Mapping[str, Limits]
     identities: tuple[Identity, ...]
     retention: Retention
     images: Mapping[str, str]
     action_python: Path
     ready_file: Path | None
+    wskprops: Path | None
     alarms: bool
     memory_mb: int | None
     quiet: bool
+
+
+def add_state(parser: ArgumentParser) -> None:
+    """The option that names the state folder, which all commands share."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(".whisk"),
+        metavar="FOLDER",
+        help="where entities and activations are (default: %(default)s)",
+    )
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,9 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument(
-        "--state", type=Path, default=Path(".whisk"), help="folder for state (default: %(default)s)"
-    )
+    add_state(parser)
     parser.add_argument(
         "--limits",
         choices=sorted(PRESETS),
@@ -55,6 +67,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--invocations-per-minute", type=int, metavar="N")
     parser.add_argument("--fires-per-minute", type=int, metavar="N")
     parser.add_argument("--concurrent", type=int, metavar="N", help="activations in flight per namespace")
+    parser.add_argument(
+        "--namespace-limits",
+        action="append",
+        default=[],
+        metavar="NAME=INVOCATIONS/FIRES/CONCURRENT",
+        help="rates of one namespace, as in team=600/60/100 (repeatable)",
+    )
     parser.add_argument(
         "--identity",
         action="append",
@@ -100,6 +119,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--ready-file", type=Path, metavar="FILE", help="write the address there once requests are answered"
     )
     parser.add_argument(
+        "--wskprops", type=Path, metavar="FILE", help="point wsk and wskdeploy here, by this .wskprops"
+    )
+    parser.add_argument(
         "--no-alarms",
         action="store_true",
         help="without the package /whisk.system/alarms, as a stock installation",
@@ -118,12 +140,14 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         fires=options.fires_per_minute,
         concurrent=options.concurrent,
     )
+    identities = (*PUBLIC, *(parse_identity(text) for text in options.identity))
     return Settings(
         host=options.host,
         port=options.port,
         state=options.state,
         limits=limits,
-        identities=(*PUBLIC, *(parse_identity(text) for text in options.identity)),
+        own_limits=_own_limits(options.namespace_limits, limits, {one.namespace for one in identities}),
+        identities=identities,
         retention=Retention(
             count=_positive("--keep-activations", options.keep_activations),
             age_ms=int(_positive("--keep-days", options.keep_days) * DAY_MS),
@@ -131,6 +155,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         images=dict(_image(text) for text in options.map_image),
         action_python=options.action_python or Path(environment.get(ACTION_PYTHON) or sys.executable),
         ready_file=options.ready_file,
+        wskprops=options.wskprops,
         alarms=not options.no_alarms,
         memory_mb=options.action_memory,
         quiet=options.quiet,
@@ -142,6 +167,21 @@ def _positive(name: str, value: N_) -> N_:
         message = f"{name} must be greater than 0, got {value}"
         raise ValueError(message)
     return value
+
+
+def _own_limits(texts: Sequence[str], limits: Limits, namespaces: Container[str]) -> dict[str, Limits]:
+    found: dict[str, Limits] = {}
+    for text in texts:
+        name, _, rates = text.partition("=")
+        numbers = rates.split("/")
+        if len(numbers) != len(_RATES) or not all(number.isdecimal() for number in numbers):
+            message = f"--namespace-limits must be given as NAME=INVOCATIONS/FIRES/CONCURRENT, got {text!r}"
+            raise ValueError(message)
+        if name not in namespaces:
+            message = f"--namespace-limits names the namespace {name!r}, which no --identity adds"
+            raise ValueError(message)
+        found[name] = limits.with_rates(**dict(zip(_RATES, map(int, numbers), strict=True)))
+    return found
 
 
 def _image(text: str) -> tuple[str, str]:

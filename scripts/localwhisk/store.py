@@ -12,7 +12,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ SCHEMA_VERSION = 1
 MAX_BATCH = 512
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entities (doc TEXT PRIMARY KEY, collection TEXT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS code (doc TEXT PRIMARY KEY, code TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS code_pieces (
+    doc TEXT NOT NULL, piece INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (doc, piece)
+);
 CREATE TABLE IF NOT EXISTS running (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS documents (
     collection TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (collection, key)
@@ -43,10 +45,18 @@ CREATE INDEX IF NOT EXISTS activations_bytes ON activations (bytes);
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement with its values."""
+    """One SQL statement with its values; with `many` it runs once for each of its rows, made one at a time."""
 
     sql: str
     values: Sequence[Any] = ()
+    many: Callable[[], Iterator[Sequence[Any]]] | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Execute it."""
+        if self.many is None:
+            connection.execute(self.sql, self.values)
+        else:
+            connection.executemany(self.sql, self.many())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Store:
         self.path = folder / FILE_NAME
         self._reader = self._connect()
         self._reader.executescript(_SCHEMA)
+        self._take_over()
         self._check_version()
         self._reader.commit()
         self._read_lock = threading.Lock()
@@ -117,6 +128,13 @@ class Store:
             raise ValueError(message)
         self._reader.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _take_over(self) -> None:
+        """Move code that an earlier engine kept in one piece."""
+        if self._reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'code'").fetchone():
+            self._reader.executescript(
+                "BEGIN; INSERT INTO code_pieces SELECT doc, 0, code FROM code; DROP TABLE code; COMMIT;"
+            )
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -126,27 +144,29 @@ class Store:
 
     def _write_forever(self) -> None:
         with contextlib.closing(self._connect()) as connection:
-            for batch in self._batches():
-                failure = _commit(connection, batch)
-                if failure is None or len(batch) == 1:
-                    self._report(batch, failure)
-                    continue
-                for job in batch:  # one bad write must not take its neighbours with it
-                    self._report([job], _commit(connection, [job]))
+            while self._write_batch(connection):
+                pass
 
-    def _batches(self) -> Iterator[list[_Job]]:
-        """All jobs waiting, at most MAX_BATCH at a time, until the end mark."""
-        while (job := self._jobs.get()) is not None:
-            batch = [job]
-            ended = False
-            while len(batch) < MAX_BATCH and not ended and not self._jobs.empty():
-                following = self._jobs.get()
-                ended = following is None
-                if following is not None:
-                    batch.append(following)
-            yield batch
-            if ended:
-                return
+    def _write_batch(self, connection: sqlite3.Connection) -> bool:
+        """Write what waits; false after the end mark. Nothing written stays in a variable: it may be large."""
+        batch, more = self._batch()
+        failure = _commit(connection, batch)
+        if failure is None or len(batch) <= 1:
+            self._report(batch, failure)
+            return more
+        for job in batch:  # one bad write must not take its neighbours with it
+            self._report([job], _commit(connection, [job]))
+        return more
+
+    def _batch(self) -> tuple[list[_Job], bool]:
+        """All jobs waiting, at most MAX_BATCH, and whether there will be more."""
+        batch: list[_Job] = []
+        while len(batch) < MAX_BATCH and not (batch and self._jobs.empty()):
+            job = self._jobs.get()
+            if job is None:
+                return batch, False
+            batch.append(job)
+        return batch, True
 
     def _report(self, batch: Sequence[_Job], failure: Exception | None) -> None:
         waiting = [job.done for job in batch if job.done is not None]
@@ -162,7 +182,7 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> Exception 
         connection.execute("BEGIN IMMEDIATE")
         for job in batch:
             for statement in job.statements:
-                connection.execute(statement.sql, statement.values)
+                statement.run(connection)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         log.exception("a batch of %d writes failed", len(batch))

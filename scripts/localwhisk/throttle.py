@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from localwhisk import messages
 from localwhisk.clock import Clock, now_ms
@@ -15,7 +16,7 @@ _MINUTE_MS = 60_000
 class RateBudget:
     """Counts what is asked for in each calendar minute; refused calls count too."""
 
-    def __init__(self, allowed: int, *, clock: Clock = now_ms) -> None:
+    def __init__(self, allowed: Callable[[str], int], *, clock: Clock = now_ms) -> None:
         self._allowed = allowed
         self._clock = clock
         self._minute = -1
@@ -29,17 +30,25 @@ class RateBudget:
             self._counts.clear()
         self._counts[namespace] += 1
         count = self._counts[namespace]
-        return messages.too_many_requests(count, self._allowed) if count > self._allowed else None
+        allowed = self._allowed(namespace)
+        return messages.too_many_requests(count, allowed) if count > allowed else None
 
 
 class Throttle:
-    """All budgets of an engine."""
+    """All budgets of an engine; namespaces in `own` have limits of their own."""
 
-    def __init__(self, limits: Limits, *, clock: Clock = now_ms) -> None:
+    def __init__(
+        self, limits: Limits, *, own: Mapping[str, Limits] | None = None, clock: Clock = now_ms
+    ) -> None:
         self._limits = limits
-        self._invocations = RateBudget(limits.invocations_per_minute, clock=clock)
-        self._fires = RateBudget(limits.fires_per_minute, clock=clock)
+        self._own = dict(own or {})
+        self._invocations = RateBudget(lambda name: self.limits(name).invocations_per_minute, clock=clock)
+        self._fires = RateBudget(lambda name: self.limits(name).fires_per_minute, clock=clock)
         self._in_flight: Counter[str] = Counter()
+
+    def limits(self, namespace: str) -> Limits:
+        """Limits of a namespace."""
+        return self._own.get(namespace, self._limits)
 
     def invocation_refusal(self, namespace: str) -> str | None:
         """Count an invocation against both budgets; the text of the 429 or None."""
@@ -66,7 +75,7 @@ class Throttle:
         return self._in_flight[namespace]
 
     def _concurrency_refusal(self, namespace: str) -> str | None:
-        count, allowed = self._in_flight[namespace], self._limits.concurrent
+        count, allowed = self._in_flight[namespace], self.limits(namespace).concurrent
         return messages.too_many_concurrent(count, allowed) if count >= allowed else None
 
 

@@ -17,6 +17,8 @@ GOALS = {
     "freshness.p95_ms": (1_800, "at most"),
     "blocking_invoke.p50_ms": (3, "at most"),
     "fire_to_running.p50_ms": (5, "at most"),
+    "invocations_per_s_4_clients": (300, "at least"),
+    "start_up_s.empty_p50": (1, "at most"),
 }
 """Numbers to reach, by the path of the figure in a report."""
 

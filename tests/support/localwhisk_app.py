@@ -29,6 +29,7 @@ class FakeRuntimes:
     def __init__(self) -> None:
         self.runs: list[tuple[ActionSpec, RunContext, bytes]] = []
         self.started = self.closed = False
+        self.forgotten: list[str] = []
         self.behaviours: dict[str, Callable[[Any], Any]] = {
             "give-back": lambda args: args,
             "fail": lambda args: {"error": args.get("e", "it failed")},
@@ -60,6 +61,9 @@ class FakeRuntimes:
             logs=[f"2026-01-01T00:00:00.000000000Z stdout: {spec.fqn}"],
             size=len(json.dumps(result)) + 1,
         )
+
+    def forget(self, fqn: str) -> None:
+        self.forgotten.append(fqn)
 
     async def drain(self, timeout_s: float) -> None:
         return None

@@ -7,7 +7,6 @@ import base64
 import binascii
 import contextlib
 import hashlib
-import io
 import os
 import shutil
 import stat
@@ -16,12 +15,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from localwhisk.runtime_api import ActionSpec
 from localwhisk.runtimes import texts
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_ENTRIES = 50_000
+_STRETCH = 1 << 16  # a multiple of 4, so that base64 is decoded in whole groups
 
 Layout = Callable[[Path, str], None]
 """Arranges an unpacked folder for one family; called with the folder and the name of the main function."""
@@ -98,7 +99,9 @@ class CodeCache:
 
 def _name(spec: ActionSpec, family: str) -> str:
     digest = hashlib.sha256(f"{family}\0{spec.main}\0{spec.binary}\0".encode())
-    digest.update(spec.code.encode())
+    code = spec.code
+    for start in range(0, len(code), _STRETCH):
+        digest.update(code[start : start + _STRETCH].encode())
     return digest.hexdigest()[:40]
 
 
@@ -120,28 +123,39 @@ def _unpack(spec: ActionSpec, path: Path, layout: Layout) -> int:
 
 def write_code(spec: ActionSpec, folder: Path) -> None:
     """Put source text or archive contents into a folder; a single file becomes `exec`."""
-    content = spec.code.encode()
-    if spec.binary:
+    with tempfile.TemporaryFile(dir=folder) as content:
+        _write_decoded(spec, content)
+        content.seek(0)
+        start = content.read(4)
+        content.seek(0)
+        if start == b"PK\x03\x04":
+            _unzip(content, folder)
+        elif start.startswith(b"\x1f\x8b"):
+            _untar(content, folder)
+        else:
+            with (folder / "exec").open("wb") as file:
+                shutil.copyfileobj(content, file)
+            (folder / "exec").chmod(0o755)
+
+
+def _write_decoded(spec: ActionSpec, file: IO[bytes]) -> None:
+    """Write the code as bytes, a stretch at a time, as an archive may have tens of megabytes."""
+    code = spec.code.strip() if spec.binary else spec.code
+    for start in range(0, len(code), _STRETCH):
+        piece = code[start : start + _STRETCH]
         try:
-            content = base64.b64decode(spec.code, validate=False)
+            file.write(base64.b64decode(piece) if spec.binary else piece.encode())
         except (binascii.Error, ValueError) as error:
             raise _broken(f"cannot decode the request: {error}") from error
-    if content.startswith(b"PK\x03\x04"):
-        _unzip(content, folder)
-    elif content.startswith(b"\x1f\x8b"):
-        _untar(content, folder)
-    else:
-        (folder / "exec").write_bytes(content)
-        (folder / "exec").chmod(0o755)
 
 
 def _broken(detail: str) -> CodeError:
     return CodeError(texts.CANNOT_BUILD, log=detail)
 
 
-def _unzip(content: bytes, folder: Path) -> None:
+def _unzip(content: IO[bytes], folder: Path) -> None:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(content) as archive:
             entries = archive.infolist()
             _check_bounds(len(entries), sum(entry.file_size for entry in entries))
             for entry in entries:
@@ -169,9 +183,9 @@ def _link(folder: Path, name: str, destination: str) -> None:
     link.symlink_to(destination)
 
 
-def _untar(content: bytes, folder: Path) -> None:
+def _untar(content: IO[bytes], folder: Path) -> None:
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        with tarfile.open(fileobj=content, mode="r:gz") as archive:
             members = archive.getmembers()
             _check_bounds(len(members), sum(member.size for member in members))
             archive.extractall(folder, filter="data")

@@ -48,14 +48,15 @@ class _Job:
 
     def outcome(self, verdict: Verdict, begun: float | None = None, init_ms: int | None = None) -> Outcome:
         """Say how it ended; without `begun` it never began."""
-        now, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+        now, now_ns = time.monotonic(), time.time_ns()
         begun = now if begun is None else begun
+        start_ns = now_ns - round((now - begun) * 1e9)  # cut to ms only then, or it may lie before what caused it
         return Outcome(
             status=verdict.status,
             result=verdict.result,
             result_json=verdict.result_json,
-            start_ms=now_ms - round((now - begun) * 1000),
-            end_ms=now_ms,
+            start_ms=start_ns // 1_000_000,
+            end_ms=now_ns // 1_000_000,
             wait_ms=round((begun - self.arrived) * 1000),
             init_ms=init_ms,
             logs=self.logs.finish(failed=verdict.status == "action developer error"),
@@ -215,6 +216,10 @@ class Pool:
             if time.monotonic() >= reap_at:
                 self._slots.reap(older_than_s=self._idle_s)
                 reap_at = time.monotonic() + _REAP_S
+
+    def forget(self, fqn: str) -> None:
+        """Free the processes of an action that was replaced or deleted."""
+        self._slots.forget(fqn)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing runs, at most `timeout_s` seconds."""

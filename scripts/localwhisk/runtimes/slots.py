@@ -128,6 +128,16 @@ class Slots(Generic[W]):
                 self._evict(slot)
         self._serve()
 
+    def forget(self, fqn: str) -> None:
+        """Drop the idle workers of an action in any revision; busy ones go when they are given back."""
+        ending = f":{fqn}"
+        for name, revision in [key for key in self._warm if key[0].endswith(ending)]:
+            for slot in list(self._warm[name, revision]):
+                self._evict(slot)
+        for name in [name for name in self._revisions if name.endswith(ending)]:
+            del self._revisions[name]
+        self._serve()
+
     def clear(self) -> None:
         """Drop all idle workers and send those who wait away."""
         for slot in list(self._idle):

@@ -139,3 +139,37 @@ def test_a_body_beyond_all_bounds_is_refused_in_plain_text(local: LocalWhisk) ->
     reply = local.call("PUT", "actions/a", b"x" * 10, headers={"content-length": str(60 * 1024 * 1024)})
     assert (reply.status, reply.body) == (400, b"Request too large")
     assert reply.header("connection") == "close"
+
+
+def test_what_is_replaced_or_deleted_is_not_kept_warm(local: LocalWhisk) -> None:
+    local.call("PUT", "packages/pkg", {})
+    for name in ("a", "pkg/b", "pkg/c"):
+        local.put_action(name)
+    assert local.runtimes.forgotten == []
+    local.put_action("a")
+    local.call("DELETE", "actions/pkg/b")
+    local.call("DELETE", "packages/pkg?force=true")
+    assert local.runtimes.forgotten == ["/guest/a", "/guest/pkg/b", "/guest/pkg/c"]
+
+
+def test_code_of_many_pieces_is_kept_whole(local: LocalWhisk) -> None:
+    code = "# \u00e9\n" * 700_000
+    assert local.put_action("large", code).status == 200
+    assert local.call("GET", "actions/large").json["exec"]["code"] == code
+    local.put_action("large", "")
+    assert local.call("GET", "actions/large").json["exec"]["code"] == ""
+
+
+@pytest.mark.parametrize(
+    ("instances", "error"),
+    [
+        (1001, "Max action instance concurrency must not exceed your namespace concurrency of 1000."),
+        (-1, "must be greater than or equal to 0."),
+        ("x", "instance concurrency limit malformed"),
+    ],
+)
+def test_instances_are_at_most_what_the_namespace_may_have(local: LocalWhisk, instances: Any, error: str) -> None:
+    reply = local.put_action("a", limits={"instances": instances})
+    assert reply.status == 400
+    assert reply.error.endswith(error)
+    assert local.put_action("a", limits={"instances": 1000}).json["limits"]["instances"] == 1000

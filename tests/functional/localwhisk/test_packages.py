@@ -125,3 +125,18 @@ def test_only_shared_packages_are_seen_by_others(local: LocalWhisk) -> None:
     assert record["namespace"] == "guest"
     assert local.runtimes.runs[-1][0].namespace == "guest"
     assert local.call("GET", f"activations/{record['activationId']}", identity=OTHER).status == 404
+
+
+def test_what_is_no_package_cannot_be_bound(local: LocalWhisk) -> None:
+    local.put_action("act")
+    reply = local.call("PUT", "packages/b", {"binding": {"namespace": "_", "name": "act"}})
+    assert (reply.status, reply.error) == (409, "Cannot bind to a resource that is not a package.")
+
+
+def test_that_a_package_stays_one_is_said_before_what_the_binding_is_of(local: LocalWhisk) -> None:
+    local.call("PUT", "packages/p", {})
+    local.call("PUT", "packages/b", {"binding": {"namespace": "_", "name": "p"}})
+    body = {"binding": {"namespace": "_", "name": "b"}}
+    assert local.call("PUT", "packages/p", body).error == "resource already exists"
+    reply = local.call("PUT", "packages/p?overwrite=true", body)
+    assert (reply.status, reply.error) == (409, "Resource is a package and cannot be converted into a binding.")

@@ -1,7 +1,9 @@
 """What a new engine finds in the folder of an old one, and what the folder is kept to."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +173,17 @@ def test_a_folder_of_another_schema_is_refused(new_local: Callable[..., LocalWhi
     first.close()
     with pytest.raises(ValueError, match="schema version 99"):
         new_local()
+
+
+def test_code_that_an_earlier_engine_kept_in_one_piece_is_taken_over(
+    new_local: Callable[..., LocalWhisk], tmp_path: Path
+) -> None:
+    first = new_local()
+    first.put_action("old")
+    first.close()
+    with sqlite3.connect(tmp_path / "state" / "localwhisk.sqlite") as database:
+        database.executescript(
+            "CREATE TABLE code (doc TEXT PRIMARY KEY, code TEXT NOT NULL);"
+            "INSERT INTO code SELECT doc, text FROM code_pieces; DELETE FROM code_pieces;"
+        )
+    assert new_local().call("GET", "actions/old").json["exec"]["code"] == "give-back"

@@ -1,10 +1,13 @@
 """A real engine process: real python actions, kill -9 at any moment, signals."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +184,73 @@ def _insert_records(whisk: Engine, count: int) -> None:
                 for number in range(int(time.time() * 1000) - count, int(time.time() * 1000))
             ),
         )
+
+
+def test_namespaces_have_keys_limits_entities_and_processes_of_their_own(new_whisk: NewWhisk) -> None:
+    key = "00000000-0000-0000-0000-000000000001:" + "k" * 64
+    whisk = new_whisk("--identity", f"team={key}", "--namespace-limits", "team=3/3/2")
+    code = "import os\ndef main(args):\n    return {'pid': os.getpid(), 'ns': os.environ['__OW_NAMESPACE']}\n"
+    whisk.call("PUT", "packages/shared", {"publish": True})
+    put_action(whisk, "shared/who", code)
+    mine = [whisk.call("POST", "actions/shared/who?blocking=true&result=true", {})[1] for _ in range(2)]
+    guest, whisk.auth = whisk.auth, key
+    assert whisk.call("GET", "actions") == (200, [])
+    assert whisk.call("GET", "limits")[1]["concurrentInvocations"] == 2
+    whisk.call("PUT", "packages/bound", {"binding": {"namespace": "guest", "name": "shared"}})
+    theirs = [whisk.call("POST", "actions/bound/who?blocking=true&result=true", {}) for _ in range(4)]
+    assert [status for status, _ in theirs] == [200, 200, 200, 429]
+    assert theirs[0][1]["ns"] == "team"
+    whisk.auth = guest
+    again = whisk.call("POST", "actions/shared/who?blocking=true&result=true", {})[1]
+    assert [one["pid"] for one in (*mine, again)] == [mine[0]["pid"]] * 3
+    assert {answer["pid"] for _, answer in theirs[:3]} == {theirs[0][1]["pid"]}
+    assert theirs[0][1]["pid"] != mine[0]["pid"]
+
+
+def test_a_replaced_action_leaves_no_process_behind(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk(*LIMITS)
+    code = "import os\ndef main(args):\n    return {'pid': os.getpid()}\n"
+    put_action(whisk, "who", code)
+    pids = [whisk.call("POST", "actions/who?blocking=true&result=true", {})[1]["pid"] for _ in range(2)]
+    assert len(set(pids)) == 1
+    put_action(whisk, "who", code + "# new\n")
+    wait_until(lambda: not Path(f"/proc/{pids[0]}").exists(), timeout_s=10, what="the end of the old process")
+    pid = whisk.call("POST", "actions/who?blocking=true&result=true", {})[1]["pid"]
+    whisk.call("DELETE", "actions/who")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=10, what="the end of the deleted action")
+
+
+def test_an_action_killed_from_outside_ends_as_an_error(new_whisk: NewWhisk, tmp_path: Path) -> None:
+    whisk = new_whisk(*LIMITS)
+    code = "import os, time\ndef main(args):\n    open(args['pid'], 'w').write(str(os.getpid()))\n    time.sleep(60)\n"
+    put_action(whisk, "slow", code)
+    mark = tmp_path / "pid"
+    _, started = whisk.call("POST", "actions/slow", {"pid": str(mark)})
+    pid = int(wait_until(lambda: mark.exists() and mark.read_text(), timeout_s=20, what="its process"))
+    os.kill(pid, signal.SIGKILL)
+
+    def ended() -> Any:
+        status, record = whisk.call("GET", f"activations/{started['activationId']}")
+        return record if status == 200 else None
+
+    record = wait_until(ended, timeout_s=20, what="its record")
+    assert record["response"]["status"] == "action developer error"
+    assert record["end"] >= record["start"]
+
+
+def test_no_action_starts_before_the_fire_that_caused_it(new_whisk: NewWhisk) -> None:
+    """A start rounded down by a millisecond was missed by those who list since the fire."""
+    whisk = new_whisk(*LIMITS)
+    put_action(whisk, "echo", ECHO)
+    whisk.call("PUT", "triggers/go", {})
+    whisk.call("PUT", "rules/go-echo", {"trigger": "/_/go", "action": "/_/echo"})
+    for _ in range(100):
+        whisk.call("POST", "triggers/go", {})
+    ran = wait_until(
+        lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[99:] and found,
+        timeout_s=30,
+        what="a hundred runs",
+    )
+    starts = {one["activationId"]: one["start"] for one in ran}
+    for fire in whisk.call("GET", "activations?name=go&docs=true&limit=200")[1]:
+        assert starts[json.loads(fire["logs"][0])["activationId"]] >= fire["start"]

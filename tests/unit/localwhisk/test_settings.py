@@ -31,6 +31,12 @@ def test_images_and_identities() -> None:
     assert [identity.namespace for identity in chosen.identities] == ["guest", "whisk.system", "me"]
 
 
+def test_a_namespace_may_have_limits_of_its_own() -> None:
+    own = parsed("--limits", "raised", "--namespace-limits", "guest=7/8/9").own_limits["guest"]
+    assert (own.invocations_per_minute, own.fires_per_minute, own.concurrent) == (7, 8, 9)
+    assert own.timeout_ms == parsed("--limits", "raised").limits.timeout_ms
+
+
 def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
     assert parsed(LOCALWHISK_ACTION_PYTHON="/x/python").action_python == Path("/x/python")
     assert parsed("--action-python", "/y", LOCALWHISK_ACTION_PYTHON="/x").action_python == Path("/y")
@@ -42,6 +48,8 @@ def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
         (("--port", "70000"), "--port must be 0 to 65535, got 70000"),
         (("--map-image", "x"), "--map-image must be given as IMAGE=URL, got 'x'"),
         (("--concurrent", "-1"), "concurrent must not be negative, got -1"),
+        (("--namespace-limits", "guest=1/2"), "NAME=INVOCATIONS/FIRES/CONCURRENT, got 'guest=1/2'"),
+        (("--namespace-limits", "me=1/2/3"), "the namespace 'me', which no --identity adds"),
         (("--keep-activations", "0"), "--keep-activations must be greater than 0, got 0"),
     ],
 )

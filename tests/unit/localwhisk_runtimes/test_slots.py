@@ -150,6 +150,39 @@ def test_idle_for_long_is_reaped() -> None:
     run(scenario())
 
 
+def test_a_forgotten_action_lets_go_of_idle_workers_now_and_of_busy_ones_when_they_come_back() -> None:
+    async def scenario() -> None:
+        book = Book()
+        idle, busy, other = await book.take(), await book.take(), await book.take("b")
+        book.slots.release(idle, keep=True)
+        book.slots.release(other, keep=True)
+        book.slots.forget("/guest/a")
+        assert [slot.worker for slot in book.discarded] == [idle.worker]
+        book.slots.release(busy, keep=True)
+        assert [slot.worker for slot in book.discarded] == [idle.worker, busy.worker]
+        assert (await book.take("b")).worker == other.worker
+        assert book.slots.claimed_mb == 256
+
+    run(scenario())
+
+
+def test_namespaces_that_share_an_action_keep_their_own_workers() -> None:
+    async def scenario() -> None:
+        book = Book()
+        slots = []
+        for namespace in ("one", "two"):
+            wanted = spec(fqn="/one/pkg/a", namespace=namespace, revision=f"{namespace}:1")
+            slots.append(await book.slots.acquire(wanted, claim_mb=256, wait_s=1))
+            slots[-1].worker = namespace
+        for slot in slots:
+            book.slots.release(slot, keep=True)
+        assert (book.slots.idle_count, book.discarded) == (2, [])
+        book.slots.forget("/one/pkg/a")
+        assert len(book.discarded) == 2
+
+    run(scenario())
+
+
 class Traffic(RuleBasedStateMachine):
     """Any order of takes, returns and deaths keeps the books right."""
 

@@ -1,0 +1,1 @@
+"""Commands beside `serve`: each is a function from options to an exit code."""

@@ -1,0 +1,3 @@
+function main ({ title = 'Untitled' }) {
+  return { slug: title.toLowerCase().replace(/[^a-z0-9]+/g, '-') }
+}

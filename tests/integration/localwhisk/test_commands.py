@@ -1,0 +1,88 @@
+"""The commands of scripts/whisk beside a real engine."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.engine import Engine
+from tests.support.paths import SCRIPTS
+from tests.support.polling import wait_until
+from tests.support.services import environment
+
+NewWhisk = Callable[..., Engine]
+CODE = "def main(args):\n    print('said', args.get('n'))\n    assert 'n' in args, 'no n'\n    return args\n"
+
+
+def command(*arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [str(SCRIPTS / "whisk"), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_help_names_every_command() -> None:
+    shown = command("--help")
+    assert all(name in shown for name in ("serve", "status", "logs", "stop", "reset", "wskprops"))
+
+
+def test_the_life_of_an_engine_by_its_commands(new_whisk: NewWhisk, tmp_path: Path) -> None:
+    properties = tmp_path / "wskprops"
+    whisk = new_whisk("--wskprops", str(properties))
+    assert f"APIHOST={whisk.apihost}\n" in properties.read_text()
+    state = ("--state", str(whisk.state / "entities"))
+    assert properties.read_text() == command("wskprops", *state)
+
+    whisk.call("PUT", "actions/say", {"exec": {"kind": "python:3.11", "code": CODE}})
+    whisk.call("POST", "actions/say?blocking=true", {"n": 1})
+    found = json.loads(command("status", *state, "--json"))
+    assert (found["actions"], found["activations"], found["pid"]) == (1, 1, whisk.pid)
+    assert whisk.apihost in command("status", "--apihost", whisk.apihost)
+    assert "401" in command("status", *state, "--auth", "00000000-0000-0000-0000-000000000000:x", code=3)
+
+    assert "stop it first" in command("reset", *state, "--yes", code=1)
+    assert "stopped" in command("stop", *state)
+    assert "not running" in command("status", *state, code=3)
+    assert "said 1" in command("logs", *state)
+    assert "--yes" in command("reset", *state, code=1)
+    assert "empty" in command("reset", *state, "--yes")
+    whisk.start()
+    assert whisk.call("GET", "actions") == (200, [])
+
+
+def test_a_second_engine_over_the_same_state_is_refused(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk()
+    refused = command("serve", "--port", "0", "--state", str(whisk.state / "entities"), code=1)
+    assert "runs already" in refused
+    assert "Traceback" not in refused
+
+
+def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk()
+    whisk.call("PUT", "actions/say", {"exec": {"kind": "python:3.11", "code": CODE}})
+    whisk.call("POST", "actions/say?blocking=true", {"n": 0})
+    argv = [str(SCRIPTS / "whisk"), "logs", "-f", "-n", "0", "say", "--state", str(whisk.state / "entities")]
+    out = whisk.state / "followed"
+    with out.open("wb") as file:
+        following = subprocess.Popen(argv, stdout=file, env=environment())
+    try:
+        sent = iter(range(1, 10_000))
+
+        def seen() -> bool:
+            number = next(sent)
+            whisk.call("POST", "actions/say?blocking=true", {"n": number} if number % 2 else {})
+            return "said" in out.read_text() and "error: no n" in out.read_text()
+
+        wait_until(seen, timeout_s=30, what="followed lines")
+    finally:
+        following.terminate()
+        following.wait(10)
+    assert "said 0" not in out.read_text()
+    assert " guest/say success " in out.read_text()
