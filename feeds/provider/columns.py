@@ -152,14 +152,14 @@ class PacketIds:
         return cls(mids, digests, b"")
 
 
-def merged(parts: Sequence[Messages]) -> Messages:
-    """Several lists of messages as one."""
+def merged(parts: Sequence[Messages]) -> Columns:
+    """Several lists of messages as columns; they want no ack."""
     columns = Columns()
     for part in parts:
         topics = [topic.encode() for topic in part.topics]
         for number, payload, received, flags in zip(part.topic_index, part.payloads, part.received_at, part.flags, strict=True):
             columns.append(topics[number], payload, received=received, flags=flags, mid=0)
-    return columns.messages()
+    return columns
 
 
 def digest(topic: bytes, payload: bytes) -> int:

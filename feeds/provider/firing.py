@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from feeds.provider import payloads
-from feeds.provider.intake import Backoff
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
-from feeds.provider.pace import Gate, next_minute
+from feeds.provider.pace import Backoff, Gate, next_minute
 from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import batch
 from hort.feed_options import INLINE_LIMIT, FeedConfig

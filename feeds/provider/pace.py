@@ -1,7 +1,8 @@
-"""When the next fire may go: evenly spread, and counted per calendar minute as OpenWhisk's throttle does."""
+"""When the next fire may go: evenly spread, and counted per calendar minute as OpenWhisk's throttle does; waits after failures."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 MINUTE_MS = 60_000
@@ -40,6 +41,24 @@ class Pace:
             self._minute, self._count = minute, 0
         self._count += 1
         self._next = now + self.interval
+
+
+class Backoff:
+    """Growing waits with jitter, bounded."""
+
+    def __init__(self, limits_ms: tuple[int, int]) -> None:
+        self._low, self._high = limits_ms
+        self._tries = 0
+
+    def next_ms(self) -> int:
+        """How long to wait this time."""
+        wait = min(self._low << min(self._tries, 16), self._high)
+        self._tries += 1
+        return round(wait * random.uniform(0.5, 1.0))
+
+    def reset(self) -> None:
+        """It worked."""
+        self._tries = 0
 
 
 @dataclass(slots=True)

@@ -80,10 +80,10 @@ class Registrations(Protocol):
         """Keeps what the owner sees, for a while."""
 
     def subscribed(self, registration: str) -> str:
-        """See `feeds.provider.intake.Subscriptions`."""
+        """See `feeds.provider.link.Subscriptions`."""
 
     def set_subscribed(self, registration: str, text: str) -> None:
-        """See `feeds.provider.intake.Subscriptions`."""
+        """See `feeds.provider.link.Subscriptions`."""
 
 
 def switched(registration: Registration, *, active: bool, reason: dict[str, Any] | None, now: int) -> Registration:

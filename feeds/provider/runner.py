@@ -10,8 +10,9 @@ import redis
 
 from feeds.provider.connection import Connect
 from feeds.provider.firing import Firing
-from feeds.provider.intake import Intake, Stream, Subscriptions
+from feeds.provider.intake import Intake
 from feeds.provider.ledger import Ledger
+from feeds.provider.link import Stream, Subscriptions
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace
@@ -126,7 +127,7 @@ class Runner:
         gate = self.gate
         return {
             "connected": self.intake.connected,
-            "problem": self.intake.problem,
+            "problem": self.intake.link.problem,
             "hold": "no active rule" if self.firing.held else "",
             "batches": gate.batches,
             "bytes": gate.bytes,
@@ -154,9 +155,10 @@ class Runner:
             try:
                 self.intake.open()
                 return
-            except redis.RedisError as error:
-                log("open-failed", error=f"{type(error).__name__}: {error}", trigger=self.registration.trigger)
-                self._stopping.wait(FAILURE_PAUSE_S)
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - Redis away, or what an earlier owner left is odd: tried again, and told
+                self._failed("open", error)
 
     def _intake_step(self) -> None:
         if self._update is not None:

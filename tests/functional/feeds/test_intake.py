@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from feeds.provider.intake import CONNECT_RETRY_MS, LONGEST_WAIT_MS, STALL_MS, Intake, Stream
+from feeds.provider.intake import LONGEST_WAIT_MS, STALL_MS, Intake
+from feeds.provider.link import CONNECT_RETRY_MS, SUBSCRIBE_RETRY_MS, Stream
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace
-from feeds.provider.testing import MemoryBroker, MemoryConnection, MemoryLedger, MemorySubscriptions
+from feeds.provider.testing import MemoryLedger, MemorySubscriptions
+from feeds.provider.testing_broker import MemoryBroker, MemoryConnection
 from hort import batch, feed_options, keys
 from hort.errors import Fenced
 from hort.testing import FakeClock, MemoryJournal
@@ -55,7 +57,7 @@ class Bench:
 
     @property
     def connection(self) -> MemoryConnection:
-        connection = self.intake._connection
+        connection = self.intake.link.connection
         assert isinstance(connection, MemoryConnection)
         return connection
 
@@ -248,11 +250,11 @@ def test_a_broker_that_is_down_is_tried_again() -> None:
     bench = Bench()
     bench.broker.up = False
     bench.run(5_000)
-    assert "cannot connect" in bench.intake.problem
+    assert "cannot connect" in bench.intake.link.problem
     bench.broker.up = True
     bench.run(60_000, step_ms=100)
     assert bench.intake.connected
-    assert bench.intake.problem == ""
+    assert bench.intake.link.problem == ""
 
 
 def test_a_full_journal_stops_the_reading() -> None:
@@ -370,3 +372,69 @@ def test_recovered_messages_are_as_old_as_they_were() -> None:
     bench.run(100)
     assert bench.payloads() == [b"a"]
     assert arrived - STALL_MS * 5 <= created(bench)[0] <= arrived
+
+
+def test_a_refused_subscription_is_tried_again_with_growing_pauses() -> None:
+    bench = Bench()
+    bench.broker.refuses = True
+    bench.run(600_000, step_ms=500)
+    tries = len(bench.broker.subscriptions)
+    assert 5 <= tries <= 12
+    assert bench.intake.connected
+    assert bench.intake.link.problem == bench.intake.link.refused == "subscription refused: Not authorized"
+    bench.broker.refuses = False
+    bench.run(SUBSCRIBE_RETRY_MS[1], step_ms=500)
+    assert len(bench.broker.subscriptions) == tries + 1
+    assert bench.intake.link.problem == ""
+    bench.run(SUBSCRIBE_RETRY_MS[1], step_ms=500)
+    assert len(bench.broker.subscriptions) == tries + 1
+
+
+def test_topics_that_were_refused_are_given_up_with_an_update() -> None:
+    bench = Bench()
+    bench.run(100)
+    bench.broker.refuses = True
+    bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["t/#", "secret"]}))
+    bench.run(100)
+    bench.broker.refuses = False
+    bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["t/#"]}))
+    assert bench.broker.subscriptions[-2:] == [(("secret",), -1), (("t/#",), 1)], "perhaps only one of the two was refused"
+    assert bench.intake.link.problem == ""
+
+
+def test_a_spool_that_cannot_be_read_becomes_a_batch_that_ingest_will_bury() -> None:
+    bench = Bench({"linger_ms": 60_000})
+    bench.broker.publish(b"a")
+    bench.run(STALL_MS * 4)
+    odd = batch.pack(batch.Messages([], [0], [b""], [0], b"\0"))
+    bench.ledger.spooled += [b"\xc1", odd]
+    bench.restart()
+    bench.run(100)
+    due = bench.journal.due(JOURNAL, now=bench.clock.now, limit=9)
+    raws = [bench.journal.load(entry.reference) for entry in due]
+    assert sorted(map(bool, (raw == b"\xc1" + odd for raw in raws))) == [False, True]
+    assert [payload for raw in raws if raw and raw[:1] != b"\xc1" for payload in batch.unpack(raw).payloads] == [b"a"]
+    assert bench.ledger.spooled == []
+
+
+def test_a_large_spool_becomes_batches_within_the_limits() -> None:
+    bench = Bench({"linger_ms": 60_000, "delivery": "inline"})
+    bench.gate.firing = False
+    for _ in range(3):
+        bench.broker.publish(b"x" * 200_000)
+        bench.run(STALL_MS * 4)
+    assert len(bench.ledger.spooled) == 3
+    bench.options["max_bytes"] = 500_000
+    bench.restart()
+    bench.run(100)
+    assert sorted(len(payloads) for payloads in bench.batches()) == [1, 2]
+
+
+def test_an_opening_that_failed_half_way_doubles_nothing() -> None:
+    bench = Bench({"linger_ms": 60_000})
+    bench.broker.publish(b"a")
+    bench.run(STALL_MS * 4)
+    bench.restart()
+    bench.intake.open()
+    bench.run(100)
+    assert bench.payloads() == [b"a"]

@@ -88,7 +88,7 @@ def test_inline_counts_the_json() -> None:
 
 
 def test_merged_puts_lists_of_messages_together() -> None:
-    both = merged([columns_of((b"a", b"1"), (b"b", b"2")).messages(), columns_of((b"b", b"3")).messages()])
+    both = merged([columns_of((b"a", b"1"), (b"b", b"2")).messages(), columns_of((b"b", b"3")).messages()]).messages()
     assert [(both.topics[number], payload) for number, payload in zip(both.topic_index, both.payloads, strict=True)] == [
         ("a", b"1"),
         ("b", b"2"),
