@@ -88,14 +88,15 @@ def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
     )
     leases = RedisLeases(client, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
     supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters)
-    alarms = Alarms(AlarmStore(client, vault), leases, whisk, api_host=config.api_host, clock=clock.now_ms)
+    alarms = Alarms(AlarmStore(client, vault), leases, whisk, api_host=config.api_host, clock=clock.now_ms, meters=meters)
     lifecycle = service.Lifecycle(
         registrations, whisk, api_host=config.api_host, clock=clock.now_ms, changed=supervisor.wake
     )
 
     def health() -> dict[str, object]:
         now = clock.now_ms()
-        facts = service.health(supervisor.problem, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
+        problems = {"supervisor": supervisor.problem, "alarms": alarms.problem}
+        facts = service.health(problems, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
         return {**facts, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
 
     app = api.application(lifecycle, alarms=alarms, secret=config.secret, meters=meters, health=health)

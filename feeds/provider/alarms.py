@@ -12,6 +12,7 @@ import redis
 
 from feeds.provider.leases import Leases
 from feeds.provider.log import log
+from feeds.provider.meters import Meters
 from feeds.provider.vault import Vault
 from feeds.provider.whisk import AlarmWhisk, Target
 from hort import keys, store
@@ -73,18 +74,33 @@ class Alarms:
     """The alarm part of a provider, in an event loop of its own thread; `ask` may be called from any thread."""
 
     def __init__(
-        self, kept: AlarmStore, leases: Leases, whisk: AlarmWhisk, *, api_host: str, clock: Callable[[], int]
+        self,
+        kept: AlarmStore,
+        leases: Leases,
+        whisk: AlarmWhisk,
+        *,
+        api_host: str,
+        clock: Callable[[], int],
+        meters: Meters,
     ) -> None:
         self._store = kept
         self._leases = leases
         self._whisk = whisk
         self._api_host = api_host
         self._clock = clock
+        self._meters = meters
+        self._token: int | None = None
+        self._problem = ""
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._seen: dict[str, bytes] = {}
         self._service: AlarmService | None = None
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+
+    @property
+    def problem(self) -> str:
+        """What keeps alarms from being served, in words; empty while all is well."""
+        return self._problem if self._thread.is_alive() else "its thread does not run"
 
     def start(self) -> None:
         """Starts the thread."""
@@ -140,20 +156,36 @@ class Alarms:
         while not self._stopping.is_set():
             try:
                 await self._tick()
-            except (redis.RedisError, FeedRefused) as error:
-                log("alarms-failed", error=f"{type(error).__name__}: {error}")
+                self._problem = ""
+            except Exception as error:  # noqa: BLE001 - alarms survive what nobody foresaw, and health tells
+                self._failed(f"{type(error).__name__}: {error}")
+                if self._service is None:
+                    await self._release()
             try:
                 await asyncio.wait_for(self._stopping.wait(), TICK_S)
             except TimeoutError:
                 continue
         await self._stand_down()
 
+    def _failed(self, problem: str) -> None:
+        self._problem = problem
+        self._meters.errors.labels(LEASE, "alarms").inc()
+        log("alarms-failed", error=problem)
+
     async def _tick(self) -> None:
         mine = await asyncio.to_thread(self._own)
+        if self._service is not None and not self._service.running:
+            service, self._service = self._service, None
+            await service.close()
+            self._failed("time was no longer kept: it begins anew")
         if mine and self._service is None:
             self._seen = await self._store.raw()
             service = AlarmService(self._store, self._fire, delete_trigger=self._delete_trigger)
-            await service.start()
+            try:
+                await service.start()
+            except Exception:
+                await service.close()
+                raise
             self._service = service
             log("alarms-serving", scheduled=service.scheduled)
         elif not mine and self._service is not None:
@@ -162,23 +194,31 @@ class Alarms:
             await self._catch_up(self._service)
 
     def _own(self) -> bool:
-        if self._service is not None:
-            return self._leases.renew(LEASE)
-        return self._leases.acquire(LEASE) is not None
+        if self._token is None or not self._leases.renew(LEASE, self._token):
+            self._token = self._leases.acquire(LEASE)
+        return self._token is not None
 
     async def _catch_up(self, service: AlarmService) -> None:
         """Takes over what was changed through other providers."""
         now = await self._store.raw()
         changed = [key for key in now.keys() | self._seen.keys() if now.get(key) != self._seen.get(key)]
-        self._seen = now
         for key in changed:
-            await service.refresh(key)
+            try:
+                await service.refresh(key)
+            except FeedRefused as error:
+                log("alarm-unreadable", error=error, alarm=key)
+        self._seen = now
 
     async def _stand_down(self) -> None:
         if self._service is None:
             return
         service, self._service = self._service, None
         await service.close()
+        await self._release()
+
+    async def _release(self) -> None:
+        """Lets another provider keep time."""
+        self._token = None
         try:
             await asyncio.to_thread(self._leases.release, LEASE)
         except redis.RedisError as error:

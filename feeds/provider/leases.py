@@ -11,8 +11,11 @@ LEASE_MS = 10_000
 ALIVE_MS = 15_000
 
 _RENEW_LUA = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+if not owner and redis.call('HGET', KEYS[2], ARGV[3]) ~= ARGV[4] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 """
 _RELEASE_LUA = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -29,8 +32,8 @@ class Leases(Protocol):
     def acquire(self, registration: str) -> int | None:
         """Takes a free lease: the fencing token, greater than any before; None where somebody has it."""
 
-    def renew(self, registration: str) -> bool:
-        """Extends the lease; False where it is not this provider's (any more)."""
+    def renew(self, registration: str, token: int) -> bool:
+        """Extends the lease, also one that ran out and that nobody took meanwhile; False where another one has or had it."""
 
     def release(self, registration: str) -> None:
         """Gives the lease up, if it is this provider's."""
@@ -62,9 +65,10 @@ class RedisLeases:
             return None
         return int(self._client.hincrby(keys.FENCES, registration, 1))
 
-    def renew(self, registration: str) -> bool:
-        """Compares, then extends."""
-        return bool(self._renew(keys=[keys.lease(registration)], args=[self._provider, LEASE_MS]))
+    def renew(self, registration: str, token: int) -> bool:
+        """Compares, then extends: each who takes a lease is given a new token, so the last one given out tells."""
+        names = [keys.lease(registration), keys.FENCES]
+        return bool(self._renew(keys=names, args=[self._provider, LEASE_MS, registration, token]))
 
     def release(self, registration: str) -> None:
         """Compares, then deletes."""

@@ -38,14 +38,18 @@ class Registration:
         """The trigger's fully qualified name."""
         return self.target.trigger
 
-    def status(self, *, hold: str = "") -> dict[str, Any]:
-        """The status as package-kafka and package-alarms show it."""
+    def status(self, *, hold: str = "", refused: str = "") -> dict[str, Any]:
+        """The status as package-kafka and package-alarms show it; `hold` and `refused` keep an active feed from its work."""
         status: dict[str, Any] = {
             "active": self.active,
             "dateChanged": self.date_changed,
             "dateChangedISO": clock.iso(self.date_changed),
         }
-        reason = self.reason or ({"kind": "HOLD", "statusCode": 204, "message": hold} if hold else None)
+        reason = self.reason
+        if reason is None and refused:
+            reason = {"kind": "SUBSCRIPTION", "statusCode": None, "message": refused}
+        elif reason is None and hold:
+            reason = {"kind": "HOLD", "statusCode": 204, "message": hold}
         return {**status, "reason": reason} if reason else status
 
     def public(self, runtime: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +58,7 @@ class Registration:
             "id": self.id,
             "triggerName": self.trigger,
             "config": {**self.config.public(), "client_id": self.client_id},
-            "status": self.status(hold=runtime.get("hold", "")),
+            "status": self.status(hold=runtime.get("hold", ""), refused=runtime.get("refused", "")),
             "connected": bool(runtime.get("connected")),
             "connection": runtime.get("problem", "no provider serves it yet") or "connected",
             "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight")},

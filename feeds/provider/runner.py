@@ -128,6 +128,7 @@ class Runner:
         return {
             "connected": self.intake.connected,
             "problem": self.intake.link.problem,
+            "refused": self.intake.link.refused,
             "hold": "no active rule" if self.firing.held else "",
             "batches": gate.batches,
             "bytes": gate.bytes,

@@ -205,9 +205,9 @@ class _Subscriptions:
         self._registrations.set_subscribed(self._name, text)
 
 
-def health(supervisor_problem: str, *, last_tick_ms: int, now: int, client: store.Client) -> dict[str, Any]:
-    """Whether the service can do its work: `ok`, and what is wrong where it is not."""
-    problems = [supervisor_problem] if supervisor_problem else []
+def health(parts: Mapping[str, str], *, last_tick_ms: int, now: int, client: store.Client) -> dict[str, Any]:
+    """Whether the service can do its work: `ok`, and what is wrong where it is not; `parts` name their own problems."""
+    problems = [f"{part}: {problem}" for part, problem in parts.items() if problem]
     if now - last_tick_ms > 15_000:
         problems.append("the supervisor has not ticked for 15 s")
     try:

@@ -1,9 +1,15 @@
-"""Keeps the right registrations running here: leases, changes, deletions whose grace is over."""
+"""Keeps the right registrations running here: leases, changes, deletions whose grace is over.
+
+The supervisor's own thread does only what is quick, so that leases are renewed in time. What waits for threads or brokers
+(stopping, ending a session) is done by a few workers; meanwhile the registration is under way, and its lease is still renewed.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import redis
@@ -17,6 +23,7 @@ from feeds.provider.whisk import Outcome
 
 TICK_S = 1.0
 REPORT_TTL_S = 20
+WORKERS = 8
 
 
 class Works(Protocol):
@@ -32,6 +39,16 @@ class Works(Protocol):
         """Makes the broker forget the session."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A registration under way: the runner that is being stopped, and whether the lease is kept for another one."""
+
+    runner: Runner
+    flush: bool
+    keep: bool
+    done: Future[None]
+
+
 class Supervisor:
     """Ticks in a thread of its own; `wake` makes it look at once."""
 
@@ -45,6 +62,8 @@ class Supervisor:
         self._meters = meters
         self._runners: dict[str, Runner] = {}
         self._tokens: dict[str, int] = {}
+        self._under_way: dict[str, _Work] = {}
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="supervisor-work")
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -70,13 +89,16 @@ class Supervisor:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        stoppers = [threading.Thread(target=runner.stop) for runner in self._runners.values()]
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        stops = [(runner, True) for runner in self._runners.values()]
+        stops += [(work.runner, work.flush) for work in self._under_way.values()]
+        stoppers = [threading.Thread(target=runner.stop, kwargs={"flush": flush}) for runner, flush in stops]
         for thread in stoppers:
             thread.start()
         for thread in stoppers:
             thread.join()
         try:
-            for registration in list(self._runners):
+            for registration in list(self._tokens):
                 self._leases.release(registration)
             self._leases.leave()
         except redis.RedisError as error:
@@ -87,6 +109,7 @@ class Supervisor:
         registrations = self._registrations.all()
         alive = max(1, self._leases.beat(self._clock()))
         share = -(-len(registrations) // alive)
+        self._settle()
         self._renew(registrations)
         self._acquire(registrations, share)
         if len(self._runners) > share:
@@ -100,63 +123,97 @@ class Supervisor:
             self._wake.clear()
             try:
                 self.tick()
-            except redis.RedisError as error:
-                self.problem = f"{type(error).__name__}: {error}"
-                log("tick-failed", error=self.problem)
-            except Exception as error:  # noqa: BLE001 - the service goes on, and health tells
+            except Exception as error:  # noqa: BLE001 - the service goes on, and health tells; Redis being away ends up here too
                 self.problem = f"{type(error).__name__}: {error}"
                 log("tick-failed", error=self.problem)
             self._wake.wait(TICK_S)
 
+    # -- leases -------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """What the workers have finished: its lease is free for all, or for the runner that follows."""
+        for name, work in list(self._under_way.items()):
+            if not work.done.done():
+                continue
+            if not work.keep:
+                self._leases.release(name)
+                self._tokens.pop(name, None)
+            del self._under_way[name]
+
     def _renew(self, registrations: dict[str, Registration]) -> None:
-        for name, runner in list(self._runners.items()):
-            if name not in registrations:
+        for name, token in list(self._tokens.items()):
+            runner = self._runners.get(name)
+            held = self._leases.renew(name, token)
+            if name in self._under_way:
+                continue
+            if runner is None and (not held or name not in registrations):
+                self._leases.release(name)
+                del self._tokens[name]
+            elif runner is not None and name not in registrations:
                 self._let_go(name)
-            elif runner.fenced or not runner.alive or not self._leases.renew(name):
+            elif runner is not None and (runner.fenced or not runner.alive or not held):
                 log("lease-lost", error="another provider serves it", trigger=runner.registration.trigger)
                 self._let_go(name, flush=False)
 
     def _acquire(self, registrations: dict[str, Registration], share: int) -> None:
         for name, registration in registrations.items():
-            if name in self._runners or len(self._runners) >= share:
+            if name in self._runners or name in self._under_way:
                 continue
-            token = self._leases.acquire(name)
-            if token is not None:
+            if name not in self._tokens:
+                token = self._leases.acquire(name) if len(self._tokens) < share else None
+                if token is None:
+                    continue
+                self._tokens[name] = token
                 log("serving", trigger=registration.trigger, registration=name, token=token)
-                self._begin(registration, token)
+            self._begin(registration)
 
-    def _begin(self, registration: Registration, token: int) -> None:
-        runner = self._works.runner(registration, token, self._switch_off)
-        self._runners[registration.id], self._tokens[registration.id] = runner, token
+    def _begin(self, registration: Registration) -> None:
+        name = registration.id
+        runner = self._works.runner(registration, self._tokens[name], self._switch_off)
+        self._runners[name] = runner
         runner.start()
         self._mark(registration)
 
-    def _let_go(self, name: str, *, flush: bool = True) -> None:
+    # -- what takes time ----------------------------------------------------------------------------------------
+
+    def _let_go(
+        self, name: str, *, flush: bool = True, keep: bool = False, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Stops a runner and does what follows, in a worker; the lease is released, or kept for the runner that follows."""
         runner = self._runners.pop(name)
-        runner.stop(flush=flush)
-        self._leases.release(name)
+
+        def work() -> None:
+            try:
+                runner.stop(flush=flush)
+                then()
+            except Exception as error:  # noqa: BLE001 - told; the registration is served again or gone all the same
+                self._meters.errors.labels(runner.registration.trigger, "supervisor").inc()
+                log("work-failed", error=f"{type(error).__name__}: {error}", trigger=runner.registration.trigger)
+
+        done = self._pool.submit(work)
+        done.add_done_callback(lambda _done: self.wake())
+        self._under_way[name] = _Work(runner, flush, keep, done)
 
     def _tend(self, runner: Runner, registration: Registration) -> None:
         name = registration.id
         if self._over(registration):
             self._purge(registration)
             return
-        if registration.generation != runner.registration.generation:
-            self._change(runner, registration)
-            runner = self._runners[name]
+        if registration.generation != runner.registration.generation and not self._change(runner, registration):
+            return
         self._meters.connected.labels(registration.trigger).set(runner.intake.connected)
         self._registrations.report(name, runner.facts(), ttl_s=REPORT_TTL_S)
 
-    def _change(self, runner: Runner, registration: Registration) -> None:
+    def _change(self, runner: Runner, registration: Registration) -> bool:
+        """Whether the runner goes on with the changed registration; else another one takes its place."""
         old = runner.registration
         if runner.can_take(registration):
             runner.take(registration)
             self._mark(registration)
-            return
-        runner.stop()
-        if (old.client_id, old.config.url) != (registration.client_id, registration.config.url):
-            self._works.end_session(old)
-        self._begin(registration, self._tokens[registration.id])
+            return True
+        moved = (old.client_id, old.config.url) != (registration.client_id, registration.config.url)
+        self._let_go(registration.id, keep=True, then=lambda: self._works.end_session(old) if moved else None)
+        return False
 
     def _over(self, registration: Registration) -> bool:
         if registration.deleted_at is None:
@@ -169,11 +226,13 @@ class Supervisor:
         )
         if gone is not None:
             return
-        self._runners.pop(registration.id).stop(flush=False)
-        dropped = self._works.purge(registration)
-        self._meters.dropped.labels(registration.trigger).inc(dropped)
-        self._leases.release(registration.id)
-        log("removed", trigger=registration.trigger, dropped_batches=dropped)
+
+        def drop() -> None:
+            dropped = self._works.purge(registration)
+            self._meters.dropped.labels(registration.trigger).inc(dropped)
+            log("removed", trigger=registration.trigger, dropped_batches=dropped)
+
+        self._let_go(registration.id, flush=False, then=drop)
 
     def _switch_off(self, registration: Registration, outcome: Outcome) -> None:
         text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."

@@ -105,6 +105,11 @@ class AlarmService:
         """Number of alarms that wait for their time."""
         return len(self._entries)
 
+    @property
+    def running(self) -> bool:
+        """Whether time is kept: no longer after the store failed."""
+        return self._task is not None and not self._task.done()
+
     async def start(self) -> None:
         """Schedule what is in the store and begin."""
         for key, registration in await self._store.list():

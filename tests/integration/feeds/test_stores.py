@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import redis
 
-from feeds.provider.leases import LEASE_MS, RedisLeases
+from feeds.provider.leases import LEASE_MS, Leases, RedisLeases
 from feeds.provider.ledger import RedisLedger
 from feeds.provider.registrations import RedisRegistrations, Registration
+from feeds.provider.testing import MemoryLeases
 from feeds.provider.vault import Vault
 from feeds.provider.whisk import Target
 from hort import feed_options, keys
@@ -80,18 +81,53 @@ def test_removing_a_registration_takes_what_belongs_to_it(redis_client: redis.Re
     assert list(redis_client.scan_iter()) == []
 
 
-def test_a_lease_has_one_owner_and_a_growing_token(redis_client: redis.Redis) -> None:
-    first, second = RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
-    assert first.acquire("r") == 1
-    assert second.acquire("r") is None
-    assert first.renew("r")
-    assert not second.renew("r")
-    second.release("r")
-    assert first.renew("r")
+class LeasesContract:
+    """Tests over a fixture `pair`: the leases of two providers."""
+
+    def test_a_lease_has_one_owner_and_a_growing_token(self, pair: tuple[Leases, Leases]) -> None:
+        first, second = pair
+        assert first.acquire("r") == 1
+        assert second.acquire("r") is None
+        assert first.renew("r", 1)
+        assert not second.renew("r", 1)
+        second.release("r")
+        assert first.renew("r", 1)
+        first.release("r")
+        assert second.acquire("r") == 2
+        assert not first.renew("r", 1)
+
+    def test_a_lease_that_ran_out_is_renewed_where_nobody_had_it_meanwhile(self, pair: tuple[Leases, Leases]) -> None:
+        first, second = pair
+        assert first.acquire("r") == 1
+        first.release("r")
+        assert first.renew("r", 1)
+        assert second.acquire("r") is None
+        first.release("r")
+        assert second.acquire("r") == 2
+        second.release("r")
+        assert not first.renew("r", 1)
+        assert not first.renew("unknown", 1)
+
+
+class TestMemoryLeases(LeasesContract):
+    @pytest.fixture
+    def pair(self) -> tuple[Leases, Leases]:
+        first = MemoryLeases()
+        return first, first.other("second")
+
+
+class TestRedisLeases(LeasesContract):
+    @pytest.fixture
+    def pair(self, redis_client: redis.Redis) -> tuple[Leases, Leases]:
+        return RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
+
+
+def test_a_lease_ends_by_itself(redis_client: redis.Redis) -> None:
+    leases = RedisLeases(redis_client, "first")
+    leases.acquire("r")
     assert 0 < redis_client.pttl(keys.lease("r")) <= LEASE_MS
-    first.release("r")
-    assert second.acquire("r") == 2
-    assert not first.renew("r")
+    leases.renew("r", 1)
+    assert 0 < redis_client.pttl(keys.lease("r")) <= LEASE_MS
 
 
 def test_providers_are_counted_while_they_are_alive(redis_client: redis.Redis) -> None:

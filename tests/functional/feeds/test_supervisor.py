@@ -1,0 +1,214 @@
+"""The supervisor over in-memory twins: what is slow never keeps leases from being renewed."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import redis
+
+from feeds.provider.meters import Meters
+from feeds.provider.registrations import Registration
+from feeds.provider.runner import Runner
+from feeds.provider.supervisor import Supervisor
+from feeds.provider.testing import MemoryLeases, MemoryRegistrations
+from feeds.provider.whisk import Outcome, Target
+from hort import feed_options
+from hort.testing import FakeClock
+from tests.support.polling import wait_until
+
+WAIT_S = 20
+
+
+class Intake:
+    connected = True
+
+
+class FakeRunner:
+    """A runner whose stop takes as long as `gate` is closed."""
+
+    def __init__(self, registration: Registration, token: int, gate: threading.Event) -> None:
+        self.registration = registration
+        self.token = token
+        self.alive = True
+        self.fenced = False
+        self.intake = Intake()
+        self.stopped: list[bool] = []
+        self._gate = gate
+
+    def start(self) -> None:
+        """Nothing runs."""
+
+    def stop(self, *, flush: bool = True) -> None:
+        assert self._gate.wait(WAIT_S)
+        self.stopped.append(flush)
+
+    def can_take(self, new: Registration) -> bool:
+        return new.client_id == self.registration.client_id
+
+    def take(self, new: Registration) -> None:
+        self.registration = new
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
+class Works:
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.made: list[FakeRunner] = []
+        self.purged: list[str] = []
+        self.ended: list[str] = []
+
+    def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
+        del switch_off
+        self.made.append(FakeRunner(registration, token, self.gate))
+        return cast("Runner", self.made[-1])
+
+    def purge(self, registration: Registration) -> int:
+        assert self.gate.wait(WAIT_S)
+        self.purged.append(registration.id)
+        return 1
+
+    def end_session(self, registration: Registration) -> None:
+        assert self.gate.wait(WAIT_S)
+        self.ended.append(registration.client_id)
+
+
+class Bench:
+    def __init__(self, *names: str) -> None:
+        self.clock = FakeClock()
+        self.registrations = MemoryRegistrations()
+        self.leases = MemoryLeases()
+        self.works = Works()
+        self.supervisor = Supervisor(
+            self.registrations, self.leases, self.works, clock=self.clock, meters=Meters()
+        )
+        config = feed_options.parse({"url": "mqtt://broker"})
+        for name in names:
+            target = Target("http://host", f"/guest/{name}", "a:b")
+            self.registrations.rows[name] = Registration(name, target, f"client-{name}", config, self.clock.now)
+        self.supervisor.tick()
+
+    @contextmanager
+    def slow(self) -> Iterator[None]:
+        """Inside, whatever takes time takes for ever."""
+        self.works.gate.clear()
+        try:
+            yield
+        finally:
+            self.works.gate.set()
+
+    def change(self, name: str, **facts: Any) -> None:
+        row = self.registrations.rows[name]
+        self.registrations.rows[name] = replace(row, generation=row.generation + 1, **facts)
+
+    def ticked_until(self, check: Callable[[], object]) -> None:
+        def look() -> object:
+            self.supervisor.tick()
+            return check()
+
+        wait_until(look, timeout_s=WAIT_S, what="the supervisor did it")
+
+    def assert_renewed(self, *names: str) -> None:
+        self.leases.renewed.clear()
+        self.supervisor.tick()
+        assert set(self.leases.renewed) == set(names)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench("a", "b")
+    yield bench
+    bench.works.gate.set()
+    bench.supervisor.stop()
+
+
+def test_leases_are_renewed_while_a_deleted_feed_is_taken_down(bench: Bench) -> None:
+    with bench.slow():
+        bench.change("a", deleted_at=bench.clock.now)
+        bench.clock.advance(100_000)
+        bench.supervisor.tick()
+        bench.assert_renewed("a", "b")
+        assert set(bench.supervisor.runners) == {"b"}
+        assert bench.works.purged == []
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
+    assert bench.works.purged == ["a"]
+    assert bench.works.made[0].stopped == [False]
+
+
+def test_leases_are_renewed_while_a_feed_moves_to_another_session(bench: Bench) -> None:
+    with bench.slow():
+        bench.change("a", client_id="another")
+        bench.supervisor.tick()
+        bench.assert_renewed("a", "b")
+        assert len(bench.works.made) == 2, "the old connection is not gone yet"
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
+    assert bench.works.ended == ["client-a"]
+    assert bench.works.made[0].stopped == [True]
+    assert (bench.works.made[2].registration.client_id, bench.works.made[2].token) == ("another", 1)
+
+
+def test_a_feed_created_anew_while_it_is_taken_down_is_served_afterwards(bench: Bench) -> None:
+    with bench.slow():
+        row = bench.registrations.rows["a"]
+        bench.change("a", deleted_at=bench.clock.now)
+        bench.clock.advance(100_000)
+        bench.supervisor.tick()
+        bench.registrations.rows["a"] = row
+        bench.assert_renewed("a", "b")
+        assert len(bench.works.made) == 2
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
+    assert bench.works.purged == ["a"]
+    assert bench.works.made[2].token == 2
+
+
+def test_a_share_is_given_up_without_waiting(bench: Bench) -> None:
+    other = bench.leases.other("other")
+    with bench.slow():
+        bench.leases.providers = 2
+        bench.supervisor.tick()
+        bench.assert_renewed("a", "b")
+        assert other.acquire("a") is None, "not before the runner has ended"
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
+    assert other.acquire("a") == 2
+
+
+def test_after_an_outage_longer_than_the_lease_the_same_runners_go_on(bench: Bench) -> None:
+    bench.leases.away = True
+    with pytest.raises(redis.ConnectionError):
+        bench.supervisor.tick()
+    bench.leases.away = False
+    bench.leases.expire()
+    bench.supervisor.tick()
+    assert bench.leases.rows == {"a": "here", "b": "here"}
+    assert [runner.stopped for runner in bench.works.made] == [[], []]
+
+
+def test_a_lease_that_another_one_had_meanwhile_is_lost(bench: Bench) -> None:
+    bench.leases.expire()
+    other = bench.leases.other("other")
+    assert other.acquire("a") == 2
+    other.release("a")
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
+    assert bench.works.made[0].stopped == [False]
+    assert bench.works.made[1].stopped == []
+    assert bench.works.made[2].token == 3
+
+
+def test_work_that_fails_is_told_and_the_feed_goes_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.works, "end_session", lambda _registration: 1 / 0)
+    bench.change("a", client_id="another")
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
+
+
+def test_stopping_stops_what_is_under_way_too() -> None:
+    bench = Bench("a")
+    bench.change("a", client_id="another")
+    bench.supervisor.tick()
+    bench.supervisor.stop()
+    assert bench.works.made[0].stopped
+    assert bench.leases.rows == {}
