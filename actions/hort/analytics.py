@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,25 +18,24 @@ DEVICE = "device"
 DEVICE_TYPE = "device_type"
 CHUNK = 1_000
 """Groups whose numbers are Python objects at the same time."""
-Revise = Callable[[list[bytes]], Sequence[int]]
-"""Key ids -> revisions of their documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A key's document: `key_id` without the window, for the join and for revisions; `body` is its JSON."""
+    """A key's document: `key_id` without the window, for the join; `body` is its JSON."""
 
     key_id: bytes
     doc_id: str
     body: bytes
+    revision: int
 
     def lines(self) -> bytes:
-        """Both lines for the bulk request."""
-        return bulk_line(self.doc_id, self.body)
+        """Both lines for the bulk request; an older revision never replaces a newer one."""
+        return bulk_line(self.doc_id, self.body, version=self.revision)
 
 
-def documents(block: Block, *, level: str, start: int, end: int, revisions: Revise) -> Iterator[Document]:
-    """One document a group of a block; `revisions` is asked with the key ids of some groups at a time."""
+def documents(block: Block, *, level: str, start: int, end: int, revision: int) -> Iterator[Document]:
+    """One document a group of a block."""
     rows = [
         number
         for number, identity in enumerate(block.identities)
@@ -44,16 +43,16 @@ def documents(block: Block, *, level: str, start: int, end: int, revisions: Revi
     ]
     for first in range(0, len(rows), CHUNK):
         part = select(block, rows[first : first + CHUNK])
-        yield from _documents(part, level=level, start=start, end=end, revisions=revisions)
+        yield from _documents(part, level=level, start=start, end=end, revision=revision)
 
 
-def _documents(block: Block, *, level: str, start: int, end: int, revisions: Revise) -> Iterator[Document]:
+def _documents(block: Block, *, level: str, start: int, end: int, revision: int) -> Iterator[Document]:
     key_ids = [
         _key_id(level, block.device_type, block.identities[row]) for row in range(len(block.identities))
     ]
     properties = _properties(block)
     moments = {"window_start": clock.iso(start), "window_end": clock.iso(end)}
-    for row, (key_id, revision) in enumerate(zip(key_ids, revisions(key_ids), strict=True)):
+    for row, key_id in enumerate(key_ids):
         device_id, event = block.identities[row]
         body = {
             "@timestamp": moments["window_end"],
@@ -69,7 +68,7 @@ def _documents(block: Block, *, level: str, start: int, end: int, revisions: Rev
             "properties": {name: values[row] for name, values in properties.items()},
         }
         doc_id = orjson.dumps([*orjson.loads(key_id), end]).decode()
-        yield Document(key_id, doc_id, orjson.dumps(body))
+        yield Document(key_id, doc_id, orjson.dumps(body), revision)
 
 
 def _key_id(level: str, device_type: str, identity: Identity) -> bytes:

@@ -2,7 +2,8 @@
 
 A document that Elasticsearch refuses for good (HTTP 400) is handed back with its error. One more try comes first: two
 batches that bring a new field at the same moment may each map it, and the one that came second succeeds the next time.
-Whatever else goes wrong (429, 5xx, no connection, no permission) is tried again with growing pauses, then SinkUnavailable.
+A version conflict (409) says that a newer version is stored, which is what was wanted: it counts as stored. Whatever else
+goes wrong (429, 5xx, no connection, no permission) is tried again with growing pauses, then SinkUnavailable.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from hort.errors import SinkUnavailable
 MAX_DOCUMENTS = 5_000
 MAX_BYTES = 5_000_000
 MAX_REFUSALS = 2
+CONFLICT = 409
+"""A newer version of the document is stored."""
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 """Before the second, third ... attempt of one request."""
 SHORTEST_TIMEOUT_S = 1.0
@@ -117,6 +120,9 @@ class BulkWriter:
             self._halves(index, portion, written, error)
             return "", []
         left: list[Pair] = []
+        superseded = sum(item.status == CONFLICT for item in errors)
+        self.counts["superseded"] += superseded
+        errors = [item for item in errors if item.status != CONFLICT]
         for item in errors:
             pair = portion[item.position]
             refusals[pair[0]] += _is_refusal(item)

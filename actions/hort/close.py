@@ -1,37 +1,38 @@
 """What the action `close` does: windows that are due become documents, and windows that late data changed do so again.
 
 One run reads panes, writes documents and ends in one commit (see `hort.pane_store`). Documents of a run that are not stored
-yet are handed to `sink` again before anything new is closed: so a window's revisions reach Elasticsearch in their order.
+yet are handed to `sink` again before anything new is closed. One close runs at a time: a second one would do the same work
+for nothing. However many devices there are, a run holds a part of them at a time (see `hort.pane_parts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hort import action, clock, config, keys, silence
 from hort.batch import Reference
 from hort.counters import Counters
-from hort.pane_store import HOME, JOURNAL, Commit, PaneStore, Settlement, State
+from hort.errors import OtherCloseWasFirst
+from hort.pane_store import HOME, JOURNAL, Commit, PaneStore, Settlement, State, Transition
 from hort.pane_views import PaneViews
 from hort.presence import Presence
 from hort.silence import Silence
-from hort.window_documents import Written, write_window
+from hort.window_documents import Memory, Writer, write_window
 from hort.windows import Grid, grid
 
 DEFAULT_PARTITIONS = 1
 MAX_WINDOWS = 60
 """Windows a run closes; the others wait for the next tick."""
-MAX_BYTES = 12_000_000
-"""Documents of one run, so that memory and one batch of the sink stay bounded."""
-
-
-class Memory(Protocol):
-    """Where the last closed windows go for the join, see `hort.join.remember`."""
-
-    def __call__(self, partition: int, documents: Mapping[bytes, bytes], *, ttl_s: int) -> None:
-        """Keeps documents by key id."""
+MAX_BYTES = 24_000_000
+"""Documents after which a run begins no other window."""
+MAX_RUN_S = 20.0
+"""Seconds after which a run begins no other window."""
+TURN_MS = 75_000
+"""A close that died has its turn for so long: more than the action's time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +67,27 @@ class Closer:
     now: Callable[[], int] = clock.now_ms
 
     def run(self, settings: Settings) -> dict[str, Any]:
-        """One tick; the answer names the batch of documents for `sink`, or says that there is nothing to store."""
-        waiting = self.panes.outbox()
-        if waiting is not None:
-            action.log("close.again", batch_id=waiting.batch_id)
-            return {**waiting.as_result(), "again": True}
-        return _Run(self, settings, self.panes.state(), self.now()).result()
+        """One tick; the answer names a batch of documents for `sink`, or says that there is nothing to store.
+
+        `drain` asks `sink` for the batches behind it, too: no provider fires them.
+        """
+        now = self.now()
+        waiting = self.panes.outbox(now)
+        if waiting.due is not None:
+            action.log("close.again", batch_id=waiting.due.batch_id, waiting=waiting.count)
+            return {**waiting.due.as_result(), "drain": True, "again": True}
+        token = secrets.token_hex(8)
+        if waiting.count or not self.panes.begin(token, ttl_ms=TURN_MS):
+            action.log("close.busy", waiting=waiting.count)
+            return {**action.done(Reference(f"close-{HOME}-{token}", _journal())), "busy": True}
+        try:
+            return _Run(self, settings, self.panes.state(), now, token).result()
+        finally:
+            self.panes.end(token)
+
+
+def _journal() -> str:
+    return keys.journal(HOME, JOURNAL)
 
 
 @dataclass(slots=True)
@@ -82,22 +98,39 @@ class _Run:
     settings: Settings
     state: State
     now: int
+    token: str
+    began: float = field(default_factory=time.monotonic)
     views: PaneViews = field(init=False)
-    written: Written = field(default_factory=Written)
+    writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.views = PaneViews(self.closer.panes, self.settings.grid, range(self.settings.partitions))
+        panes, partitions = self.closer.panes, range(self.settings.partitions)
+        self.views = PaneViews(panes, self.settings.grid, partitions, token=self.token)
+        self.writer = Writer(
+            panes=panes,
+            remember=self.closer.remember,
+            remember_ttl_s=self.settings.silence.forget_after_ms // 1000,
+            partitions=partitions,
+            name=f"close-{HOME}-{self.state.generation:012d}-{self.token}",
+            journal=_journal(),
+            now=self.now,
+        )
 
     def result(self) -> dict[str, Any]:
         closed = self._closed_before()
         if closed is None:
-            return action.done(self._reference(0))
-        dirty_until = self._write_again(closed)
-        until = self._write_due(closed) if dirty_until is None else closed
-        before = self.settings.grid.removable_before(self.now, until)
-        settlements = self.views.settlements(closed, dirty_until=dirty_until, before=before)
-        alarms = self._alarms(until, settlements)
-        return self._commit(until, settlements, alarms)
+            return self._nothing()
+        try:
+            dirty, due = self.views.dirty_ends(closed), self._due_ends(closed)
+            self.views.plan([*dirty, *due[: self.settings.max_windows]])
+            dirty_until = self._write_again(dirty, closed)
+            until = self._write_due(due, closed) if dirty_until is None else closed
+            before = self.settings.grid.removable_before(self.now, until)
+            settlements = self.views.settlements(closed, dirty_until=dirty_until, before=before)
+            self.writer.end(self._alarms(until, settlements))
+            return self._commit(until, settlements)
+        except OtherCloseWasFirst:
+            return self._in_vain()
 
     def _closed_before(self) -> int | None:
         """End of the last window that is closed; before the first run the one before the oldest pane; None without any."""
@@ -106,52 +139,55 @@ class _Run:
         oldest = self.views.oldest()
         return None if oldest is None else self.settings.grid.first_end(oldest) - self.settings.grid.slide_ms
 
-    def _write_again(self, closed: int) -> int | None:
+    def _write_again(self, ends: Sequence[int], closed: int) -> int | None:
         """Closed windows with late data; None when all were written, else the first one that was not.
 
         Those of the oldest pane are always written, so that each run merges one pane at least.
         """
-        ends = self.views.dirty_ends(closed)
         must = min(self.settings.grid.last_end(self.views.oldest_touched()), closed) if ends else closed
         for end in ends:
             if end > must and self._full():
                 return end
-            revisions = self.closer.panes.revisions
-            write_window(self.views, end, self.written, again=True, newest=end == closed, revisions=revisions)
+            write_window(self.views, end, self.writer, again=True, newest=end == closed)
         return None
 
-    def _write_due(self, closed: int) -> int:
+    def _write_due(self, ends: Sequence[int], closed: int) -> int:
         """Windows whose end has come, one at least; the end of the last one that is closed now."""
-        for number, end in enumerate(self._due_ends(closed)):
+        for number, end in enumerate(ends):
             if number >= self.settings.max_windows or (number and self._full()):
                 return max(closed, end - self.settings.grid.slide_ms)
-            revisions = self.closer.panes.revisions
-            write_window(self.views, end, self.written, again=False, newest=True, revisions=revisions)
+            write_window(self.views, end, self.writer, again=False, newest=True)
         return max(closed, self.settings.grid.due(self.now))
 
-    def _due_ends(self, closed: int) -> Iterator[int]:
+    def _due_ends(self, closed: int) -> list[int]:
         """Ends of the due windows that have a pane, oldest first."""
         grid, due = self.settings.grid, self.settings.grid.due(self.now)
-        yield from sorted(
-            {end for start in self.views.starts() for end in grid.ends_of(start) if closed < end <= due}
-        )
+        return sorted({end for start in self.views.starts() for end in grid.ends_of(start) if closed < end <= due})
 
     def _full(self) -> bool:
-        return self.written.size >= self.settings.max_bytes
+        return self.writer.size >= self.settings.max_bytes or time.monotonic() - self.began > MAX_RUN_S
 
     def _alarms(self, until: int, settlements: dict[int, Settlement]) -> list[bytes]:
         """Adds who fell silent or returned to the settlements; the alarms' bulk lines."""
-        rules, presence = self.settings.silence, self.closer.presence
+        rules = self.settings.silence
         lines: list[bytes] = []
         for partition, settlement in settlements.items():
             before = 0
             if rules.after:
                 before = silence.cutoff(self.settings.grid, self._progress(partition, until), rules.after)
-            newest = silence.newest_by_device(self.views.new_blocks(partition))
-            settlement.transitions = silence.transitions(presence, partition, newest, before=before)
+            settlement.transitions = self._transitions(partition, before)
             lines += [silence.alarm_lines(item, window_end=until) for item in settlement.transitions]
-            silence.forget(presence, partition, self.now - rules.forget_after_ms)
+            silence.forget(self.closer.presence, partition, self.now - rules.forget_after_ms)
         return lines
+
+    def _transitions(self, partition: int, before: int) -> list[Transition]:
+        presence, found = self.closer.presence, list[Transition]()
+        for part in range(self.views.parts(partition)):
+            newest = silence.newest_by_device(self.views.new_blocks(partition, part))
+            found += silence.returned(presence, partition, newest, before=before)
+            del found[silence.MAX_TRANSITIONS :]
+        limit = silence.MAX_TRANSITIONS - len(found)
+        return found + silence.fallen(presence, partition, before=before, limit=limit)
 
     def _progress(self, partition: int, until: int) -> int:
         """The time up to which everything is stored; a batch that waits for too long is no longer waited for."""
@@ -161,51 +197,51 @@ class _Run:
         grid = self.settings.grid
         return min(until, max(waiting, self.now - grid.lateness_ms - grid.retention_ms))
 
-    def _reference(self, until: int) -> Reference:
-        return Reference(f"close-{HOME}-{until}-{self.state.generation}", keys.journal(HOME, JOURNAL))
-
-    def _commit(self, until: int, settlements: dict[int, Settlement], alarms: list[bytes]) -> dict[str, Any]:
-        reference = self._reference(until)
-        outbox = {"analytics": b"".join(self.written.lines), "alarms": b"".join(alarms)}
-        outbox = {name: body for name, body in outbox.items() if body}
-        if not outbox and until == self.state.closed and not any(settlements.values()):
-            return action.done(reference)
+    def _commit(self, until: int, settlements: dict[int, Settlement]) -> dict[str, Any]:
+        references = self.writer.references
+        if not references and until == self.state.closed and not any(settlements.values()):
+            self.views.tidy([])
+            return self._nothing()
         done = self.closer.panes.commit(
             Commit(
                 generation=self.state.generation,
                 closed=until,
                 now=self.now,
-                reference=reference,
-                outbox=outbox,
-                count=len(self.written.lines) + len(alarms),
-                revisions=self.written.revisions,
+                references=references,
+                revisions=self.writer.revisions,
                 revisions_ttl_ms=self.settings.grid.pane_ttl(self.now, self.now),
                 settlement=settlements[HOME],
             )
         )
         if not done:
-            action.log("close.other-was-first", window_end=until)
-            return action.done(reference)
+            return self._in_vain()
         for partition in range(1, self.settings.partitions):
             self.closer.panes.settle(partition, settlements[partition])
-        return self._finish(reference, settlements, stored=not outbox)
+        self.views.tidy(settlements.values())
+        return self._finish(settlements)
 
-    def _finish(
-        self, reference: Reference, settlements: dict[int, Settlement], *, stored: bool
-    ) -> dict[str, Any]:
-        ttl_s = self.settings.silence.forget_after_ms // 1000
-        for partition in range(self.settings.partitions):
-            self.closer.remember(partition, self.written.last_of(partition), ttl_s=ttl_s)
+    def _in_vain(self) -> dict[str, Any]:
+        action.log("close.other-was-first", generation=self.state.generation)
+        self.views.tidy([])
+        self.closer.panes.discard(self.writer.references)
+        return self._nothing()
+
+    def _nothing(self) -> dict[str, Any]:
+        return action.done(Reference(self.writer.name, _journal()))
+
+    def _finish(self, settlements: dict[int, Settlement]) -> dict[str, Any]:
         moved = [item for settlement in settlements.values() for item in settlement.transitions]
         counts = {
-            "close.windows": self.written.windows,
-            "close.windows-again": self.written.windows_again,
-            "close.documents": len(self.written.lines),
-            "close.overflows": self.written.overflows,
+            "close.windows": self.writer.windows,
+            "close.windows-again": self.writer.windows_again,
+            "close.documents": self.writer.documents,
+            "close.overflows": self.writer.overflows,
             "alarms.silent": sum(item.silent for item in moved),
             "alarms.resumed": sum(not item.silent for item in moved),
         }
         self.closer.counters.add(counts)
         facts = {name.split(".")[1].replace("-", "_"): count for name, count in counts.items()}
-        answer = action.done(reference) if stored else reference.as_result()
-        return {**answer, **facts}
+        if not self.writer.references:
+            return {**self._nothing(), **facts}
+        first, batches = self.writer.references[0], len(self.writer.references)
+        return {**first.as_result(), "drain": True, "batches": batches, **facts}

@@ -48,15 +48,21 @@ def safe_id(doc_id: str) -> str:
     return "sha256-" + hashlib.sha256(raw).hexdigest()
 
 
-def action_line(doc_id: str) -> bytes:
-    """The action line of one document, newline included; the same id replaces the document."""
-    return b'{"index":{"_id":%b}}\n' % orjson.dumps(safe_id(doc_id))
+def action_line(doc_id: str, *, version: int | None = None) -> bytes:
+    """The action line of one document, newline included; the same id replaces the document.
+
+    With a version (0 and above) it does so only where no higher one is stored: a request that comes late changes nothing.
+    """
+    raw = orjson.dumps(safe_id(doc_id))
+    if version is None:
+        return b'{"index":{"_id":%b}}\n' % raw
+    return b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n' % (raw, version)
 
 
-def bulk_line(doc_id: str, doc: dict[str, Any] | bytes) -> bytes:
+def bulk_line(doc_id: str, doc: dict[str, Any] | bytes, *, version: int | None = None) -> bytes:
     """Both lines of one document; bytes are taken as its JSON, which must not hold a newline."""
     body = doc if isinstance(doc, bytes) else orjson.dumps(doc)
-    return b"%b%b\n" % (action_line(doc_id), body)
+    return b"%b%b\n" % (action_line(doc_id, version=version), body)
 
 
 def result_object(value: Any) -> dict[str, Any]:

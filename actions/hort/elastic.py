@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -78,8 +79,9 @@ def _without_login(url: str) -> str:
 class ElasticStore:
     """Documents in Elasticsearch, see `hort.document_store.DocumentStore`."""
 
-    def __init__(self, client: Elasticsearch) -> None:
+    def __init__(self, client: Elasticsearch, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._clock = clock
 
     @property
     def client(self) -> Elasticsearch:
@@ -90,11 +92,16 @@ class ElasticStore:
         """Posts a bulk body as it is.
 
         Thousands of statuses cost more to read than the documents to send, so the first answer only says whether there
-        were errors; if so the same body goes again, which changes nothing, and its answer says which.
+        were errors; if so the same body goes again, which changes nothing, and its answer says which. Both have `timeout_s`
+        together.
         """
+        began = self._clock()
         if not self._post(index, body, timeout_s, _ANY_ERRORS)["errors"]:
             return []
-        return _item_errors(self._post(index, body, timeout_s, _ERRORS)["items"])
+        left = timeout_s - (self._clock() - began)
+        if left <= 0:
+            raise StoreBusy(f"there were errors, and no time of {timeout_s:g} s left to ask which")
+        return _item_errors(self._post(index, body, left, _ERRORS)["items"])
 
     def _post(self, index: str, body: bytes, timeout_s: float, answer: str) -> dict[str, Any]:
         client = self._client.options(request_timeout=timeout_s)

@@ -143,3 +143,13 @@ class Fenced(HortError):
     """Another provider has taken over a registration: what this one still holds must not be journalled."""
 
     code = "fenced"
+
+
+class OtherCloseWasFirst(HortError):
+    """Another close merged the pane that this one was reading: what this one wrote is not needed."""
+
+    code = "close"
+
+    def __init__(self, pane: int) -> None:
+        super().__init__(f"another close merged the pane of {pane} first")
+        self.pane = pane

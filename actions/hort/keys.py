@@ -89,8 +89,13 @@ def stage(partition: int, batch_id: str) -> str:
 
 
 def pane(partition: int, start_ms: int, length_ms: int) -> str:
-    """HASH batch id -> packed statistics that the batch brought to the pane, `base` -> those merged already."""
+    """HASH batch id -> packed statistics that the batch brought to the pane, `=base` -> name of those merged already."""
     return f"{pane_prefix(partition)}{start_ms}:{length_ms}"
+
+
+def pane_parts(pane_key: str, name: str) -> str:
+    """HASH part -> packed statistics of the keys of that part."""
+    return f"{pane_key}:{name}"
 
 
 def pane_prefix(partition: int) -> str:

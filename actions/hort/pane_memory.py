@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +10,15 @@ from hort import keys
 from hort.batch import Reference
 from hort.pane_store import (
     AGAIN,
-    BASE,
     GONE,
     HOME,
     JOURNAL,
     MERGED,
     Addition,
+    Base,
     Commit,
+    Content,
+    Outbox,
     PaneKey,
     Settlement,
     State,
@@ -104,7 +107,11 @@ class MemoryPaneStore:
         self._panes: dict[PaneKey, dict[bytes, bytes]] = {}
         self._touched: dict[int, set[int]] = defaultdict(set)
         self._state = State()
-        self._revisions: dict[int, dict[bytes, int]] = defaultdict(dict)
+        self._bases: dict[PaneKey, Base] = {}
+        self._parts: dict[tuple[PaneKey, str], dict[str, bytes]] = defaultdict(dict)
+        self._staged: dict[Reference, tuple[Mapping[str, bytes], int, int]] = {}
+        self._turn: tuple[str, float] | None = None
+        self._revisions: dict[int, int] = {}
         self._journals: dict[int, dict[str, int]] = defaultdict(dict)
 
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
@@ -129,33 +136,79 @@ class MemoryPaneStore:
         """Starts of the panes with batches that no close has merged."""
         return sorted(self._touched[partition])
 
-    def read(self, pane: PaneKey) -> dict[bytes, bytes]:
-        """A pane's fields."""
-        return dict(self._panes.get(pane, {}))
+    def content(self, pane: PaneKey) -> Content:
+        """Names and sizes."""
+        batches = self._panes.get(pane, {})
+        return Content(self._bases.get(pane), {name: len(blob) for name, blob in batches.items()})
+
+    def read_batch(self, pane: PaneKey, batch_id: bytes) -> bytes | None:
+        """What a batch brought."""
+        return self._panes.get(pane, {}).get(batch_id)
+
+    def read_parts(self, pane: PaneKey, name: str, parts: Sequence[str]) -> list[bytes]:
+        """Those that are there."""
+        there = self._parts[pane, name]
+        return [there[part] for part in parts if part in there]
+
+    def write_parts(self, pane: PaneKey, name: str, parts: Mapping[str, bytes]) -> None:
+        """Keeps parts."""
+        self._parts[pane, name].update(parts)
+
+    def drop_parts(self, pane: PaneKey, name: str) -> None:
+        """Forgets parts."""
+        self._parts.pop((pane, name), None)
+
+    def unnamed_parts(self) -> int:
+        """How many sets of parts are kept that are no pane's base: none but while a close runs."""
+        named = {(pane, base.name) for pane, base in self._bases.items()}
+        return sum(bool(parts) for key, parts in self._parts.items() if key not in named)
+
+    def begin(self, token: str, *, ttl_ms: int) -> bool:
+        """Takes the turn."""
+        if self._turn is not None and self._turn[1] > time.monotonic():
+            return False
+        self._turn = token, time.monotonic() + ttl_ms / 1000
+        return True
+
+    def end(self, token: str) -> None:
+        """Gives the turn back."""
+        if self._turn is not None and self._turn[0] == token:
+            self._turn = None
 
     def state(self) -> State:
         """How far closing came."""
         return self._state
 
-    def outbox(self) -> Reference | None:
-        """The oldest batch of the close journal."""
-        entries = self._journal.due(keys.journal(HOME, JOURNAL), now=2**53, limit=1)
-        return entries[0].reference if entries else None
+    def outbox(self, now: int) -> Outbox:
+        """The close journal."""
+        journal = keys.journal(HOME, JOURNAL)
+        entries = self._journal.due(journal, now=now, limit=1)
+        return Outbox(entries[0].reference if entries else None, self._journal.size(journal))
 
-    def revisions(self, end: int, key_ids: Sequence[bytes]) -> list[int]:
-        """The revisions written last."""
-        return [self._revisions[end].get(key_id, 0) for key_id in key_ids]
+    def revision(self, end: int) -> int:
+        """How many times a window was written again."""
+        return self._revisions.get(end, 0)
+
+    def stage(self, reference: Reference, fields: Mapping[str, bytes], *, count: int, now: int) -> None:
+        """Keeps documents unseen."""
+        self._staged[reference] = (dict(fields), count, now)
+
+    def discard(self, references: Sequence[Reference]) -> None:
+        """Forgets documents."""
+        for reference in references:
+            self._staged.pop(reference, None)
 
     def commit(self, commit: Commit) -> bool:
         """Ends a close."""
-        if commit.generation != self._state.generation:
+        there = all(reference in self._staged for reference in commit.references)
+        if commit.generation != self._state.generation or not there:
             return False
         self._state = State(commit.closed, commit.generation + 1)
-        if commit.outbox:
-            self._journal.put(commit.reference, b"", trigger="close", count=commit.count, now=commit.now)
-            self._journal.write_stage(commit.reference, commit.outbox)
-        for end, revisions in commit.revisions.items():
-            self._revisions[end].update(revisions)
+        for reference in commit.references:
+            fields, count, now = self._staged.pop(reference)
+            self._journal.put(reference, b"", trigger="close", count=count, now=now)
+            self._journal.write_stage(reference, fields)
+        self._revisions.update(commit.revisions)
         self.settle(HOME, commit.settlement)
         return True
 
@@ -169,12 +222,17 @@ class MemoryPaneStore:
             target[item.member] = max(item.newest, target.get(item.member, item.newest))
         for compaction in settlement.compactions:
             pane = self._panes.get(compaction.pane, {})
-            if not all(batch in pane for batch in compaction.batches):
+            before = self._bases.get(compaction.pane)
+            whole = before == compaction.replaced and compaction.pane in self._panes
+            if not whole or not all(batch in pane for batch in compaction.batches):
+                self.drop_parts(compaction.pane, compaction.base.name)
                 continue
             for batch in compaction.batches:
                 del pane[batch]
-            pane[BASE] = compaction.base
-            if len(pane) == 1:
+            if before is not None:
+                self.drop_parts(compaction.pane, before.name)
+            self._bases[compaction.pane] = compaction.base
+            if not pane:
                 self._touched[partition].discard(compaction.pane.start)
         self._remove_panes(partition, settlement.panes_before)
 
@@ -183,6 +241,9 @@ class MemoryPaneStore:
         for pane in old:
             if pane.start not in self._touched[partition]:
                 del self._panes[pane]
+                base = self._bases.pop(pane, None)
+                if base is not None:
+                    self.drop_parts(pane, base.name)
 
     def oldest_waiting(self, partition: int) -> int | None:
         """When the oldest batch that is not yet stored was put."""

@@ -24,44 +24,61 @@ KEYS: batch, stage, sets `panes`, `touched`, `journals`, then the panes. ARGV: b
 lives, now, journal, then start, milliseconds to live and bytes of each pane.
 """
 
+CONTENT = """
+local found = {}
+for i, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  found[2 * i - 1] = name
+  if name == '=base' then found[2 * i] = redis.call('HGET', KEYS[1], name)
+  else found[2 * i] = redis.call('HSTRLEN', KEYS[1], name) end
+end
+return found
+"""
+"""A pane's batches and how many bytes each of them brought; `=base` as it is."""
+
+END = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+"""Gives the turn back where it is still one's own."""
+
 COMMIT = """
+local function base_key(pane, base) return pane .. ':' .. string.match(base, '^[^:]*') end
 local m = cmsgpack.unpack(ARGV[1])
 local h = m.head
 if h then
   if (tonumber(redis.call('HGET', h.state, 'generation')) or 0) ~= h.generation then return 0 end
+  for _, b in ipairs(h.batches) do
+    if redis.call('EXISTS', b.batch, b.stage) < 2 then return 0 end
+  end
   redis.call('HSET', h.state, 'generation', h.generation + 1, 'closed', h.closed)
-  if h.batch then
-    redis.call('HSET', h.batch, 'raw', '', 'trigger', 'close', 'count', h.count, 'bytes', 0,
-      'created_ms', h.now, 'attempts', 0)
-    redis.call('ZADD', h.journal, h.now, h.batch_id)
-    redis.call('HSET', h.stage, unpack(h.outbox))
-    redis.call('EXPIRE', h.stage, h.ttl)
+  for _, b in ipairs(h.batches) do
+    redis.call('PERSIST', b.batch)
+    redis.call('EXPIRE', b.stage, h.ttl)
+    redis.call('ZADD', h.journal, h.now, b.id)
   end
-  for _, r in ipairs(h.revisions) do
-    for i = 1, #r.fields, 200 do
-      redis.call('HSET', r.key, unpack(r.fields, i, math.min(i + 199, #r.fields)))
-    end
-    redis.call('PEXPIRE', r.key, r.ttl)
-  end
+  for _, r in ipairs(h.revisions) do redis.call('SET', r.key, r.number, 'PX', r.ttl) end
 end
 for _, t in ipairs(m.transitions) do
   redis.call('ZREM', t.from, t.member)
   redis.call('ZADD', t.to, 'GT', t.newest, t.member)
 end
 for _, c in ipairs(m.compactions) do
-  local whole = redis.call('EXISTS', c.key) == 1
+  local whole = (redis.call('HGET', c.key, '=base') or '') == c.replaced and redis.call('EXISTS', c.key) == 1
   for _, b in ipairs(c.batches) do whole = whole and redis.call('HEXISTS', c.key, b) == 1 end
   if whole then
     redis.call('HSET', c.key, '=base', c.base)
+    redis.call('PEXPIRE', c.parts, redis.call('PTTL', c.key) + 60000)
+    if c.replaced ~= '' then redis.call('UNLINK', base_key(c.key, c.replaced)) end
     for i = 1, #c.batches, 1000 do
       redis.call('HDEL', c.key, unpack(c.batches, i, math.min(i + 999, #c.batches)))
     end
     if redis.call('HLEN', c.key) == 1 then redis.call('ZREM', m.touched, c.start) end
+  else
+    redis.call('UNLINK', c.parts)
   end
 end
 for _, start in ipairs(redis.call('ZRANGEBYSCORE', m.panes, '-inf', '(' .. m.before)) do
   local key = m.pane .. start .. ':' .. m.length
   if redis.call('EXISTS', key) == 0 or not redis.call('ZSCORE', m.touched, start) then
+    local base = redis.call('HGET', key, '=base')
+    if base then redis.call('UNLINK', base_key(key, base)) end
     redis.call('UNLINK', key)
     redis.call('ZREM', m.touched, start)
     redis.call('ZREM', m.panes, start)
@@ -72,5 +89,6 @@ return 1
 """Ends a close; 0 where another one was first.
 
 ARGV: one MessagePack map, see `hort.pane_store`; without `head` it changes one partition only. A pane is merged only while
-all the batches that were read are still in it apart: another close may have merged some of them since.
+all the batches that were read are still in it apart and its base is the one that was read: another close may have merged some of
+them since.
 """

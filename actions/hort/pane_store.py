@@ -1,9 +1,12 @@
 """The store of panes: what batches brought to each pane, which windows are closed, and the outbox of what closing wrote.
 
 Panes are logs. A batch adds one field of its own to each pane it touches, so that adding it again changes nothing; a close
-merges the fields it read into the field `=base`. A field that is not yet merged in a pane of a closed window therefore is
-late data by itself, and needs no mark. Documents, state and merged panes change in one script (a transactional outbox):
-the documents then lie in a journal of their own until `sink` has stored them, and a crash at any point repeats or finishes.
+merges the fields it read into the pane's base, which lies beside the pane in parts and is named in the field `=base`. A field
+that is not yet merged in a pane of a closed window therefore is late data by itself, and needs no mark.
+
+A close writes documents and bases under names of its own, piece by piece, as they would be too much to hold at once; nobody
+sees them, and they expire. State, documents and bases then change in one script (a transactional outbox): the documents are
+batches of a journal of their own until `sink` has stored them, and a crash at any point repeats or finishes.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from hort.batch import Reference
 from hort.journal import STAGE_TTL_S
 
 BASE = b"=base"
-"""Pane field of what a close has merged; no batch id has an equals sign."""
+"""Pane field that names what a close has merged; no batch id has an equals sign."""
+UNSEEN_TTL_S = 600
+"""How long what a close wrote is kept until its commit: longer than an action may run."""
 JOURNAL = "close"
 """The journal of what closing wrote, in place of a registration id."""
 HOME = 0
@@ -42,6 +47,46 @@ class PaneKey:
         return keys.pane(self.partition, self.start, self.length)
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What closes merged of a pane: `parts` pieces by key, `size` bytes together, under a name of the pane's."""
+
+    name: str
+    parts: int
+    size: int
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Base:
+        """The base that a pane's field names."""
+        name, parts, size = raw.decode().split(":")
+        return cls(name, int(parts), int(size))
+
+    def __bytes__(self) -> bytes:
+        """The pane's field."""
+        return f"{self.name}:{self.parts}:{self.size}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What lies in a pane: its base, and the bytes of each batch that is not merged yet."""
+
+    base: Base | None = None
+    batches: Mapping[bytes, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes together."""
+        return sum(self.batches.values()) + (self.base.size if self.base else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What closes wrote that is not stored: the oldest batch that may be handed on now, and how many there are."""
+
+    due: Reference | None
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
     """What a batch brings to one pane, which then goes by itself after `ttl_ms`."""
@@ -61,10 +106,11 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """A pane's merged content, in place of its base and of the batches that were read."""
+    """A pane's merged content, in place of the base and of the batches that were read."""
 
     pane: PaneKey
-    base: bytes
+    base: Base
+    replaced: Base | None
     batches: Sequence[bytes]
 
 
@@ -95,17 +141,15 @@ class Settlement:
 class Commit:
     """The end of one close: valid only while the state still has this generation.
 
-    `outbox` holds the stage fields for `sink`, empty where there is nothing to store; `revisions` maps window end to
-    {key id: revision}, each kept for `revisions_ttl_ms`.
+    `references` are the staged batches for `sink`, empty where there is nothing to store; `revisions` maps the ends of the
+    windows that were written again to how many times they were, each kept for `revisions_ttl_ms`.
     """
 
     generation: int
     closed: int
     now: int
-    reference: Reference
-    outbox: Mapping[str, bytes]
-    count: int
-    revisions: Mapping[int, Mapping[bytes, int]]
+    references: Sequence[Reference]
+    revisions: Mapping[int, int]
     revisions_ttl_ms: int
     settlement: Settlement
 
@@ -122,17 +166,41 @@ class PaneStore(Protocol):
     def touched(self, partition: int) -> list[int]:
         """Starts of the panes that hold more than what a close has merged, oldest first."""
 
-    def read(self, pane: PaneKey) -> dict[bytes, bytes]:
-        """A pane's fields."""
+    def content(self, pane: PaneKey) -> Content:
+        """What lies in a pane, without reading it."""
+
+    def read_batch(self, pane: PaneKey, batch_id: bytes) -> bytes | None:
+        """What a batch brought to a pane; None where a close has merged it since."""
+
+    def read_parts(self, pane: PaneKey, name: str, parts: Sequence[str]) -> list[bytes]:
+        """Those of the parts under a name of a pane's that are there."""
+
+    def write_parts(self, pane: PaneKey, name: str, parts: Mapping[str, bytes]) -> None:
+        """Keeps parts of a pane under a name, unseen, until a commit makes them its base."""
+
+    def drop_parts(self, pane: PaneKey, name: str) -> None:
+        """Forgets what is kept under a name of a pane's."""
+
+    def begin(self, token: str, *, ttl_ms: int) -> bool:
+        """Takes the turn to close for that long; False where another close has it."""
+
+    def end(self, token: str) -> None:
+        """Gives the turn back."""
 
     def state(self) -> State:
         """How far closing came."""
 
-    def outbox(self) -> Reference | None:
-        """What the last close wrote, while it is not stored."""
+    def outbox(self, now: int) -> Outbox:
+        """What closes wrote, while it is not stored."""
 
-    def revisions(self, end: int, key_ids: Sequence[bytes]) -> list[int]:
-        """The revisions in which these keys of a window were written last; 0 where only once."""
+    def revision(self, end: int) -> int:
+        """How many times a window was written again."""
+
+    def stage(self, reference: Reference, fields: Mapping[str, bytes], *, count: int, now: int) -> None:
+        """Keeps documents for `sink`, unseen until the commit."""
+
+    def discard(self, references: Sequence[Reference]) -> None:
+        """Forgets documents that no commit handed on."""
 
     def commit(self, commit: Commit) -> bool:
         """Ends a close all at once; False where another close was first."""
@@ -150,6 +218,8 @@ class RedisPaneStore:
     def __init__(self, client: store.Client) -> None:
         self._client: Any = client
         self._add = client.register_script(pane_scripts.ADD)
+        self._content = client.register_script(pane_scripts.CONTENT)
+        self._end = client.register_script(pane_scripts.END)
         self._commit = client.register_script(pane_scripts.COMMIT)
 
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
@@ -170,30 +240,76 @@ class RedisPaneStore:
         """Starts of the panes with batches that no close has merged."""
         return [int(start) for start in self._client.zrange(keys.window(partition, "touched"), 0, -1)]
 
-    def read(self, pane: PaneKey) -> dict[bytes, bytes]:
-        """A pane's fields."""
-        fields: dict[bytes, bytes] = self._client.hgetall(pane.key)
-        return fields
+    def content(self, pane: PaneKey) -> Content:
+        """Names and sizes, in one script."""
+        flat = self._content(keys=[pane.key])
+        found = dict(zip(flat[::2], flat[1::2], strict=True))
+        base = found.pop(BASE, None)
+        return Content(None if base is None else Base.parse(base), found)
+
+    def read_batch(self, pane: PaneKey, batch_id: bytes) -> bytes | None:
+        """One field."""
+        raw: bytes | None = self._client.hget(pane.key, batch_id)
+        return raw
+
+    def read_parts(self, pane: PaneKey, name: str, parts: Sequence[str]) -> list[bytes]:
+        """Some fields of the hash of that name."""
+        values = self._client.hmget(keys.pane_parts(pane.key, name), list(parts)) if parts else []
+        return [value for value in values if value is not None]
+
+    def write_parts(self, pane: PaneKey, name: str, parts: Mapping[str, bytes]) -> None:
+        """Adds fields to a hash that expires."""
+        key = keys.pane_parts(pane.key, name)
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(key, mapping=parts)
+        pipeline.expire(key, UNSEEN_TTL_S)
+        pipeline.execute()
+
+    def drop_parts(self, pane: PaneKey, name: str) -> None:
+        """Removes the hash."""
+        self._client.unlink(keys.pane_parts(pane.key, name))
+
+    def begin(self, token: str, *, ttl_ms: int) -> bool:
+        """A key that expires, whatever becomes of the close."""
+        return bool(self._client.set(keys.window(HOME, "turn"), token, nx=True, px=ttl_ms))
+
+    def end(self, token: str) -> None:
+        """Removes the key where it is still one's own."""
+        self._end(keys=[keys.window(HOME, "turn")], args=[token])
 
     def state(self) -> State:
         """How far closing came."""
         closed, generation = self._client.hmget(keys.window(HOME, "state"), ["closed", "generation"])
         return State(None if closed is None else int(closed), int(generation or 0))
 
-    def outbox(self) -> Reference | None:
-        """The oldest batch of the close journal; entries without one are tidied away."""
+    def outbox(self, now: int) -> Outbox:
+        """The close journal; entries without a batch are tidied away."""
         journal = keys.journal(HOME, JOURNAL)
-        for batch_id in self._client.zrange(journal, 0, 9):
-            reference = Reference(batch_id.decode(), journal)
+        while ids := self._client.zrangebyscore(journal, "-inf", now, start=0, num=1):
+            reference = Reference(ids[0].decode(), journal)
             if self._client.exists(reference.batch_key, reference.stage_key) == 2:
-                return reference
-            self._client.zrem(journal, batch_id)
-        return None
+                return Outbox(reference, self._client.zcard(journal))
+            self._client.zrem(journal, ids[0])
+        return Outbox(None, self._client.zcard(journal))
 
-    def revisions(self, end: int, key_ids: Sequence[bytes]) -> list[int]:
-        """The revisions written last."""
-        values = self._client.hmget(keys.window(HOME, f"revisions:{end}"), list(key_ids)) if key_ids else []
-        return [int(value or 0) for value in values]
+    def revision(self, end: int) -> int:
+        """How many times a window was written again."""
+        return int(self._client.get(keys.window(HOME, f"revision:{end}")) or 0)
+
+    def stage(self, reference: Reference, fields: Mapping[str, bytes], *, count: int, now: int) -> None:
+        """A batch and its stage, which both expire and are in no journal yet."""
+        facts: dict[str, Any] = {"raw": "", "trigger": "close", "count": count, "bytes": 0}
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(reference.batch_key, mapping={**facts, "created_ms": now, "attempts": 0})
+        pipeline.hset(reference.stage_key, mapping=fields)
+        for key in (reference.batch_key, reference.stage_key):
+            pipeline.expire(key, UNSEEN_TTL_S)
+        pipeline.execute()
+
+    def discard(self, references: Sequence[Reference]) -> None:
+        """Removes batches and stages."""
+        for reference in references:
+            self._client.unlink(reference.batch_key, reference.stage_key)
 
     def commit(self, commit: Commit) -> bool:
         """Ends a close in one script."""
@@ -224,25 +340,17 @@ def _commit_message(commit: Commit) -> bytes:
         "generation": commit.generation,
         "closed": commit.closed,
         "now": commit.now,
+        "ttl": STAGE_TTL_S,
+        "journal": keys.journal(HOME, JOURNAL),
+        "batches": [
+            {"id": item.batch_id, "batch": item.batch_key, "stage": item.stage_key}
+            for item in commit.references
+        ],
         "revisions": [
-            {
-                "key": keys.window(HOME, f"revisions:{end}"),
-                "fields": [part for name, number in revisions.items() for part in (name, number)],
-                "ttl": commit.revisions_ttl_ms,
-            }
-            for end, revisions in commit.revisions.items()
+            {"key": keys.window(HOME, f"revision:{end}"), "number": number, "ttl": commit.revisions_ttl_ms}
+            for end, number in commit.revisions.items()
         ],
     }
-    if commit.outbox:
-        head |= {
-            "batch": commit.reference.batch_key,
-            "stage": commit.reference.stage_key,
-            "journal": commit.reference.journal,
-            "batch_id": commit.reference.batch_id,
-            "count": commit.count,
-            "outbox": [part for pair in commit.outbox.items() for part in pair],
-            "ttl": STAGE_TTL_S,
-        }
     return _message({"head": head, **_settlement_message(HOME, commit.settlement)})
 
 
@@ -260,10 +368,18 @@ def _settlement_message(partition: int, settlement: Settlement) -> dict[str, Any
         "length": settlement.pane_length,
         "before": str(settlement.panes_before),
         "transitions": [_transition_message(partition, item) for item in settlement.transitions],
-        "compactions": [
-            {"key": item.pane.key, "start": item.pane.start, "base": item.base, "batches": list(item.batches)}
-            for item in settlement.compactions
-        ],
+        "compactions": [_compaction_message(item) for item in settlement.compactions],
+    }
+
+
+def _compaction_message(compaction: Compaction) -> dict[str, Any]:
+    return {
+        "key": compaction.pane.key,
+        "start": compaction.pane.start,
+        "base": bytes(compaction.base),
+        "replaced": bytes(compaction.replaced) if compaction.replaced else b"",
+        "parts": keys.pane_parts(compaction.pane.key, compaction.base.name),
+        "batches": list(compaction.batches),
     }
 
 

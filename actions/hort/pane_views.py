@@ -1,48 +1,49 @@
-"""Panes as one close sees them: each is read once, and what batches brought since the last close is told apart."""
+"""Panes as one close sees them, a part at a time; what batches brought since the last close is told apart."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hort.pane_store import BASE, Compaction, PaneKey, PaneStore, Settlement
-from hort.panes import Block, Identity, merge, pack, unpack
+from hort.pane_parts import Parted, Splitter, parts_for, read_part
+from hort.pane_store import Base, Compaction, Content, PaneKey, PaneStore, Settlement
+from hort.panes import Block, Identity, unpack
 from hort.windows import Grid
+
+CACHE_BYTES = 6_000_000
+"""Packed statistics that stay in memory from one window to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaneView:
-    """One pane: everything in it by device type, and what is new in it."""
+    """One part of a pane: all blocks in it, and the names in those that are new."""
 
-    pane: PaneKey
-    whole: dict[str, Block]
-    new: dict[str, Block]
-    batches: list[bytes]
+    whole: Sequence[Block]
+    new: Sequence[Block]
 
-    def changed(self, device_type: str) -> Sequence[Identity]:
+    def changed(self, device_type: str) -> Iterator[Identity]:
         """The devices that new batches brought records of."""
-        block = self.new.get(device_type)
-        return block.identities if block else []
-
-
-def by_type(blocks: Iterable[Block]) -> dict[str, Block]:
-    """One block a device type."""
-    groups: dict[str, list[Block]] = {}
-    for block in blocks:
-        groups.setdefault(block.device_type, []).append(block)
-    return {device_type: merge(group) for device_type, group in groups.items()}
+        for block in self.new:
+            if block.device_type == device_type:
+                yield from block.identities
 
 
 class PaneViews:
-    """The panes of all partitions during one close."""
+    """The panes of all partitions during one close, which `token` names."""
 
-    def __init__(self, store: PaneStore, grid: Grid, partitions: Sequence[int]) -> None:
+    def __init__(self, store: PaneStore, grid: Grid, partitions: Sequence[int], *, token: str) -> None:
         self._store = store
+        self._token = token
         self.grid = grid
         self.partitions = partitions
         self._starts = {partition: store.panes(partition) for partition in partitions}
         self._touched = {partition: store.touched(partition) for partition in partitions}
-        self._views: dict[tuple[int, int], PaneView] = {}
+        self._contents: dict[tuple[int, int], Content] = {}
+        self._parts: dict[int, int] = dict.fromkeys(partitions, 1)
+        self._parted: dict[tuple[int, int], Parted] = {}
+        self._cache: OrderedDict[tuple[int, int, int], tuple[PaneView, int]] = OrderedDict()
+        self._cached = 0
 
     def oldest(self) -> int | None:
         """Start of the oldest pane there is."""
@@ -61,16 +62,29 @@ class PaneViews:
         touched = {start for starts in self._touched.values() for start in starts}
         return sorted({end for start in touched for end in self.grid.ends_of(start) if end <= closed})
 
-    def window(self, partition: int, end: int) -> list[PaneView]:
-        """The panes of a window in one partition."""
-        there = set(self._starts[partition])
-        return [self._view(partition, start) for start in self.grid.panes_of(end) if start in there]
+    def plan(self, ends: Iterable[int]) -> None:
+        """Looks at what the windows that may be written consist of: so many parts are needed, so many batches are read."""
+        wanted = list(ends)
+        for partition in self.partitions:
+            sizes = [0]
+            for end in wanted:
+                panes = self._panes_of(partition, end)
+                sizes.append(sum(self._content(partition, start).size for start in panes))
+            self._parts[partition] = parts_for(max(sizes))
 
-    def new_blocks(self, partition: int) -> Iterator[Block]:
-        """What batches brought, in the panes that were read."""
-        for (where, _), view in self._views.items():
+    def parts(self, partition: int) -> int:
+        """Into how many parts the panes of a partition are cut."""
+        return self._parts[partition]
+
+    def window(self, partition: int, end: int, part: int) -> list[PaneView]:
+        """One part of the panes of a window in one partition."""
+        return [self._view(partition, start, part) for start in self._panes_of(partition, end)]
+
+    def new_blocks(self, partition: int, part: int) -> Iterator[Block]:
+        """The names in what batches brought, in the panes that were read."""
+        for (where, _), parted in self._parted.items():
             if where == partition:
-                yield from view.new.values()
+                yield from self._new(parted, part)
 
     def settlements(self, closed: int, *, dirty_until: int | None, before: int) -> dict[int, Settlement]:
         """For each partition the panes that are merged now: those whose closed windows were all written in this close.
@@ -81,23 +95,66 @@ class PaneViews:
             before = min(before, dirty_until - self.grid.size_ms)
         length = self.grid.pane_ms
         result = {part: Settlement(panes_before=before, pane_length=length) for part in self.partitions}
-        for (partition, start), view in self._views.items():
+        for (partition, start), parted in self._parted.items():
             written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
-            if view.batches and written:
-                base = pack(list(view.whole.values()))
-                result[partition].compactions.append(
-                    Compaction(pane=view.pane, base=base, batches=view.batches)
-                )
+            if parted.made and parted.base is not None and (written or not parted.batches):
+                result[partition].compactions.append(_compaction(parted, parted.base))
         return result
 
-    def _view(self, partition: int, start: int) -> PaneView:
-        key = (partition, start)
-        if key not in self._views:
-            self._views[key] = self._read(PaneKey(partition=partition, start=start, length=self.grid.pane_ms))
-        return self._views[key]
+    def tidy(self, kept: Iterable[Settlement]) -> None:
+        """Removes what was written for reading only; the bases of these settlements stay."""
+        bases = {item.pane for settlement in kept for item in settlement.compactions}
+        for parted in self._parted.values():
+            if parted.made:
+                self._store.drop_parts(parted.pane, parted.scratch)
+                if parted.base is not None and parted.pane not in bases:
+                    self._store.drop_parts(parted.pane, parted.base.name)
 
-    def _read(self, pane: PaneKey) -> PaneView:
-        fields = self._store.read(pane)
-        base = by_type(unpack(fields.pop(BASE))) if BASE in fields else {}
-        new = by_type(block for raw in fields.values() for block in unpack(raw))
-        return PaneView(pane, by_type([*base.values(), *new.values()]), new, list(fields))
+    def _panes_of(self, partition: int, end: int) -> list[int]:
+        there = set(self._starts[partition])
+        return [start for start in self.grid.panes_of(end) if start in there]
+
+    def _key(self, partition: int, start: int) -> PaneKey:
+        return PaneKey(partition=partition, start=start, length=self.grid.pane_ms)
+
+    def _content(self, partition: int, start: int) -> Content:
+        where = (partition, start)
+        if where not in self._contents:
+            self._contents[where] = self._store.content(self._key(partition, start))
+        return self._contents[where]
+
+    def _view(self, partition: int, start: int, part: int) -> PaneView:
+        where = (partition, start, part)
+        if where in self._cache:
+            self._cache.move_to_end(where)
+            return self._cache[where][0]
+        parted = self._read(partition, start)
+        parts = self._parts[partition]
+        whole = read_part(self._store, parted.pane, parted.base, part, parts)
+        view = PaneView(whole, self._new(parted, part))
+        self._keep(where, view, parted.base.size // parts if parted.base else 0)
+        return view
+
+    def _keep(self, where: tuple[int, int, int], view: PaneView, size: int) -> None:
+        self._cache[where] = (view, size)
+        self._cached += size
+        while self._cached > CACHE_BYTES:
+            _, (_, gone) = self._cache.popitem(last=False)
+            self._cached -= gone
+
+    def _read(self, partition: int, start: int) -> Parted:
+        where = (partition, start)
+        if where not in self._parted:
+            splitter = Splitter(self._store, self._parts[partition], token=self._token)
+            self._parted[where] = splitter.parted(self._key(partition, start), self._content(partition, start))
+        return self._parted[where]
+
+    def _new(self, parted: Parted, part: int) -> list[Block]:
+        if not parted.batches:
+            return []
+        values = self._store.read_parts(parted.pane, parted.scratch, [f"names:{part}"])
+        return [block for raw in values for block in unpack(raw)]
+
+
+def _compaction(parted: Parted, base: Base) -> Compaction:
+    return Compaction(pane=parted.pane, base=base, replaced=parted.replaced, batches=parted.batches)

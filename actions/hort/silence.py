@@ -21,7 +21,7 @@ from hort.windows import Grid
 DEFAULT_SILENT_AFTER = 4
 DEFAULT_FORGET_AFTER_S = 86_400
 MAX_TRANSITIONS = 10_000
-"""Alarms a type and tick; the others wait for the next tick."""
+"""Alarms a partition and tick; the others wait for the next tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,10 @@ def newest_by_device(blocks: Iterable[Block]) -> dict[str, dict[bytes, int]]:
     return newest
 
 
-def transitions(
+def returned(
     presence: Presence, partition: int, newest: Mapping[str, Mapping[bytes, int]], *, before: int
 ) -> list[Transition]:
-    """Who fell silent and who returned in one partition; times of the active ones move on."""
+    """Which silent devices sent something since then; times of the active ones move on."""
     found: list[Transition] = []
     for device_type, times in newest.items():
         quiet = presence.silent(partition, device_type, list(times))
@@ -73,11 +73,19 @@ def transitions(
             Transition(device_type=device_type, member=item, newest=times[item], silent=False)
             for item in sorted(quiet)
             if times[item] >= before
-        ][:MAX_TRANSITIONS]
+        ]
+    return found[:MAX_TRANSITIONS]
+
+
+def fallen(presence: Presence, partition: int, *, before: int, limit: int) -> list[Transition]:
+    """Which devices fell silent, the longest silent of each type first."""
+    found: list[Transition] = []
     for device_type in presence.types(partition):
+        if len(found) >= limit:
+            break
         found += [
             Transition(device_type=device_type, member=item, newest=moment, silent=True)
-            for item, moment in presence.overdue(partition, device_type, before, limit=MAX_TRANSITIONS)
+            for item, moment in presence.overdue(partition, device_type, before, limit=limit - len(found))
         ]
     return found
 

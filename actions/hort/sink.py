@@ -10,7 +10,7 @@ import os
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,13 @@ MARGIN_S = 5.0
 MAX_RETRY_MS = 60_000
 """A batch that failed waits twice as long each time, up to this."""
 
+CLAIM_MS = 60_000
+"""How long a batch that nobody fires belongs to the sink that took it: the action's time limit."""
+LEAST_S = 15.0
+"""What must be left of the time for another batch."""
+MAX_LOGGED = 10
+"""Dead letters of one batch that are logged where even they are refused."""
+
 _LATE = "late"
 _FAILURES = "sink_failures"
 _FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES)
@@ -48,6 +55,23 @@ class Sink:
     counters: Counters
     prefix: str = ""
     now: Callable[[], int] = clock.now_ms
+
+    def drain(self, first: Reference, *, time_s: float, writer: Callable[[float], BulkWriter]) -> action.Result:
+        """Stores a batch of a journal that nobody fires, and those behind it, one at a time while there is time.
+
+        Each is claimed for a while, so that a second sink finds another one. `writer` makes a writer for so many seconds.
+        """
+        began, waiting = self.now(), [first]
+        result: action.Result = {**first.as_result(), "stored": {}, "batches": 0}
+        left = time_s
+        while waiting and left >= min(time_s, LEAST_S):
+            self.journal.take(waiting[0], due_ms=self.now() + CLAIM_MS)
+            stored = self.run(waiting[0], writer(left)).get("stored", {})
+            result["stored"] = dict(Counter(result["stored"]) + Counter(stored))
+            result["batches"] += 1
+            waiting = [entry.reference for entry in self.journal.due(first.journal, now=self.now(), limit=1)]
+            left = time_s - (self.now() - began) / 1000
+        return result
 
     def run(self, reference: Reference, writer: BulkWriter) -> action.Result:
         """Stores and acknowledges a batch; SinkUnavailable where Elasticsearch does not take it."""
@@ -77,24 +101,17 @@ class Sink:
             index = documents.INDEX_OF[name]
             written = writer.write(self.prefix + index, body)
             stored[index] += written.stored
-            dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+            if index == documents.DEAD_LETTERS:
+                stored["unburied"] += _given_up(reference, written.rejected)
+            else:
+                dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
         if dead:
-            self._bury(dead, writer)
-            stored["dead"] = len(dead)
-        return stored
-
-    def _bury(self, dead: list[Pair], writer: BulkWriter) -> None:
-        """Writes dead letters; one that is refused too must not be lost, so the batch stays."""
-        written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
-        if written.rejected:
-            first = written.rejected[0]
-            raise SinkUnavailable(
-                f"{len(written.rejected)} dead letters were refused: {first.kind}: {first.reason}"
-            )
+            written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
+            stored["dead"] += written.stored
+            stored["unburied"] += _given_up(reference, written.rejected)
+        return +stored
 
     def _dead_letter(self, reference: Reference, index: str, rejected: Rejected) -> Pair:
-        if index == documents.DEAD_LETTERS:
-            raise SinkUnavailable(f"a dead letter was refused: {rejected.kind}: {rejected.reason}")
         doc_id = orjson.loads(rejected.pair[0])["index"]["_id"]
         document = _parsed(rejected.pair[1])
         (pair,) = pairs(
@@ -131,6 +148,15 @@ class Sink:
         self.journal.retry_at(reference, self.now() + wait)
         self.counters.add({"sink.unavailable": 1})
         action.log("sink.unavailable", batch_id=reference.batch_id, retry_in_ms=wait, error=str(error))
+
+
+def _given_up(reference: Reference, rejected: Sequence[Rejected]) -> int:
+    """How many dead letters were refused for good: they are logged and lost, since the batch would come back for ever."""
+    for item in rejected[:MAX_LOGGED]:
+        name = orjson.loads(item.pair[0])["index"]["_id"]
+        problem = f"{item.kind}: {item.reason[: documents.MAX_DETAIL]}"
+        action.log("sink.unburied", batch_id=reference.batch_id, letter=name, of=len(rejected), error=problem)
+    return len(rejected)
 
 
 def mark_late(events: list[Pair], positions: bytes) -> None:
@@ -177,4 +203,8 @@ def run(params: action.Args) -> action.Result:
         counters=RedisCounters(client),
         prefix=index_prefix(params),
     )
+    if params.get("drain") is True:
+        return sink.drain(
+            reference, time_s=seconds_left(), writer=lambda time_s: BulkWriter(elasticsearch, time_s=time_s)
+        )
     return sink.run(reference, BulkWriter(elasticsearch, time_s=seconds_left()))

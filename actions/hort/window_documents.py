@@ -1,92 +1,141 @@
-"""One window's documents from its panes, at both levels; of a window written again only the keys that changed."""
+"""One window's documents from its panes, at both levels; of a window written again only the keys that changed.
+
+Documents leave a piece at a time: to Redis in batches that `sink` can hold, to the join in portions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hort.analytics import DEVICE, DEVICE_TYPE, documents, overflows
-from hort.pane_views import PaneView, PaneViews, by_type
+from hort.batch import Reference
+from hort.pane_parts import by_type
+from hort.pane_store import PaneStore
+from hort.pane_views import PaneView, PaneViews
 from hort.panes import Block, merge, select, total
 
-Revisions = Callable[[int, Sequence[bytes]], Sequence[int]]
-"""Window end and key ids -> the revisions written last."""
+BATCH_BYTES = 8_000_000
+"""Documents of one batch for `sink`."""
+PORTION = 1_000
+"""Documents that the join is given at a time."""
+_TOTALS = 16
+"""Parts' totals of one device type that wait to be merged."""
 
 
-@dataclass(slots=True)
-class Written:
-    """What a close has written so far."""
+class Memory(Protocol):
+    """Where the last closed windows go for the join, see `hort.join.remember`."""
 
-    lines: list[bytes] = field(default_factory=list)
-    size: int = 0
-    windows: int = 0
-    windows_again: int = 0
-    overflows: int = 0
-    revisions: dict[int, dict[bytes, int]] = field(default_factory=dict)
-    _last: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
-    _last_of_types: dict[bytes, bytes] = field(default_factory=dict)
-
-    def last_of(self, partition: int) -> dict[bytes, bytes]:
-        """The newest document of each key of a partition and of each device type."""
-        return {**self._last.get(partition, {}), **self._last_of_types}
-
-    def add(self, block: Block, level: str, *, window: Window, partition: int | None) -> None:
-        """Adds a block's documents; those of a device type belong to no partition."""
-        last = self._last_of_types if partition is None else self._last.setdefault(partition, {})
-        self.overflows += overflows(block)
-        for document in documents(
-            block, level=level, start=window.start, end=window.end, revisions=window.revise
-        ):
-            line = document.lines()
-            self.lines.append(line)
-            self.size += len(line)
-            if window.newest:
-                last[document.key_id] = document.body
-        if window.revised:
-            self.revisions[window.end] = window.revised
+    def __call__(self, partition: int, documents: Mapping[bytes, bytes], *, ttl_s: int) -> None:
+        """Keeps documents by key id."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The window that is written: `newest` says that the join wants it, `revised` collects what was written again."""
+    """The window that is written, its `revision`, and whether the join wants it (`newest`)."""
 
     start: int
     end: int
     newest: bool
-    lookup: Callable[[list[bytes]], Sequence[int]] | None
-    revised: dict[bytes, int] = field(default_factory=dict)
-
-    def revise(self, key_ids: list[bytes]) -> Sequence[int]:
-        """The revisions of these documents."""
-        if self.lookup is None:
-            return [0] * len(key_ids)
-        numbers = [number + 1 for number in self.lookup(key_ids)]
-        self.revised.update(zip(key_ids, numbers, strict=True))
-        return numbers
+    revision: int
 
 
-def write_window(
-    views: PaneViews, end: int, written: Written, *, again: bool, newest: bool, revisions: Revisions
-) -> None:
+@dataclass(slots=True, kw_only=True)
+class Writer:
+    """Writes documents of one close; `name` and `journal` are what its batches are called and where they belong."""
+
+    panes: PaneStore
+    remember: Memory
+    remember_ttl_s: int
+    partitions: Sequence[int]
+    name: str
+    journal: str
+    now: int
+    references: list[Reference] = field(default_factory=list)
+    documents: int = 0
+    size: int = 0
+    windows: int = 0
+    windows_again: int = 0
+    overflows: int = 0
+    revisions: dict[int, int] = field(default_factory=dict)
+    _lines: list[bytes] = field(default_factory=list)
+    _waiting: int = 0
+    _last: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, block: Block, level: str, *, window: Window, partition: int | None) -> None:
+        """Adds a block's documents; those of a device type belong to no partition."""
+        places = self.partitions if partition is None else [partition]
+        self.overflows += overflows(block)
+        for document in documents(
+            block, level=level, start=window.start, end=window.end, revision=window.revision
+        ):
+            self._line(document.lines())
+            for place in places if window.newest else ():
+                self._last[place][document.key_id] = document.body
+                if len(self._last[place]) >= PORTION:
+                    self.remember(place, self._last.pop(place), ttl_s=self.remember_ttl_s)
+
+    def _line(self, line: bytes) -> None:
+        if self._lines and self._waiting + len(line) > BATCH_BYTES:
+            self._stage({})
+        self._lines.append(line)
+        self._waiting += len(line)
+        self.size += len(line)
+        self.documents += 1
+
+    def end(self, alarms: Sequence[bytes]) -> None:
+        """Writes what is left, and the alarms with it."""
+        for place in list(self._last):
+            self.remember(place, self._last.pop(place), ttl_s=self.remember_ttl_s)
+        if self._lines or alarms:
+            self._stage({"alarms": b"".join(alarms)} if alarms else {}, more=len(alarms))
+
+    def _stage(self, fields: Mapping[str, bytes], *, more: int = 0) -> None:
+        count = len(self._lines) + more
+        body = {"analytics": b"".join(self._lines)} if self._lines else {}
+        self._lines.clear()
+        self._waiting = 0
+        reference = Reference(f"{self.name}-{len(self.references):04d}", self.journal)
+        self.references.append(reference)
+        self.panes.stage(reference, {**body, **fields}, count=count, now=self.now)
+
+
+def write_window(views: PaneViews, end: int, writer: Writer, *, again: bool, newest: bool) -> None:
     """Adds the documents of the window that ends at `end`."""
-    before = len(written.lines)
-    lookup = (lambda key_ids: revisions(end, key_ids)) if again else None
-    window = Window(end - views.grid.size_ms, end, newest, lookup)
-    whole: dict[str, list[Block]] = {}
+    before = writer.documents
+    revision = writer.panes.revision(end) + 1 if again else 0
+    window = Window(start=end - views.grid.size_ms, end=end, newest=newest, revision=revision)
+    totals: dict[str, list[Block]] = defaultdict(list)
     changed: set[str] = set()
     for partition in views.partitions:
-        panes = views.window(partition, end)
-        for device_type, block in by_type(block for view in panes for block in view.whole.values()).items():
-            whole.setdefault(device_type, []).append(total(block))
-            part = _changed(block, panes) if again else block
-            if len(part.identities):
-                changed.add(device_type)
-                written.add(part, DEVICE, window=window, partition=partition)
+        for part in range(views.parts(partition)):
+            panes = views.window(partition, end, part)
+            for device_type, block in by_type(_blocks(panes)).items():
+                _add_total(totals[device_type], total(block))
+                wanted = _changed(block, panes) if again else block
+                if len(wanted.identities):
+                    changed.add(device_type)
+                    writer.add(wanted, DEVICE, window=window, partition=partition)
     for device_type in sorted(changed):
-        written.add(total(merge(whole[device_type])), DEVICE_TYPE, window=window, partition=None)
-    if len(written.lines) > before:
-        written.windows += not again
-        written.windows_again += again
+        writer.add(total(merge(totals[device_type])), DEVICE_TYPE, window=window, partition=None)
+    if writer.documents > before:
+        writer.windows += not again
+        writer.windows_again += again
+        if again:
+            writer.revisions[end] = revision
+
+
+def _blocks(panes: Sequence[PaneView]) -> Iterable[Block]:
+    return (block for view in panes for block in view.whole)
+
+
+def _add_total(totals: list[Block], block: Block) -> None:
+    """Keeps a part's total; many of them become one, so that memory does not grow with the parts."""
+    totals.append(block)
+    if len(totals) > _TOTALS:
+        totals[:] = [total(merge(totals))]
 
 
 def _changed(block: Block, panes: Sequence[PaneView]) -> Block:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import pytest
 
-from hort import batch
+from hort import batch, pane_parts, pane_views, window_documents
 from hort.close import Settings
-from hort.pane_store import HOME, PaneKey, PaneStore
+from hort.errors import StoreUnavailable
+from hort.pane_store import HOME, Commit, PaneStore
 from hort.window import Settings as WindowSettings
 from hort.windows import Grid
 from tests.support.windows import START, Record, World, check_all, window_key
@@ -29,6 +32,91 @@ def stream(seconds: int, *, seed: int = 1, devices: int = 5) -> list[Record]:
         for second in range(seconds)
         for device in range(devices)
     ]
+
+
+@contextmanager
+def tiny_pieces() -> Iterator[None]:
+    """Windows of a few records are cut as those of hundreds of thousands of devices are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pane_parts, "PART_BYTES", 250)
+        patch.setattr(pane_parts, "SPILL_BYTES", 400)
+        patch.setattr(pane_views, "CACHE_BYTES", 500)
+        patch.setattr(window_documents, "BATCH_BYTES", 1_500)
+        patch.setattr(window_documents, "PORTION", 2)
+        yield
+
+
+class PiecesContract:
+    """Tests over a fixture `world` in whose close everything is cut into tiny pieces."""
+
+    def test_a_window_of_many_devices_is_closed_in_pieces(self, world: World) -> None:
+        records = stream(60, devices=40)
+        references = [world.put(records[first : first + 300]) for first in range(0, len(records), 300)]
+        for reference in references:
+            world.window(reference)
+        answer = world.tick(45_000, max_bytes=10**9)
+        assert answer["batches"] > 50
+        world.tick(100_000, max_bytes=10**9)
+        check_all(world, records, until=100_000)
+
+    def test_a_close_that_dies_between_its_pieces_is_done_again(self, world: World) -> None:
+        """Nothing that it wrote is seen, and the next one begins anew."""
+        records = stream(30, devices=20)
+        world.send(records)
+        world.clock.now = START + 60_000
+        stage, staged = world.panes.stage, []
+
+        def stage_three(reference: batch.Reference, *args: Any, **options: Any) -> None:
+            if len(staged) == 3:
+                raise StoreUnavailable("killed")
+            staged.append(reference)
+            stage(reference, *args, **options)
+
+        closer = world.closer()
+        closer.panes = _Instead(closer.panes, stage=stage_three)
+        with pytest.raises(StoreUnavailable):
+            closer.run(_settings(world))
+        assert len(staged) == 3
+        assert world.panes.outbox(world.clock()).count == 0
+        late = [Record("d1_|/+ü", 1_500, {"a": 2.0})]
+        world.send(late)
+        world.tick(61_000)
+        check_all(world, [*records, *late], until=60_000)
+        assert {doc["revision"] for doc in world.stored.values()} == {0}
+
+    def test_documents_that_never_were_handed_on_are_not_committed(self, world: World) -> None:
+        world.send(stream(30, devices=20))
+        world.clock.now = START + 60_000
+        closer, commit = world.closer(), world.panes.commit
+
+        def commit_after_one_expired(item: Commit) -> bool:
+            world.panes.discard(item.references[1:2])
+            return commit(item)
+
+        closer.panes = _Instead(closer.panes, commit=commit_after_one_expired)
+        assert closer.run(_settings(world))["acked"]
+        world.tick(61_000)
+        check_all(world, stream(30, devices=20), until=60_000)
+
+    def test_late_data_of_one_device_writes_only_its_windows_again(self, world: World) -> None:
+        records = stream(40, devices=20)
+        world.send(records)
+        world.tick(90_000)
+        late = Record("d7_|/+ü", 20_500, {"a": 1e9})
+        world.send([late])
+        answer = world.tick(91_000)
+        assert (answer["windows_again"], answer["documents"]) == (3, 6)
+        check_all(world, [*records, late], until=90_000)
+
+    def test_a_device_of_many_is_silent_once_and_resumed_once(self, world: World) -> None:
+        for at in range(0, 300_000, 15_000):
+            world.clock.now = START + at
+            gone = [Record("gone", at)] if at < 30_000 or at >= 240_000 else []
+            world.send([*(Record(f"steady{number}", at) for number in range(12)), *gone])
+            world.tick(at)
+        world.tick(320_000)
+        found = [(doc["alarm"], doc["device_id"]) for doc in world.alarms]
+        assert found == [("silent", "gone"), ("resumed", "gone")]
 
 
 class WindowContract:
@@ -144,41 +232,45 @@ class WindowContract:
         world.tick(100_000)
         check_all(world, records, until=100_000)
 
-    def test_of_two_closes_at_once_one_ends(self, world: World) -> None:
+    @pytest.mark.parametrize("method", ["content", "read_batch", "read_parts"])
+    def test_of_two_closes_at_once_one_ends(self, world: World, method: str) -> None:
+        """Their turns do not overlap but where one outlived its own."""
         world.send([Record("a", 1000, {"x": 1.0})])
         world.clock.now = START + 15_000
         state = world.panes.state()
         first, second = world.closer(), world.closer()
-        read = second.panes.read
+        read = getattr(second.panes, method)
 
-        def read_after_the_first_closed(pane: PaneKey) -> dict[bytes, bytes]:
-            fields = read(pane)
+        def read_after_the_first_closed(*args: Any) -> Any:
+            found = read(*args)
             if world.panes.state() == state:
                 world.sink(first.run(_settings(world)))
-            return fields
+            return found
 
-        second.panes = _Instead(second.panes, read=read_after_the_first_closed)
+        first.panes = _Instead(first.panes, begin=lambda *_, **__: True)
+        second.panes = _Instead(second.panes, **{method: read_after_the_first_closed})
         second_answer = second.run(_settings(world))
         assert second_answer["acked"]
         assert world.panes.state().generation == state.generation + 1
         world.tick(60_000)
         check_all(world, [Record("a", 1000, {"x": 1.0})], until=60_000)
 
-    def test_a_batch_that_comes_while_a_close_reads_is_not_lost(self, world: World) -> None:
+    @pytest.mark.parametrize("method", ["content", "read_batch", "read_parts"])
+    def test_a_batch_that_comes_while_a_close_reads_is_not_lost(self, world: World, method: str) -> None:
         records = [Record("a", 1000, {"x": 1.0}), Record("a", 2000, {"x": 5.0})]
         world.send(records[:1])
         world.clock.now = START + 15_000
         closer = world.closer()
-        read = closer.panes.read
+        read = getattr(closer.panes, method)
         sent: list[batch.Reference] = []
 
-        def read_then_send(pane: PaneKey) -> dict[bytes, bytes]:
-            fields = read(pane)
+        def read_then_send(*args: Any) -> Any:
+            found = read(*args)
             if not sent:
                 sent.append(world.send(records[1:]))
-            return fields
+            return found
 
-        closer.panes = _Instead(closer.panes, read=read_then_send)
+        closer.panes = _Instead(closer.panes, **{method: read_then_send})
         world.sink(closer.run(_settings(world)))
         assert all(doc["count"] == 1 for doc in world.stored.values())
         world.tick(16_000)
@@ -234,6 +326,29 @@ class WindowContract:
         assert world.panes.panes(HOME) == []
         world.tick(90_000_000)
         assert world.presence.types(HOME) == []
+
+    def test_one_close_runs_at_a_time_and_one_that_died_blocks_no_other_for_long(self, world: World) -> None:
+        """Ticks come each 15 s, whether or not the last close has ended."""
+        world.send([Record("a", 0)])
+        world.clock.now = START + 15_000
+        assert world.panes.begin("dead", ttl_ms=60_000)
+        assert world.close()["busy"]
+        world.panes.end("another")
+        assert world.close()["busy"]
+        world.panes.end("dead")
+        assert world.panes.begin("dead", ttl_ms=1)
+        assert settled(lambda: world.close().get("documents")) == 2
+
+    def test_documents_that_a_sink_has_taken_are_not_handed_on(self, world: World) -> None:
+        world.send([Record("a", 0), Record("a", 16_000)])
+        world.clock.now = START + 15_000
+        answer = world.close()
+        reference = batch.Reference(answer["batch_id"], answer["journal"])
+        world.journal.take(reference, due_ms=world.clock() + 60_000)
+        world.clock.advance(30_000)
+        assert world.close()["busy"]
+        world.clock.advance(30_000)
+        assert world.close()["batch_id"] == reference.batch_id
 
     def test_nothing_due_is_answered_without_a_batch(self, world: World) -> None:
         assert world.tick(0)["acked"]
@@ -298,6 +413,14 @@ class WindowContract:
             assert [end, key] == [START + 15_000, ["bike", "a", "status"] if level == "d" else ["bike"]]
             assert window_key(doc)[4] == 15_000
             assert doc["window_start"] < doc["window_end"] == doc["windowclose date"] == doc["@timestamp"]
+
+
+def settled(ask: Callable[[], Any]) -> Any:
+    """The first answer that is not empty, within some seconds."""
+    deadline = time.monotonic() + 5
+    while not (found := ask()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
 
 
 def _settings(world: World) -> Settings:

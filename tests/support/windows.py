@@ -149,10 +149,17 @@ class World:
         self.last.update({(partition, key_id): body for key_id, body in documents.items()})
 
     def sink(self, answer: Mapping[str, Any]) -> None:
-        """Stores and acknowledges what a close handed on."""
+        """Stores and acknowledges what a close handed on, and what waits behind it."""
         if answer.get("acked"):
             return
-        reference = batch.Reference(answer["batch_id"], answer["journal"])
+        assert answer["drain"]
+        waiting = [batch.Reference(answer["batch_id"], answer["journal"])]
+        while waiting:
+            self._store(waiting[0])
+            due = self.journal.due(waiting[0].journal, now=self.clock(), limit=1)
+            waiting = [entry.reference for entry in due]
+
+    def _store(self, reference: batch.Reference) -> None:
         stage = self.journal.read_stage(reference, ["analytics", "alarms"])
         if stage is None:
             return

@@ -114,12 +114,28 @@ def test_refused_document_becomes_a_dead_letter_and_the_rest_is_stored() -> None
     assert world.counters.all()["sink.dead"] == 1
 
 
-def test_dead_letter_that_is_refused_too_keeps_the_batch() -> None:
+def test_dead_letters_that_are_refused_too_are_given_up_logged_and_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They kept their batch for ever: it came back each minute and was refused again."""
     world = World()
     world.documents.refuse = lambda *_: (400, "made_up")
+    world.put({"events": lines("a"), "dead": lines(*map(str, range(30)))})
+
+    assert world.run()["stored"] == {"unburied": 31}
+    assert world.journal.size(REFERENCE.journal) == 0
+    assert world.counters.all()["sink.unburied"] == 31
+    logged = capsys.readouterr().err.splitlines()
+    assert len(logged) == 11
+    assert "made_up" in logged[0]
+
+
+def test_dead_letters_that_are_not_taken_for_now_keep_the_batch() -> None:
+    world = World()
+    world.documents.refuse = lambda index, _: (429, "busy") if index == "dead-letters" else (400, "made_up")
     world.put({"events": lines("a")})
 
-    with pytest.raises(SinkUnavailable, match="dead letters were refused"):
+    with pytest.raises(SinkUnavailable, match="busy"):
         world.run()
     assert world.journal.size(REFERENCE.journal) == 1
 
@@ -180,3 +196,55 @@ def test_same_batch_three_times_is_stored_and_counted_once() -> None:
 
     assert world.ids() == {"all-events": ["a", "b"]}
     assert world.counters.all()["sink.all-events"] == 2
+
+
+# -- what close wrote ------------------------------------------------------------------------------------------------
+
+
+def drained(world: World, *, time_s: float, takes_s: float = 0.0) -> dict[str, Any]:
+    def writer(time_s: float) -> BulkWriter:
+        world.clock.advance(int(takes_s * 1000))
+        return BulkWriter(world.documents, time_s=time_s)
+
+    sink = Sink(world.journal, world.documents, world.counters, world.prefix, world.clock)
+    return sink.drain(_closed(0), time_s=time_s, writer=writer)
+
+
+def _closed(number: int) -> Reference:
+    return Reference(f"close-0-{number}", "hort:{0}:journal:close")
+
+
+def _close(world: World, *, batches: int) -> None:
+    for number in range(batches):
+        world.journal.put(_closed(number), b"", trigger="close", count=1, now=world.clock())
+        world.journal.write_stage(_closed(number), {"analytics": lines(f"w{number}")})
+
+
+def test_batches_of_one_close_are_stored_by_one_sink() -> None:
+    world = World()
+    _close(world, batches=5)
+
+    assert drained(world, time_s=45) == {
+        **_closed(0).as_result(),
+        "stored": {"analytics": 5},
+        "batches": 5,
+    }
+    assert world.journal.size(_closed(0).journal) == 0
+    assert world.counters.all()["sink.analytics"] == 5
+
+
+def test_batches_for_which_there_is_no_time_wait_for_the_next_sink() -> None:
+    world = World()
+    _close(world, batches=5)
+
+    assert drained(world, time_s=45, takes_s=20)["batches"] == 2
+    assert world.journal.size(_closed(0).journal) == 3
+
+
+def test_batch_that_another_sink_has_taken_is_left_to_it() -> None:
+    world = World()
+    _close(world, batches=3)
+    world.journal.take(_closed(1), due_ms=world.clock() + 60_000)
+
+    assert drained(world, time_s=45)["stored"] == {"analytics": 2}
+    assert world.journal.size(_closed(0).journal) == 1

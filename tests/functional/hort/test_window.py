@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hort import batch
-from tests.support.window_contract import WindowContract, stream
+from hort.pane_memory import MemoryPaneStore
+from tests.support.window_contract import PiecesContract, WindowContract, stream, tiny_pieces
 from tests.support.windows import START, World, check_all
 
 
@@ -20,6 +23,20 @@ def world() -> World:
 
 class TestInMemory(WindowContract):
     pass
+
+
+class TestPiecesInMemory(WindowContract, PiecesContract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        with tiny_pieces():
+            yield World.in_memory()
+
+    def test_nothing_but_bases_is_kept(self, world: World) -> None:
+        for number in range(3):
+            world.send(stream(60, devices=20, seed=number))
+            world.tick(61_000 + number * 1000, max_bytes=1)
+        assert isinstance(world.panes, MemoryPaneStore)
+        assert world.panes.unnamed_parts() == 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -42,9 +59,10 @@ def test_windows_are_exact_whatever_is_repeated_delayed_or_lost_on_the_way(seed:
                 world.journal.ack(reference)
                 waiting.remove(reference)
         if source.random() < 0.2:
-            answer = world.close(
-                max_windows=source.randrange(1, 5), max_bytes=source.choice([1, 5_000, 10**6])
-            )
+            with tiny_pieces() if source.random() < 0.5 else nullcontext():
+                answer = world.close(
+                    max_windows=source.randrange(1, 5), max_bytes=source.choice([1, 5_000, 10**6])
+                )
             if source.random() < 0.6:
                 world.sink(answer)
     waiting += [world.put(records, at=120_000)] if records else []

@@ -8,6 +8,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from hort import indices
+from hort.bulk_writer import BulkWriter, pairs
 from hort.documents import bulk_line, result_object
 from hort.elastic import ElasticStore
 from tests.support.ingest import messages, settled
@@ -151,3 +152,17 @@ def test_templates_come_back_after_a_wipe(store: ElasticStore, elasticsearch_cli
     elasticsearch_client.indices.delete_index_template(name="hort-*")
 
     assert indices.ensure(store) == len(indices.PROPERTIES)
+
+
+def test_stale_request_does_not_write_an_old_version_over_a_newer_one(
+    store: ElasticStore, elasticsearch_client: Elasticsearch
+) -> None:
+    """A sink that hung in Elasticsearch while the next one stored the window's next revision."""
+    for revision in (0, 0, 1, 0):
+        body = pairs(bulk_line("w", {"revision": revision}, version=revision) + bulk_line(f"o{revision}", {}))
+        written = BulkWriter(store, time_s=30).write("analytics", body)
+        assert (written.stored, written.rejected) == (2, [])
+
+    elasticsearch_client.indices.refresh(index="analytics")
+    assert elasticsearch_client.get(index="analytics", id="w")["_source"] == {"revision": 1}
+    assert elasticsearch_client.count(index="analytics")["count"] == 3

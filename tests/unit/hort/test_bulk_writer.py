@@ -144,3 +144,14 @@ def test_request_that_is_refused_whole_is_halved_down_to_the_culprit(status: int
 
     assert written.stored == 7
     assert [rejected.pair for rejected in written.rejected] == [some(8)[5]]
+
+
+def test_older_version_than_the_stored_one_changes_nothing_and_counts_as_stored() -> None:
+    world = World()
+    for version, name in ((1, "new"), (1, "same"), (0, "stale")):
+        written = world.writer.write("i", pairs(bulk_line("a", {"name": name}, version=version)))
+        assert (written.stored, written.rejected) == (1, [])
+
+    assert world.store.indices["i"] == {"a": {"name": "same"}}
+    assert len(world.store.requests) == 3
+    assert world.writer.counts["superseded"] == 1
