@@ -141,3 +141,12 @@ def test_an_update_of_the_delivery_takes_the_ack_that_goes_with_it() -> None:
     bench.lifecycle.update(CALLER, {"delivery": "reference", "ack": "sink"}, active=None)
     bench.lifecycle.update(CALLER, {"linger_ms": 5}, active=None)
     assert bench.row.config.ack == "sink"
+
+
+def test_a_refused_subscription_shows_in_the_status() -> None:
+    bench = Bench()
+    bench.lifecycle.create(CALLER, PARAMS)
+    bench.registrations.report(NAME, {"connected": True, "problem": "refused: no", "refused": "refused: no", "hold": "h"}, ttl_s=9)
+    status = bench.lifecycle.read(CALLER)["status"]
+    assert status["active"] is True
+    assert status["reason"] == {"kind": "SUBSCRIPTION", "statusCode": None, "message": "refused: no"}

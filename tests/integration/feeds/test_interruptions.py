@@ -1,6 +1,7 @@
 """Whatever is interrupted in mid-stream, each message is journalled, and only once."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 
+from feeds.provider.leases import LEASE_MS
 from tests.support.polling import wait_until
 from tests.support.provider import Consumer, FakeWhisk, Provider, publish, publisher
 from tests.support.services import Services
@@ -165,6 +167,21 @@ def test_redis_restarted(
         wait_for(consumer, 600)
     assert_exactly_once(consumer, sent)
     assert provider.process.poll() is None
+
+
+def test_qos_0_messages_outlive_an_outage_of_redis_that_is_longer_than_the_lease(
+    provider: Provider, consumer: Consumer, stack: Services, mqtt_url: str, topic_root: str
+) -> None:
+    provider.create(url=mqtt_url, topics=f"{topic_root}/#", qos=0, **FAST)
+    stack.stop("redis")
+    sent = [b"message %d" % at for at in range(20)]
+    with publisher(mqtt_url) as client:
+        publish(client, f"{topic_root}/a", sent, qos=0)
+    wait_until(lambda: provider.metric("received_total") >= 20, what="in memory")
+    time.sleep(LEASE_MS / 1000 + 1)  # what is tested is that this time passes
+    stack.start("redis")
+    assert_exactly_once(consumer, sent)
+    assert '"lease-lost"' not in provider.log
 
 
 def test_stop_journals_what_is_in_memory(

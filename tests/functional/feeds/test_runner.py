@@ -1,0 +1,60 @@
+"""A registration's threads over in-memory twins: nothing that an earlier owner left ends them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from feeds.provider.meters import Meters
+from feeds.provider.registrations import Registration
+from feeds.provider.runner import Runner
+from feeds.provider.testing import MemoryLedger, MemorySubscriptions, MemoryWhisk
+from feeds.provider.testing_broker import MemoryBroker
+from feeds.provider.whisk import Target
+from hort import clock, feed_options, keys
+from hort.testing import MemoryJournal
+from tests.support.polling import wait_until
+
+NAME = "0123456789abcdef"
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.journal, self.whisk, self.meters = MemoryJournal(), MemoryWhisk(), Meters()
+        self.ledger = MemoryLedger(self.journal)
+        config = feed_options.parse({"url": "mqtt://broker", "linger_ms": 0, "max_fires_per_minute": 6000})
+        self.runner = Runner(
+            Registration(NAME, Target("http://host", "/guest/t", "a:b"), "client", config, 0),
+            ledgers=[self.ledger],
+            subscriptions=MemorySubscriptions(),
+            journal=self.journal,
+            whisk=self.whisk,
+            connect=MemoryBroker().connect,
+            clock=clock.now_ms,
+            meters=self.meters,
+            switch_off=lambda _registration, _outcome: None,
+        )
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.runner.stop()
+
+
+def test_an_unreadable_spool_ends_no_thread(bench: Bench) -> None:
+    bench.ledger.spooled.append(b"\xc1")
+    bench.runner.start()
+    wait_until(lambda: bench.runner.intake.connected and bench.whisk.fires, what="connected, and the odd piece fired")
+    assert bench.runner.alive
+    assert bench.journal.size(keys.journal(0, NAME)) == 1
+
+
+def test_what_nobody_foresaw_at_the_opening_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feeds.provider.runner.FAILURE_PAUSE_S", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.runner.intake, "open", lambda: 1 / 0)
+        bench.runner.start()
+        wait_until(lambda: b'part="open"' in bench.meters.text(), what="counted")
+        assert bench.runner.alive
+    wait_until(lambda: bench.runner.intake.connected, what="connected")
