@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import time
 from urllib.parse import urlsplit
 
 from localwhisk.conformance.compare import Answer
 from localwhisk.conformance.recording import Sent
 
 TIMEOUT_S = 150
+IDLE_S = 3.0
+"""A connection that rested longer may have been closed by the server."""
 RECORDED_HOST = "127.0.0.1:3233"  # the length of it counts in the sizes of results that repeat it
 
 
@@ -21,14 +24,19 @@ class Client:
             message = f"the address must be http://HOST:PORT, got {address!r}"
             raise ValueError(message)
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
+        self._used = time.monotonic()
 
     def send(self, sent: Sent) -> Answer:
         """One exchange; a broken connection is an answer with status -1."""
+        if time.monotonic() - self._used > IDLE_S:
+            self._connection.close()
         try:
             return self._send(sent)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             return Answer(-1, {"exception": repr(error)}, b"")
+        finally:
+            self._used = time.monotonic()
 
     def close(self) -> None:
         """Close the connection."""
