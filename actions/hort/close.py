@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hort import action, clock, config, keys, silence
@@ -31,8 +32,8 @@ MAX_BYTES = 24_000_000
 """Documents after which a run begins no other window."""
 MAX_RUN_S = 20.0
 """Seconds after which a run begins no other window."""
-TURN_MS = 75_000
-"""A close that died has its turn for so long: more than the action's time limit."""
+TURN_MS = 60_000
+"""A close that died has its turn for so long; one that lives keeps it with each pane and batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         panes, partitions = self.closer.panes, range(self.settings.partitions)
-        self.views = PaneViews(panes, self.settings.grid, partitions, token=self.token)
+        alive = partial(panes.keep, self.token, ttl_ms=TURN_MS)
+        self.views = PaneViews(panes, self.settings.grid, partitions, token=self.token, alive=alive)
         self.writer = Writer(
             panes=panes,
             remember=self.closer.remember,
@@ -114,6 +116,7 @@ class _Run:
             name=f"close-{HOME}-{self.state.generation:012d}-{self.token}",
             journal=_journal(),
             now=self.now,
+            alive=alive,
         )
 
     def result(self) -> dict[str, Any]:

@@ -74,10 +74,17 @@ class Ingest:
             return action.done(reference)
         summary = {"records": len(decoded.lines), "dead": len(decoded.dead)}
         fields = {**decoded.stage_fields(), _SUMMARY: orjson.dumps(summary)}
-        if not self.journal.write_stage(reference, fields):
-            return action.done(reference)
+        if not self.journal.write_stage(reference, fields, _SUMMARY):
+            return self._staged_by_another(reference)
         self.counters.add(counts(decoded))
         return {**reference.as_result(), **summary}
+
+    def _staged_by_another(self, reference: Reference) -> action.Result:
+        """The answer where two deliveries came at once: what the first staged stays, with what other actions added to it."""
+        stage = self.journal.read_stage(reference, [_SUMMARY])
+        if not stage:
+            return action.done(reference)
+        return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
 
     def _decode(self, messages: Messages, batch_id: str) -> Decoded:
         """Decodes until every field has its kind, then drops what earlier batches brought."""

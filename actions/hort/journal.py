@@ -23,7 +23,8 @@ _LOOK_AT = 32
 
 _STAGE_LUA = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+if ARGV[2] ~= '' and redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 0 end
+redis.call('HSET', KEYS[2], unpack(ARGV, 3))
 redis.call('EXPIRE', KEYS[2], ARGV[1])
 return 1
 """
@@ -114,8 +115,8 @@ class Journal(Protocol):
     def created(self, reference: batches.Reference) -> int | None:
         """When the batch was put (ms), or None where it is done."""
 
-    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
-        """Leaves fields for the next actions; False where the batch is done."""
+    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes], unless: str = "") -> bool:
+        """Leaves fields for the next actions; False where the batch is done, or already has the field `unless`."""
 
     def read_stage(self, reference: batches.Reference, names: Sequence[str]) -> Stage | None:
         """The named fields that are there, or None where the batch is done."""
@@ -218,9 +219,9 @@ class RedisJournal:
         value = self._client.hget(reference.batch_key, "created_ms")
         return None if value is None else int(value)
 
-    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
+    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes], unless: str = "") -> bool:
         """Leaves fields in the stage hash, if the batch is still there."""
-        flat: list[bytes | str | int] = [STAGE_TTL_S]
+        flat: list[bytes | str | int] = [STAGE_TTL_S, unless]
         for name, value in fields.items():
             flat += (name, value)
         return bool(self._stage(keys=[reference.batch_key, reference.stage_key], args=flat))

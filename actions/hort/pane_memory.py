@@ -170,6 +170,11 @@ class MemoryPaneStore:
         self._turn = token, time.monotonic() + ttl_ms / 1000
         return True
 
+    def keep(self, token: str, *, ttl_ms: int) -> None:
+        """Keeps the turn."""
+        if self._turn is not None and self._turn[0] == token:
+            self._turn = token, time.monotonic() + ttl_ms / 1000
+
     def end(self, token: str) -> None:
         """Gives the turn back."""
         if self._turn is not None and self._turn[0] == token:

@@ -38,6 +38,9 @@ return found
 END = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 """Gives the turn back where it is still one's own."""
 
+KEEP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
+"""Keeps the turn for longer where it is still one's own."""
+
 COMMIT = """
 local function base_key(pane, base) return pane .. ':' .. string.match(base, '^[^:]*') end
 local m = cmsgpack.unpack(ARGV[1])

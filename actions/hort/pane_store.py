@@ -184,6 +184,9 @@ class PaneStore(Protocol):
     def begin(self, token: str, *, ttl_ms: int) -> bool:
         """Takes the turn to close for that long; False where another close has it."""
 
+    def keep(self, token: str, *, ttl_ms: int) -> None:
+        """Keeps the turn for that long from now, where it is still one's own."""
+
     def end(self, token: str) -> None:
         """Gives the turn back."""
 
@@ -219,6 +222,7 @@ class RedisPaneStore:
         self._client: Any = client
         self._add = client.register_script(pane_scripts.ADD)
         self._content = client.register_script(pane_scripts.CONTENT)
+        self._keep = client.register_script(pane_scripts.KEEP)
         self._end = client.register_script(pane_scripts.END)
         self._commit = client.register_script(pane_scripts.COMMIT)
 
@@ -272,6 +276,10 @@ class RedisPaneStore:
     def begin(self, token: str, *, ttl_ms: int) -> bool:
         """A key that expires, whatever becomes of the close."""
         return bool(self._client.set(keys.window(HOME, "turn"), token, nx=True, px=ttl_ms))
+
+    def keep(self, token: str, *, ttl_ms: int) -> None:
+        """Moves the key's expiry."""
+        self._keep(keys=[keys.window(HOME, "turn")], args=[token, ttl_ms])
 
     def end(self, token: str) -> None:
         """Removes the key where it is still one's own."""

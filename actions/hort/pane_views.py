@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hort.pane_parts import Parted, Splitter, parts_for, read_part
@@ -30,10 +30,19 @@ class PaneView:
 
 
 class PaneViews:
-    """The panes of all partitions during one close, which `token` names."""
+    """The panes of all partitions during one close, which `token` names; `alive` is told with each pane that it goes on."""
 
-    def __init__(self, store: PaneStore, grid: Grid, partitions: Sequence[int], *, token: str) -> None:
+    def __init__(
+        self,
+        store: PaneStore,
+        grid: Grid,
+        partitions: Sequence[int],
+        *,
+        token: str,
+        alive: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._alive = alive
         self._token = token
         self.grid = grid
         self.partitions = partitions
@@ -145,6 +154,7 @@ class PaneViews:
     def _read(self, partition: int, start: int) -> Parted:
         where = (partition, start)
         if where not in self._parted:
+            self._alive()
             splitter = Splitter(self._store, self._parts[partition], token=self._token)
             self._parted[where] = splitter.parted(self._key(partition, start), self._content(partition, start))
         return self._parted[where]

@@ -64,9 +64,9 @@ class MemoryJournal:
         entry = self._entries.get(reference)
         return None if entry is None else entry.created_ms
 
-    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes]) -> bool:
-        """Leaves fields for the next actions; False where the batch is done."""
-        if reference not in self._raw:
+    def write_stage(self, reference: batches.Reference, fields: Mapping[str, bytes], unless: str = "") -> bool:
+        """Leaves fields for the next actions; False where the batch is done, or already has the field `unless`."""
+        if reference not in self._raw or unless in self._stages.get(reference, {}):
             return False
         self._stages.setdefault(reference, {}).update(fields)
         return True

@@ -6,7 +6,7 @@ Documents leave a piece at a time: to Redis in batches that `sink` can hold, to 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,7 +44,10 @@ class Window:
 
 @dataclass(slots=True, kw_only=True)
 class Writer:
-    """Writes documents of one close; `name` and `journal` are what its batches are called and where they belong."""
+    """Writes documents of one close; `name` and `journal` are what its batches are called and where they belong.
+
+    `alive` is told with each batch that the close goes on.
+    """
 
     panes: PaneStore
     remember: Memory
@@ -53,6 +56,7 @@ class Writer:
     name: str
     journal: str
     now: int
+    alive: Callable[[], None]
     references: list[Reference] = field(default_factory=list)
     documents: int = 0
     size: int = 0
@@ -99,6 +103,7 @@ class Writer:
         self._waiting = 0
         reference = Reference(f"{self.name}-{len(self.references):04d}", self.journal)
         self.references.append(reference)
+        self.alive()
         self.panes.stage(reference, {**body, **fields}, count=count, now=self.now)
 
 

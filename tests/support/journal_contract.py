@@ -82,6 +82,13 @@ class JournalContract:
         journal.write_stage(made, {"events": b"2"})
         assert journal.read_stage(made, ["events", "late", "dead"]) == {"events": b"2", "late": b""}
 
+    def test_what_is_staged_once_is_not_staged_again(self, journal: Journal) -> None:
+        made = put(journal)
+        assert journal.write_stage(made, {"ingested": b"1", "dead": b"1"}, "ingested")
+        assert journal.write_stage(made, {"dead": b"1 and 2"})
+        assert not journal.write_stage(made, {"ingested": b"2", "dead": b"1"}, "ingested")
+        assert journal.read_stage(made, ["ingested", "dead"]) == {"ingested": b"1", "dead": b"1 and 2"}
+
     def test_a_taken_batch_is_due_again_later(self, journal: Journal) -> None:
         made = put(journal)
         assert journal.take(made, due_ms=NOW + 30_000)

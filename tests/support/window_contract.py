@@ -64,7 +64,8 @@ class PiecesContract:
         records = stream(30, devices=20)
         world.send(records)
         world.clock.now = START + 60_000
-        stage, staged = world.panes.stage, []
+        stage = world.panes.stage
+        staged: list[batch.Reference] = []
 
         def stage_three(reference: batch.Reference, *args: Any, **options: Any) -> None:
             if len(staged) == 3:
@@ -333,10 +334,12 @@ class WindowContract:
         world.clock.now = START + 15_000
         assert world.panes.begin("dead", ttl_ms=60_000)
         assert world.close()["busy"]
+        world.panes.keep("another", ttl_ms=1)
         world.panes.end("another")
         assert world.close()["busy"]
         world.panes.end("dead")
-        assert world.panes.begin("dead", ttl_ms=1)
+        assert world.panes.begin("dead", ttl_ms=60_000)
+        world.panes.keep("dead", ttl_ms=1)
         assert settled(lambda: world.close().get("documents")) == 2
 
     def test_documents_that_a_sink_has_taken_are_not_handed_on(self, world: World) -> None:

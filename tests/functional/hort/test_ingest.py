@@ -78,6 +78,29 @@ def test_batch_delivered_three_times_is_decoded_and_counted_once() -> None:
     assert world.counters.all()["ingest.records"] == 1
 
 
+def test_two_deliveries_at_once_do_not_lose_the_dead_letters_that_score_added() -> None:
+    """The slower ingest wrote its own dead letters over those of the ingest, window and score that overtook it."""
+    world = World()
+    reference = world.put(messages({"n": 1}, b"nope"))
+    first, decode = world.ingest, Ingest._decode
+
+    def decode_while_overtaken(ingest: Ingest, *args: Any) -> Any:
+        decoded = decode(ingest, *args)
+        monkeypatch.setattr(Ingest, "_decode", decode)
+        world.ingest.run(reference, None)
+        dead = (world.journal.read_stage(reference, ["dead"]) or {})["dead"]
+        world.journal.write_stage(reference, {"dead": dead + b"score's"})
+        return decoded
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Ingest, "_decode", decode_while_overtaken)
+        answer = first.run(reference, None)
+
+    assert answer == {"batch_id": "aaaa-0-1", "journal": JOURNAL, "records": 1, "dead": 1}
+    assert (world.journal.read_stage(reference, ["dead"]) or {})["dead"].endswith(b"score's")
+    assert world.counters.all()["ingest.records"] == 1
+
+
 def test_batch_that_is_stored_already_is_left_alone() -> None:
     world = World()
     reference = world.put(messages({"n": 1}))

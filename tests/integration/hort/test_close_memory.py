@@ -1,0 +1,60 @@
+"""How much memory a close takes: it died at its limit of 256 MB each tick once 20,000 devices sent within one window."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import redis
+
+from hort import keys, panes
+from hort.batch import Reference
+from hort.pane_store import Addition, PaneKey
+from hort.panes import Block, Stats
+from tests.support.windows import START, World
+
+DEVICES = 20_000
+FIELDS = 8
+PANES = 3
+BATCH = 5_000
+PEAK_BYTES = 110_000_000
+"""What Python and numpy take beside the interpreter; hardly more for 200,000 devices."""
+
+
+def fill(world: World) -> None:
+    """Each device sends once a pane."""
+    for pane in range(PANES):
+        key = PaneKey(partition=0, start=START + pane * 15_000, length=15_000)
+        for first in range(0, DEVICES, BATCH):
+            reference = Reference(f"aaaa-0-{pane}-{first}", keys.journal(0, "aaaa"))
+            world.journal.put(reference, b"", trigger="/_/t", count=BATCH, now=key.start)
+            addition = Addition(pane=key, blob=panes.pack([block(first, key.start)]), ttl_ms=3_600_000)
+            world.panes.add(reference, [addition], late=b"", now=key.start)
+            world.journal.ack(reference)
+
+
+def block(first: int, at: int) -> Block:
+    return Block(
+        device_type="bike",
+        identities=[(f"device-{number:07d}", "status") for number in range(first, first + BATCH)],
+        fields=[f"field_{number}" for number in range(FIELDS)],
+        count=np.ones(BATCH, np.int64),
+        newest=np.full(BATCH, at, np.int64),
+        stats=Stats.of_records(np.random.default_rng(first).random((BATCH, FIELDS))),
+    )
+
+
+def test_memory_of_a_close_is_bounded(redis_client: redis.Redis) -> None:
+    world = World.in_redis(redis_client)
+    fill(world)
+    tracemalloc.start()
+    try:
+        for at in (15_000, 30_000, 45_000):
+            world.clock.now = START + at
+            answer = world.close()
+            assert answer["documents"] == DEVICES + 1
+            world.journal.drop(answer["journal"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < PEAK_BYTES, peak
