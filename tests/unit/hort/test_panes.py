@@ -41,7 +41,7 @@ def block_of(numbers: list[float], *, identity: tuple[str, str] = ("a", "e"), fi
 
 
 def properties(block: Block, *, level: str = DEVICE) -> list[Doc]:
-    found = documents(block, level=level, start=0, end=45_000, revisions=lambda keys: [0] * len(keys))
+    found = documents(block, level=level, start=0, end=45_000, revision=0)
     return [doc for item in found for _, doc in pairs(item.lines())]
 
 
