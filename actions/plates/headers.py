@@ -29,7 +29,7 @@ _OTHERS = (
     (re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
     (re.compile(rb"%PDF-"), "PDF"),
     (re.compile(rb"8BPS"), "PSD"),
-    (re.compile(rb"\0\0\1\0[^\0]"), "ICO"),
+    (re.compile(rb"\x00\x00\x01\x00[^\x00]"), "ICO"),
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg", re.DOTALL), "SVG"),
 )
 

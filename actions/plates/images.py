@@ -15,15 +15,8 @@ from PIL import ImageFile
 
 from plates import headers
 from plates.errors import Refused
+from plates.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE, MIN_SIDE, WORK_PIXELS
 from plates.pixels import Image
-
-MAX_BYTES = 20_000_000
-MAX_PIXELS = {"JPEG": 51_000_000, "PNG": 26_000_000, "WEBP": 26_000_000}
-"""A phone's largest ordinary photo has 50 million; a JPEG is reduced while it is decoded, the others only afterwards."""
-MAX_SIDE = 16_383
-MIN_SIDE = 16
-WORK_PIXELS = 13_000_000
-"""Larger photos are reduced by a whole factor while they are decoded: memory stays bounded, and no plate needs more."""
 
 _ORIENTATION = 0x0112
 _TURNS = {

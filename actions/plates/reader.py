@@ -1,0 +1,44 @@
+"""From the bytes of a photo to its answer, in the worker process; the server never decodes anything itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from plates import answer, images
+from plates.contract import Options, Trained
+from plates.openalpr import Engine
+
+
+class Reader:
+    """OpenALPR kept warm, and the way from bytes to an answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def trained(self) -> Trained:
+        """The countries and regions that a request may name."""
+        countries = self._engine.countries
+        return Trained(countries, {country: self._engine.regions(country) for country in countries})
+
+    def read(self, data: bytes, options: Options, *, field: str, deadline: float) -> dict[str, Any]:
+        """The answer on one photo; Refused where it is none."""
+        photo = images.decode(data, field=field)
+        started = time.monotonic()
+        found = self._recognize(photo, options, deadline)
+        elapsed_ms = (time.monotonic() - started) * 1000
+        return {
+            **answer.complete(found, photo, n=options.n, elapsed_ms=elapsed_ms),
+            "source": answer.source(data, photo.kind, given_as=field),
+        }
+
+    def _recognize(self, photo: images.Photo, options: Options, deadline: float) -> dict[str, Any]:  # noqa: ARG002
+        return self._engine.read(
+            photo.pixels,
+            country=options.country,
+            n=options.n,
+            region=options.region,
+            detect_region=options.detect_region,
+            prewarp=options.prewarp,
+        )
