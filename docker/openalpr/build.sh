@@ -5,7 +5,7 @@
 set -eu
 here=$(cd -- "$(dirname -- "$0")" && pwd -P)
 tarball=$1 prefix=$2 jobs=${JOBS:-$(nproc)}
-work=$(mktemp -d)
+work=$(mktemp -d "${TMPDIR:-/tmp}/openalpr.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 
 tar -xzf "$tarball" -C "$work"

@@ -5,5 +5,6 @@
 #include <opencv2/imgcodecs.hpp>
 namespace cv {
 inline void imshow(const std::string&, const Mat&) {}
+inline void destroyWindow(const std::string&) {}
 inline int waitKey(int = 0) { return 0; }
 }  // namespace cv
