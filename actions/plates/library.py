@@ -25,6 +25,12 @@ _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
         _POINTER,
         (_POINTER, _POINTER, _INT, _INT, _INT, _INT, ctypes.c_char_p, ctypes.c_bool, _POINTER, _INT),
     ),
+    "plates_cascade_open": (_POINTER, (ctypes.c_char_p,)),
+    "plates_cascade_close": (None, (_POINTER,)),
+    "plates_detect": (
+        _INT,
+        (_POINTER, _POINTER, _INT, _INT, ctypes.c_double, ctypes.c_double, _INT, _INT, _INT, _POINTER, _INT),
+    ),
     "plates_resize": (ctypes.c_bool, (_POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _INT)),
     "plates_warp_affine": (ctypes.c_bool, (_POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _POINTER, _INT)),
     "plates_warp_perspective": (

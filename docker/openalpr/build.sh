@@ -34,7 +34,7 @@ make -j "$jobs" openalpr
 mkdir -p "$prefix/lib" "$prefix/etc/openalpr" "$prefix/share/openalpr" "$prefix/share/doc/openalpr"
 find . -name 'lib*.so*' -exec cp -a {} "$prefix/lib/" \;
 g++ -O2 -shared -fPIC -fvisibility=default "$here/plates.cpp" -o "$prefix/lib/libplates.so" -I"$top/src/openalpr" -I"$cv" \
-  -L"$prefix/lib" -lopenalpr -lopencv_core -lopencv_imgproc -Wl,--disable-new-dtags,-rpath,'$ORIGIN',--allow-shlib-undefined
+  -L"$prefix/lib" -lopenalpr -lopencv_core -lopencv_imgproc -lopencv_objdetect -Wl,--disable-new-dtags,-rpath,'$ORIGIN',--allow-shlib-undefined
 strip --strip-unneeded "$prefix"/lib/*.so*
 
 cp -r "$top/runtime_data" "$prefix/share/openalpr/"

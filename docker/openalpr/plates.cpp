@@ -11,6 +11,7 @@
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+#include <opencv2/objdetect.hpp>
 
 #include <alpr.h>
 
@@ -79,6 +80,40 @@ char* plates_read(alpr::Alpr* handle, unsigned char* pixels, int width, int heig
     handle->setDefaultRegion(region);
     handle->setDetectRegion(detect_region);
     return copied(alpr::Alpr::toJson(handle->recognize(pixels, channels, width, height, regions)));
+  });
+}
+
+cv::CascadeClassifier* plates_cascade_open(const char* path) {
+  return guarded<cv::CascadeClassifier*>(nullptr, [&]() -> cv::CascadeClassifier* {
+    std::unique_ptr<cv::CascadeClassifier> cascade(new cv::CascadeClassifier());
+    if (cascade->load(path)) return cascade.release();
+    last_error = "OpenCV did not load the cascade";
+    return nullptr;
+  });
+}
+
+void plates_cascade_close(cv::CascadeClassifier* cascade) {
+  guarded(false, [&] { delete cascade; return true; });
+}
+
+// OpenALPR's detector on one grey channel, with sizes and strictness of our choice: equalised first, reduced afterwards, as it does.
+// out: x, y, width, height, neighbours of each rectangle, in pixels of the image given. Returns how many, or -1.
+int plates_detect(cv::CascadeClassifier* cascade, const unsigned char* in, int width, int height, double scale, double increase, int neighbours,
+                  int min_width, int min_height, int* out, int capacity) {
+  return guarded(-1, [&] {
+    cv::Mat even;
+    cv::equalizeHist(view(in, width, height, 1), even);
+    if (scale != 1) cv::resize(even, even, cv::Size(width * scale, height * scale));
+    std::vector<cv::Rect> found;
+    std::vector<int> support;
+    cascade->detectMultiScale(even, found, support, increase, neighbours, 0, cv::Size(min_width * scale, min_height * scale), even.size());
+    int count = 0;
+    for (; count < capacity && count < static_cast<int>(found.size()); ++count) {
+      const cv::Rect& r = found[count];
+      const int values[] = {int(r.x / scale), int(r.y / scale), int(r.width / scale), int(r.height / scale), support[count]};
+      std::memcpy(out + 5 * count, values, sizeof values);
+    }
+    return count;
   });
 }
 
