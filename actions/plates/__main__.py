@@ -6,12 +6,11 @@ import argparse
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 from plates.action import Action
 from plates.server import Server, Service
-from plates.supervisor import Supervisor
+from plates.supervisor import Supervisor, WorkerMissing
 
 STOP_S = 20.0
 
@@ -28,28 +27,31 @@ def main(argv: list[str]) -> int:
     """Serves until a signal comes; returns the exit status."""
     options = _arguments(argv)
     supervisor = Supervisor()
-    action = Action(supervisor)
     try:
-        server = Server((options.host, options.port), Service(action, supervisor))
+        server = Server((options.host, options.port), Service(Action(supervisor), supervisor))
     except OSError as error:
         print(f"error: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
     url = f"http://{options.host}:{server.server_address[1]}"
-    threading.Thread(target=_warm, args=(supervisor, options.ready_file, url), daemon=True).start()
+    warming = threading.Thread(target=_warm, args=(supervisor, server, options.ready_file, url), daemon=True)
+    warming.start()
     server.serve_forever(poll_interval=0.1)
     server.server_close()
-    action.finish(deadline=time.monotonic() + STOP_S)
+    server.drain(STOP_S)
     supervisor.close()
-    return 0
+    return 0 if supervisor.version or options.ready_file is None else 1
 
 
-def _warm(supervisor: Supervisor, ready_file: Path | None, url: str) -> None:
+def _warm(supervisor: Supervisor, server: Server, ready_file: Path | None, url: str) -> None:
+    """Loads OpenALPR; where that fails, whoever waits for the ready file learns it by our end, and OpenWhisk by the answer to /init."""
     try:
         supervisor.ready()
-    except Exception as error:  # noqa: BLE001  # said here; whoever calls /init hears of it too
+    except (WorkerMissing, OSError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
+        if ready_file is not None:
+            server.shutdown()
         return
     print(f"plates: OpenALPR {supervisor.version} reads at {url}", flush=True)
     if ready_file is not None:

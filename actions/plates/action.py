@@ -49,10 +49,6 @@ class Action:
         _log(activation_id, started, result, refused)
         return _shaped(result, params, refused)
 
-    def finish(self, *, deadline: float) -> None:
-        """Waits for the photo at hand, until a deadline of time.monotonic; no other one gets its turn."""
-        self._turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
-
     def _answer(self, params: Mapping[str, Any], deadline_ms: int | None, started: float) -> Document:
         if not self._places.acquire(blocking=False):
             raise Refused("busy", "image", f"{MAX_WAITING} photos wait already")

@@ -9,6 +9,8 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -97,6 +99,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
     service: ClassVar[Service]
+    server: Server
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
@@ -110,16 +113,13 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(HTTPStatus.NOT_FOUND, {"error": "There are POST /init and POST /run."})
             return
         body = self._body()
-        if isinstance(body, tuple):
-            reply = body
-        else:
-            try:
-                reply = work(json.loads(body or b"null"))
-            except (ValueError, RecursionError):
-                reply = HTTPStatus.BAD_GATEWAY, {"error": NOT_AN_OBJECT}
-        if self.path == "/run" or reply[0] != HTTPStatus.OK:
-            _end()
-        self._reply(*reply)
+        with self.server.at_work():
+            reply = body if isinstance(body, tuple) else _worked(work, body)
+            if self.path == "/run" or reply[0] != HTTPStatus.OK:
+                _end()
+            self._reply(*reply)
+        if self.server.stopping:
+            self.close_connection = True
 
     def _body(self) -> bytes | Reply:
         length = self.headers.get("Content-Length", "")
@@ -143,6 +143,13 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the action logs its activations."""
 
 
+def _worked(work: Callable[[Any], Reply], body: bytes) -> Reply:
+    try:
+        return work(json.loads(body or b"null"))
+    except (ValueError, RecursionError):
+        return HTTPStatus.BAD_GATEWAY, {"error": NOT_AN_OBJECT}
+
+
 def _end() -> None:
     for stream in (sys.stdout, sys.stderr):
         print(END_OF_ACTIVATION, file=stream, flush=True)
@@ -159,6 +166,27 @@ class Server(ThreadingHTTPServer):
         handler = type("BoundHandler", (Handler,), {"service": service})
         super().__init__(address, handler)
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._work = threading.Condition()
+        self._working = 0
+        self.stopping = False
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A request in hand, from its body to the last byte of its answer."""
+        with self._work:
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._work:
+                self._working -= 1
+                self._work.notify_all()
+
+    def drain(self, timeout_s: float) -> None:
+        """Waits for the requests in hand; connections that are kept take no more."""
+        self.stopping = True
+        with self._work:
+            self._work.wait_for(lambda: self._working == 0, timeout_s)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Starts a thread for the connection, or closes it when there are too many."""

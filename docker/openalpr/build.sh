@@ -39,8 +39,8 @@ strip --strip-unneeded "$prefix"/lib/*.so*
 
 cp -r "$top/runtime_data" "$prefix/share/openalpr/"
 data=$prefix/share/openalpr/runtime_data
-# Tesseract 5 looks for the training data one folder above where OpenALPR has it.
-[ ! -d "$data/ocr/tessdata" ] || mv "$data"/ocr/tessdata/*.traineddata "$data/ocr/"
-rm -rf "$data/ocr/tessdata" "$data/cameras.yaml"
+# OpenALPR looks for the training data in ocr/tessdata, Tesseract 5 one folder above.
+for file in "$data"/ocr/tessdata/*.traineddata; do ln -s "tessdata/${file##*/}" "$data/ocr/${file##*/}"; done
+rm -f "$data/cameras.yaml"
 sed "s|\${CMAKE_INSTALL_PREFIX}|$final|" "$top"/config/openalpr.conf.* >"$prefix/etc/openalpr/openalpr.conf"
 cp "$top/LICENSE" "$prefix/share/doc/openalpr/copyright"

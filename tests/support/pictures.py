@@ -5,7 +5,7 @@ import struct
 import zlib
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 RED, GREEN, BLUE, WHITE = (200, 20, 20), (20, 200, 20), (20, 20, 200), (230, 230, 230)
 
@@ -66,3 +66,14 @@ def jpeg_promising(width: int, height: int) -> bytes:
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = struct.pack(">HH", height, width)
     return bytes(data)
+
+
+def car(text: str = "ABC 1234", *, width: int = 640, height: int = 480) -> Image.Image:
+    """A dark car's back with a plate: black letters on white, drawn; for tests that need something to read."""
+    image = Image.new("RGB", (width, height), (90, 95, 100))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((width // 6, height // 4, 5 * width // 6, 5 * height // 6), fill=(40, 42, 48))
+    box = (width // 2 - 110, height // 2, width // 2 + 110, height // 2 + 110)
+    draw.rounded_rectangle(box, radius=8, fill=(240, 240, 240), outline=(20, 20, 20), width=3)
+    draw.text((width // 2, height // 2 + 55), text, fill=(15, 15, 60), font=ImageFont.load_default(46), anchor="mm")
+    return image
