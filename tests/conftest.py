@@ -1,6 +1,7 @@
 """Fixtures for all tests; README.md beside this file says how to use them."""
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
 MARKED_FOLDERS = ("integration", "acceptance")
+
+
+def pytest_configure() -> None:
+    """Let a polite kill of the run (a time limit's, a CI's) stop the started servers too, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

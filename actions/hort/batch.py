@@ -170,6 +170,9 @@ def _inline_message(number: int, item: object, now: int) -> Message:
 
 def _inline_payload(number: int, item: Mapping[str, Any]) -> bytes:
     payload, encoding = item.get("payload"), item.get("encoding", "utf-8")
+    if payload is None and isinstance(item.get("error"), str):
+        # A message too large for a fire: the provider says so in its place, and that text becomes the dead letter.
+        return str(item["error"]).encode("utf-8", "replace")
     if not isinstance(payload, str):
         raise BatchError(f"messages[{number}].payload must be text, got {type(payload).__name__}")
     if encoding == "utf-8":

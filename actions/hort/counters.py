@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 from hort import keys, store
 
@@ -35,7 +35,8 @@ class RedisCounters:
 
     def all(self) -> dict[str, int]:
         """Every counter by name."""
-        return {name.decode(): int(count) for name, count in self._client.hgetall(keys.COUNTERS).items()}
+        found = cast("dict[bytes, bytes]", self._client.hgetall(keys.COUNTERS))
+        return {name.decode(): int(count) for name, count in found.items()}
 
 
 class MemoryCounters:

@@ -71,7 +71,7 @@ class _Decoder:
         self._options = options
         self._known = known
         self._batch_id = batch_id
-        self._budget = payload.Budget()
+        self._budget = payload.Budget(records=max(payload.MAX_ARRAY_RECORDS, options.caps.records_per_message))
         self._routes: dict[tuple[str, Key], _Route] = {}
         self._plans: dict[str, dict[Shape, Block]] = {}
         self._key_numbers: dict[Key, int] = {}
@@ -115,7 +115,7 @@ class _Decoder:
                 raise Undecodable("bad-time", f"arrival time {origin.received} is no time in milliseconds")
             found = self._match(origin.topic)
             value = payload.parse(origin.content, self._options.caps, self._budget)
-            items = payload.records(value, self._options.caps)
+            items = payload.records(value, self._options.caps, self._budget)
         except Undecodable as problem:
             self._dead(origin, problem, origin.content)
             return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_SECRET = re.compile(r"(?:^|_)(?:password|secret|key|token)$")
+
 
 class HortError(Exception):
     """Something HoRT recognises went wrong; subclasses say what."""
@@ -10,11 +14,13 @@ class HortError(Exception):
 
 
 class ConfigError(HortError):
-    """A parameter is missing or has a value that cannot be used."""
+    """A parameter is missing or has a value that cannot be used; a secret's value does not show."""
 
     code = "config"
 
     def __init__(self, name: str, value: object, reason: str) -> None:
+        if value is not None and _SECRET.search(name):
+            value = "***"
         super().__init__(f"parameter '{name}' {reason}, got {value!r}" if value is not None else f"parameter '{name}' {reason}")
         self.name = name
         self.value = value

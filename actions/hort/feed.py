@@ -55,15 +55,20 @@ def _handle(args: Mapping[str, Any], call: Call) -> dict[str, Any]:
     if event not in EVENTS:
         raise FeedRefused(f"parameter 'lifecycleEvent' must be one of {', '.join(EVENTS)}, got {args.get('lifecycleEvent')!r}")
     method, change = EVENTS[event]
-    key = args.get("authKey") or os.environ.get("__OW_API_KEY")
-    if not isinstance(key, str) or ":" not in key:
-        raise FeedRefused("parameter 'authKey' must be given as uuid:key")
     body: dict[str, Any] = {"trigger": trigger_name(args), "api_host": os.environ.get("__OW_API_HOST", "")}
     if event in ("CREATE", "UPDATE"):
         body["params"] = _params(args, event)
     if change:
         body["active"] = change == "unpause"
-    return _ask(call, method, args, body, key)
+    return ask(call, method, args, body, key(args))
+
+
+def key(args: Mapping[str, Any]) -> str:
+    """The key of the trigger's owner."""
+    value = args.get("authKey") or os.environ.get("__OW_API_KEY")
+    if not isinstance(value, str) or ":" not in value:
+        raise FeedRefused("parameter 'authKey' must be given as uuid:key")
+    return value
 
 
 def _params(args: Mapping[str, Any], event: str) -> dict[str, Any]:
@@ -73,14 +78,17 @@ def _params(args: Mapping[str, Any], event: str) -> dict[str, Any]:
     return params
 
 
-def _ask(call: Call, method: str, args: Mapping[str, Any], body: dict[str, Any], key: str) -> dict[str, Any]:
+def ask(
+    call: Call, method: str, args: Mapping[str, Any], body: dict[str, Any], auth_key: str, *, path: str = "registrations"
+) -> dict[str, Any]:
+    """The provider's answer; FeedRefused with its text where it refuses."""
     address = config.text(args, "provider_url").rstrip("/")
     headers = {SECRET_HEADER: config.text(args, "provider_secret")}
-    user, _, password = key.partition(":")
+    user, _, password = auth_key.partition(":")
     try:
         answer = call(
             method,
-            f"{address}/registrations",
+            f"{address}/{path}",
             **({"params": body} if method in ("GET", "DELETE") else {"json": body}),
             headers=headers,
             auth=(user, password),

@@ -138,6 +138,8 @@ def parse(params: Mapping[str, Any]) -> FeedConfig:
     if values["delivery"] == "inline":
         values["max_bytes"] = min(values["max_bytes"], INLINE_LIMIT)
     values["ack"] = values["ack"] or ("started" if values["delivery"] == "inline" else "sink")
+    if (values["delivery"], values["ack"]) == ("reference", "started"):
+        raise ConfigError("ack", "started", "would forget a batch before its actions can read it: it needs delivery inline")
     if bool(values["tls_cert"]) != bool(values["tls_key"]):
         raise ConfigError("tls_cert", None, "and 'tls_key' must be given together")
     address(values["url"])
@@ -150,9 +152,9 @@ def address(url: str) -> Address:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError("url", url, f"is not a URL: {error}") from error
+        raise ConfigError("url", _without_login(url), f"is not a URL: {error}") from error
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError("url", url, "must be mqtt://, mqtts://, ws:// or wss:// with a host")
+        raise ConfigError("url", _without_login(url), "must be mqtt://, mqtts://, ws:// or wss:// with a host")
     if parts.username or parts.password:
         raise ConfigError("url", parts.hostname, "must not hold credentials, use 'username' and 'password'")
     websockets = parts.scheme in ("ws", "wss")
@@ -163,6 +165,10 @@ def address(url: str) -> Address:
         parts.scheme in ("mqtts", "wss"),
         (parts.path or "/mqtt") if websockets else "",
     )
+
+
+def _without_login(url: str) -> str:
+    return url.rpartition("@")[2]
 
 
 def _value(option: Option, value: Any) -> Any:
@@ -228,3 +234,22 @@ _READERS: dict[str, Any] = {
     "boolean": _boolean,
     "choice": _choice,
 }
+
+
+def table() -> str:
+    """The parameters as a Markdown table, for feeds/README.md."""
+    rows = ["| parameter | default | range | meaning |", "|---|---|---|---|"]
+    rows += [f"| `{option.name}` | {_shown_default(option)} | {_shown_range(option)} | {option.text} |" for option in OPTIONS]
+    return "\n".join(rows)
+
+
+def _shown_default(option: Option) -> str:
+    if option.default is None:
+        return "required"
+    return "" if option.default == "" else f"{option.default:g}" if option.kind == "number" else str(option.default)
+
+
+def _shown_range(option: Option) -> str:
+    if option.choices:
+        return ", ".join(option.choices)
+    return f"{int(option.minimum)} to {int(option.maximum)}" if option.kind in ("integer", "number") else ""

@@ -85,12 +85,12 @@ def counts(decoded: Decoded) -> dict[str, int]:
 def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Reference, Messages | None]:
     """The batch that the parameters carry or point to, and its messages where they came along.
 
-    Messages without a reference (somebody fired the trigger by hand) are kept in Redis for a day under a name made of
-    their bytes, so that the rest of the sequence finds them.
+    Messages without a journal (a feed with `ack=started`, or somebody who fired the trigger by hand) are kept in Redis for a
+    day under a name made of their bytes, so that the rest of the sequence finds them.
     """
     if "messages" not in params:
         return action.required_reference(params), None
-    reference = batch.reference(params)
+    reference = batch.reference(params) if "journal" in params else None
     messages = batch.inline_messages(params["messages"], now=now)
     if reference is None:
         raw = batch.pack(messages)

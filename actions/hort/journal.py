@@ -111,6 +111,12 @@ class Journal(Protocol):
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
         """The oldest batches whose time has come."""
 
+    def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
+        """From when on each batch may be fired (again); None where it is done."""
+
+    def entries(self, references: Sequence[batches.Reference]) -> list[Entry]:
+        """These batches, without those that are done."""
+
     def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
         """Counts an attempt and moves the time of the next one, before the fire; False where the batch is done."""
 
@@ -211,16 +217,27 @@ class RedisJournal:
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
         """The batches with the earliest times up to now."""
         ids = _texts(self._client.zrangebyscore(journal, "-inf", now, start=0, num=limit))
-        references = [batches.Reference(batch_id, journal) for batch_id in ids]
+        return self.entries([batches.Reference(batch_id, journal) for batch_id in ids])
+
+    def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
+        """One round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for reference in references:
+            pipeline.zscore(reference.journal, reference.batch_id)
+        return [None if score is None else int(score) for score in pipeline.execute()]
+
+    def entries(self, references: Sequence[batches.Reference]) -> list[Entry]:
+        """A place whose batch is gone (a Redis that evicts) is given up: it would be the first one for ever."""
         pipeline = self._client.pipeline(transaction=False)
         for reference in references:
             pipeline.hmget(reference.batch_key, ["trigger", "count", "bytes", "created_ms", "attempts"])
-        rows = zip(references, pipeline.execute(), strict=True)
-        return [
-            Entry(reference, row[0].decode(), int(row[1]), int(row[2]), int(row[3]), int(row[4]))
-            for reference, row in rows
-            if row[0] is not None
-        ]
+        found = []
+        for reference, row in zip(references, pipeline.execute(), strict=True):
+            if row[0] is None:
+                self._client.zrem(reference.journal, reference.batch_id)
+            else:
+                found.append(Entry(reference, row[0].decode(), *map(int, row[1:])))
+        return found
 
     def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
         """Counts an attempt before the fire: the batch's own actions may move its time at once."""

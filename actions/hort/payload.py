@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 import orjson
 
 MAX_PAYLOAD_BYTES = 1_048_576
-MAX_INFLATED_BATCH_BYTES = 67_108_864
+MAX_INFLATED_BATCH_BYTES = 33_554_432
 """All compressed payloads of one batch together may become this large: a batch of bombs must not fill the memory."""
+MAX_ARRAY_RECORDS = 50_000
+"""Records of one batch beyond the first of each message: what does not fit into an action's memory is fired for ever."""
 MAX_DEPTH = 16
 MAX_FIELDS = 256
 MAX_RECORDS_PER_MESSAGE = 10_000
@@ -49,9 +51,10 @@ class Caps:
 
 @dataclass(slots=True)
 class Budget:
-    """What compressed payloads may still inflate to in this batch; bytes."""
+    """What the payloads of this batch may still become: inflated bytes, and records beyond one a message."""
 
     left: int = field(default=MAX_INFLATED_BATCH_BYTES)
+    records: int = field(default=MAX_ARRAY_RECORDS)
 
 
 def parse(payload: bytes, caps: Caps, budget: Budget) -> Any:
@@ -88,7 +91,7 @@ def inflate(payload: bytes, caps: Caps, budget: Budget) -> bytes:
     return b"".join(parts)
 
 
-def records(value: Any, caps: Caps) -> list[Any]:
+def records(value: Any, caps: Caps, budget: Budget) -> list[Any]:
     """The records of a payload's value; those of an array are not checked yet."""
     if isinstance(value, dict):
         return [value]
@@ -102,6 +105,11 @@ def records(value: Any, caps: Caps) -> list[Any]:
         raise Undecodable(
             "too-many-records", f"array of {len(value)} records, allowed are {caps.records_per_message}"
         )
+    if len(value) - 1 > budget.records:
+        raise Undecodable(
+            "too-many-records", f"array of {len(value)} records, {budget.records + 1} are left to this batch"
+        )
+    budget.records -= len(value) - 1
     return value
 
 

@@ -98,6 +98,14 @@ class MemoryJournal:
         )
         return [self._entries[reference] for _, _, reference in rows[:limit]]
 
+    def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
+        """From when on each batch may be fired (again)."""
+        return [self._due.get(reference) for reference in references]
+
+    def entries(self, references: Sequence[batches.Reference]) -> list[Entry]:
+        """These batches, without those that are done."""
+        return [self._entries[reference] for reference in references if reference in self._entries]
+
     def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
         """Counts an attempt and moves the time of the next one."""
         return self._move(reference, due_ms, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from feeds.provider import api, service, settings
+from feeds.provider.alarms import Alarms, AlarmStore
 from feeds.provider.leases import RedisLeases
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
@@ -54,14 +55,16 @@ def main() -> int:
     gc.set_threshold(GC_THRESHOLD, 20, 20)
     listener = socket.create_server((config.host, config.port), reuse_port=False)
     host, port = listener.getsockname()[:2]
-    server, supervisor = _build(config)
+    server, supervisor, alarms = _build(config)
     supervisor.start()
+    alarms.start()
     if options.ready_file:
         _ready(options.ready_file, f"http://{host}:{port}")
     log("started", address=f"http://{host}:{port}", pid=os.getpid())
     try:
         server.run(sockets=[listener])
     finally:
+        alarms.stop()
         supervisor.stop()
         log("stopped", pid=os.getpid())
     return 0
@@ -75,15 +78,17 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _build(config: settings.Settings) -> tuple[Server, Supervisor]:
+def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
     client = store.client(config.redis_url)
     meters, whisk = Meters(), HttpWhisk(insecure=config.api_insecure)
-    registrations = RedisRegistrations(client, Vault(config.key))
+    vault = Vault(config.key)
+    registrations = RedisRegistrations(client, vault)
     works = service.RedisWorks(
         client, RedisJournal(client), registrations, whisk, clock=clock.now_ms, meters=meters
     )
     leases = RedisLeases(client, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
     supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters)
+    alarms = Alarms(AlarmStore(client, vault), leases, whisk, api_host=config.api_host, clock=clock.now_ms)
     lifecycle = service.Lifecycle(
         registrations, whisk, api_host=config.api_host, clock=clock.now_ms, changed=supervisor.wake
     )
@@ -93,8 +98,8 @@ def _build(config: settings.Settings) -> tuple[Server, Supervisor]:
         facts = service.health(supervisor.problem, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
         return {**facts, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
 
-    app = api.application(lifecycle, secret=config.secret, meters=meters, health=health)
-    return Server(_uvicorn(app)), supervisor
+    app = api.application(lifecycle, alarms=alarms, secret=config.secret, meters=meters, health=health)
+    return Server(_uvicorn(app)), supervisor, alarms
 
 
 def _uvicorn(app: object) -> uvicorn.Config:

@@ -7,7 +7,7 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -34,8 +34,15 @@ class _Answer(Exception):
         self.status = status
 
 
+class AlarmFeed(Protocol):
+    """What answers alarm feeds."""
+
+    def ask(self, kind: str, params: dict[str, Any], *, namespace: str, api_host: str) -> dict[str, Any]:
+        """One life-cycle call."""
+
+
 def application(
-    lifecycle: Lifecycle, *, secret: str, meters: Meters, health: Callable[[], dict[str, Any]]
+    lifecycle: Lifecycle, *, alarms: AlarmFeed, secret: str, meters: Meters, health: Callable[[], dict[str, Any]]
 ) -> Starlette:
     """The ASGI application."""
 
@@ -47,6 +54,11 @@ def application(
         body = await _body(request)
         return JSONResponse(await run_in_threadpool(_act, lifecycle, request.method, _caller(request, body), body))
 
+    async def alarm(request: Request) -> Response:
+        _allow(request, secret)
+        body = await _body(request)
+        return JSONResponse(await run_in_threadpool(_ask_alarm, alarms, _key(request), body))
+
     async def healthy(_request: Request) -> Response:
         facts = await run_in_threadpool(health)
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
@@ -57,6 +69,7 @@ def application(
     return Starlette(
         routes=[
             Route("/registrations", registrations, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/alarms", alarm, methods=["POST"]),
             Route("/health", healthy, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
         ],
@@ -101,7 +114,15 @@ async def _body(request: Request) -> dict[str, Any]:
     return value
 
 
-def _caller(request: Request, body: dict[str, Any]) -> Caller:
+def _ask_alarm(alarms: AlarmFeed, key: str, body: dict[str, Any]) -> dict[str, Any]:
+    params, texts = body.get("params"), [body.get(name) or "" for name in ("kind", "namespace", "api_host")]
+    if not isinstance(params, dict) or not all(isinstance(text, str) for text in texts):
+        raise _Answer(400, "'params' must be an object, 'kind', 'namespace' and 'api_host' are texts")
+    kind, namespace, api_host = texts
+    return alarms.ask(kind, {**params, "authKey": key}, namespace=namespace, api_host=api_host)
+
+
+def _key(request: Request) -> str:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     try:
         key = base64.b64decode(credentials, validate=True).decode() if scheme.lower() == "basic" else ""
@@ -109,6 +130,11 @@ def _caller(request: Request, body: dict[str, Any]) -> Caller:
         key = ""
     if ":" not in key:
         raise _Answer(401, "the trigger's key must be given as basic authorization")
+    return key
+
+
+def _caller(request: Request, body: dict[str, Any]) -> Caller:
+    key = _key(request)
     trigger, api_host = body.get("trigger"), body.get("api_host") or ""
     if not isinstance(trigger, str) or not isinstance(api_host, str):
         raise _Answer(400, "'trigger' must be given as /namespace/name, 'api_host' is text")

@@ -26,6 +26,8 @@ CHECK_MS = (60, 2_000)
 CHECKS = 12
 UNREADABLE_ATTEMPTS = 3
 MINUTE_JITTER_MS = 500
+GIVE_WAY_MS = 600_000
+"""A batch that is still unfinished this long after its first fire no longer keeps others from being fired."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Firing:
         self._switch_off = switch_off
         self._busy = Backoff(BUSY_MS)
         self._checks: list[_Check] = []
+        self._unfinished: dict[batch.Reference, int] = {}
         self._turn = 0
 
     def step(self) -> int:
@@ -81,11 +84,12 @@ class Firing:
             self._verify(now)
         if now < gate.not_before:
             return min(gate.not_before - now, IDLE_MS)
-        if gate.in_flight >= gate.max_unacked:
+        again = self._again(now)
+        if again is None and gate.in_flight >= gate.max_unacked:
             return BLOCKED_MS
         if wait := gate.pace.wait(now):
             return min(wait, IDLE_MS)
-        entry = self._next(now)
+        entry = again or self._next(now)
         if entry is None:
             return BLOCKED_MS if self._checks or gate.in_flight else IDLE_MS
         self._fire(entry, now)
@@ -106,6 +110,23 @@ class Firing:
         self._meters.journal_bytes.labels(label).set(total.bytes)
         self._meters.in_flight.labels(label).set(total.in_flight)
         self._meters.lag.labels(label).set((now - total.oldest_ms) / 1000 if total.oldest_ms else 0)
+
+    def _again(self, now: int) -> Entry | None:
+        """The unfinished batch that is due first. Until they are done no others begin: what the actions leave for each other
+        is several times a batch, and while Elasticsearch is down every batch of a long journal would be staged.
+        """
+        if not self._unfinished:
+            self._gate.stuck = 0
+            return None
+        times = dict(zip(self._unfinished, self._journal.times(list(self._unfinished)), strict=True))
+        self._unfinished = {name: since for name, since in self._unfinished.items() if times[name] is not None}
+        young = [name for name, since in self._unfinished.items() if now - since < GIVE_WAY_MS]
+        stuck = [name for name in self._unfinished if name not in young]
+        self._gate.stuck = len(stuck)
+        self._gate.in_flight = max(self._gate.in_flight - sum((times[name] or 0) > now for name in stuck), len(young))
+        due = [name for name in young if (times[name] or 0) <= now]
+        found = self._journal.entries(sorted(due, key=lambda name: times[name] or 0)[:1])
+        return found[0] if found else None
 
     def _next(self, now: int) -> Entry | None:
         for _ in self._journals:
@@ -133,6 +154,7 @@ class Firing:
     def _accepted(self, entry: Entry, outcome: Outcome) -> None:
         self._hold(held=False)
         self._busy.reset()
+        self._unfinished.setdefault(entry.reference, self._clock())
         if entry.attempts:
             self.refires += 1
             self._meters.refires.labels(self.target.trigger).inc()
@@ -200,7 +222,9 @@ class Firing:
             _fitting(inline_row(messages.topics[number], payload, received, flags), len(payload))
             for number, payload, received, flags in columns
         ]
-        return {"batch_id": reference.batch_id, "journal": reference.journal, "messages": rows}
+        # A batch that is done once its actions have started is gone before they run: they must not look for it.
+        journal = {"journal": reference.journal} if self.config.ack == "sink" else {}
+        return {"batch_id": reference.batch_id, **journal, "messages": rows}
 
     # -- whether the rules started their actions ----------------------------------------------------------------
 

@@ -41,6 +41,8 @@ RETRY_MS = (200, 5_000)
 CONNECT_RETRY_MS = (500, 30_000)
 CONNACK_TIMEOUT_MS = 15_000
 TIDY_EVERY_MS = 1_000
+LONGEST_WAIT_MS = 60_000
+"""Messages that cannot be fired are journalled after this long all the same: their arrival decides whether they are late."""
 INLINE_ENVELOPE = 500
 
 
@@ -65,13 +67,14 @@ class Stream:
 
 @dataclass(slots=True)
 class _Outgoing:
-    """A piece on its way into Redis; `connection` numbers the connection it came over."""
+    """A piece on its way into Redis; `connection` numbers the connection it came over, `arrived` is its newest message's time."""
 
     partition: int
     piece: Piece
     ids: PacketIds
     connection: int
     count: int
+    arrived: int
     reference: batch.Reference | None = None
     rest: bytes | None = None
 
@@ -333,7 +336,8 @@ class Intake:
         overhead = 150 * len(columns) if self.config.delivery == "inline" else 0
         if len(columns) >= self.config.max_records or columns.size + overhead >= self.config.max_bytes:
             return True
-        return now - columns.received[0] >= self.config.linger_ms and self._gate.wait(now) == 0
+        waited = now - columns.received[0] - self.config.linger_ms
+        return waited >= 0 and (self._gate.wait(now) == 0 or waited >= max(LONGEST_WAIT_MS, 2 * self._gate.pace.interval))
 
     def _spool_due(self, columns: Columns, now: int) -> bool:
         fresh = len(columns) - columns.spooled
@@ -370,12 +374,14 @@ class Intake:
             part = columns.take(count)
         self._window = 0
         rest = self._rest()
-        for partition, mine in part.split(len(self._ledgers)):
+        for partition, mine in part.split(self.config.partitions):
             reference = self._reference(partition)
             ids = mine.packet_ids(mine.spooled)
             piece = Piece(reference.batch_id, batch.pack(mine.messages()), ids.pack())
             self._outgoing.append(
-                _Outgoing(partition, piece, ids, self._generation, len(mine), reference, rest.get(partition))
+                _Outgoing(
+                    partition, piece, ids, self._generation, len(mine), mine.received[-1], reference, rest.get(partition)
+                )
             )
 
     def _rest(self) -> dict[int, bytes]:
@@ -383,18 +389,18 @@ class Intake:
         columns = self._connection.columns
         if not columns.spooled:
             return {}
-        parts = columns.split(len(self._ledgers))
+        parts = columns.split(self.config.partitions)
         return {partition: batch.pack(part.messages(0, part.spooled)) for partition, part in parts if part.spooled}
 
     def _spool(self) -> None:
         columns = self._connection.columns
-        for partition, mine in columns.split(len(self._ledgers)):
+        for partition, mine in columns.split(self.config.partitions):
             if mine.spooled == len(mine):
                 continue
             ids = mine.packet_ids(mine.spooled)
             piece = Piece(f"s-{secrets.token_hex(8)}", batch.pack(mine.messages(mine.spooled)), ids.pack())
             count = len(mine) - mine.spooled
-            self._outgoing.append(_Outgoing(partition, piece, ids, self._generation, count))
+            self._outgoing.append(_Outgoing(partition, piece, ids, self._generation, count, mine.received[-1]))
         columns.spooled = len(columns)
 
     def _recover(self, partition: int, spooled: Sequence[bytes]) -> None:
@@ -402,7 +408,8 @@ class Intake:
         reference = self._reference(partition)
         none = PacketIds(array("H"), array("I"), b"")
         piece = Piece(reference.batch_id, batch.pack(messages), b"")
-        self._outgoing.append(_Outgoing(partition, piece, none, -1, len(messages), reference))
+        arrived = messages.received_at[-1]
+        self._outgoing.append(_Outgoing(partition, piece, none, -1, len(messages), arrived, reference))
         log("recovered", trigger=self.stream.trigger, batch_id=reference.batch_id, count=len(messages))
 
     def _reference(self, partition: int) -> batch.Reference:
@@ -413,7 +420,7 @@ class Intake:
         while self._outgoing and now >= self._write_at:
             outgoing = self._outgoing[0]
             try:
-                self._write_one(outgoing, now)
+                self._write_one(outgoing)
             except redis.RedisError as error:
                 self._write_at = self._clock() + self._write_backoff.next_ms()
                 self._meters.errors.labels(self.stream.trigger, "redis").inc()
@@ -423,13 +430,20 @@ class Intake:
             self._write_backoff.reset()
             self._acknowledge(outgoing)
 
-    def _write_one(self, outgoing: _Outgoing, now: int) -> None:
+    def _write_one(self, outgoing: _Outgoing) -> None:
         ledger, label = self._ledgers[outgoing.partition], self.stream.trigger
         if outgoing.reference is None:
             ledger.spool(outgoing.piece)
             self._meters.spooled.labels(label).inc(outgoing.count)
             return
-        ledger.put(outgoing.piece, outgoing.reference, trigger=label, count=outgoing.count, now=now, rest=outgoing.rest)
+        ledger.put(
+            outgoing.piece,
+            outgoing.reference,
+            trigger=label,
+            count=outgoing.count,
+            now=outgoing.arrived,
+            rest=outgoing.rest,
+        )
         self._gate.batches += 1
         self._gate.bytes += len(outgoing.piece.raw)
         self._meters.journalled.labels(label).inc(outgoing.count)

@@ -17,7 +17,10 @@ from hort.feed_options import FeedConfig
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One feed of one trigger; `deleted_at` is set while session and journal outlive a DELETE; times in milliseconds."""
+    """One feed of one trigger; `deleted_at` is set while session and journal outlive a DELETE; times in milliseconds.
+
+    `width` is the greatest number of partitions it ever had: what lies in the others is still served when there are fewer.
+    """
 
     id: str
     target: Target
@@ -28,6 +31,7 @@ class Registration:
     active: bool = True
     reason: dict[str, Any] | None = None
     deleted_at: int | None = None
+    width: int = 1
 
     @property
     def trigger(self) -> str:
@@ -98,13 +102,9 @@ class RedisRegistrations:
 
     def all(self) -> dict[str, Registration]:
         """Those that can be read; the others are logged, not lost."""
-        found = {}
-        for name, raw in self._client.hgetall(keys.REGISTRATIONS).items():
-            try:
-                found[name.decode()] = self._decode(raw)
-            except (HortError, ValueError, KeyError, TypeError) as error:
-                log("registration-unreadable", error=f"{type(error).__name__}: {error}", registration=name.decode())
-        return found
+        rows = self._client.hgetall(keys.REGISTRATIONS)
+        read = {name.decode(): self._readable(name.decode(), raw) for name, raw in rows.items()}
+        return {name: registration for name, registration in read.items() if registration is not None}
 
     def get(self, registration: str) -> Registration | None:
         """One registration."""
@@ -112,13 +112,13 @@ class RedisRegistrations:
         return None if raw is None else self._decode(raw)
 
     def change(self, registration: str, edit: Callable[[Registration | None], Registration | None]) -> Registration | None:
-        """Compare and set: the hash is watched while `edit` runs."""
+        """Compare and set: the hash is watched while `edit` runs. One that cannot be read (the key was lost) can be made anew."""
         result: Registration | None = None
 
         def transaction(pipeline: Any) -> None:
             nonlocal result
             raw = pipeline.hget(keys.REGISTRATIONS, registration)
-            result = edit(None if raw is None else self._decode(raw))
+            result = edit(None if raw is None else self._readable(registration, raw))
             pipeline.multi()
             if result is None:
                 pipeline.hdel(keys.REGISTRATIONS, registration)
@@ -163,8 +163,16 @@ class RedisRegistrations:
                 "active": registration.active,
                 "reason": registration.reason,
                 "deleted_at": registration.deleted_at,
+                "width": registration.width,
             }
         )
+
+    def _readable(self, name: str, raw: bytes) -> Registration | None:
+        try:
+            return self._decode(raw)
+        except (HortError, ValueError, KeyError, TypeError) as error:
+            log("registration-unreadable", error=f"{type(error).__name__}: {error}", registration=name)
+            return None
 
     def _decode(self, raw: bytes) -> Registration:
         value = json.loads(raw)
@@ -179,4 +187,5 @@ class RedisRegistrations:
             active=value["active"],
             reason=value["reason"],
             deleted_at=value["deleted_at"],
+            width=value["width"],
         )

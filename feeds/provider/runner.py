@@ -52,7 +52,7 @@ class Runner:
             Pace(config.max_fires_per_minute), config.max_unacked, config.max_journal_batches, config.max_journal_bytes
         )
         self.gate.firing = registration.active and registration.deleted_at is None
-        self.journals = [keys.journal(partition, registration.id) for partition in range(config.partitions)]
+        self.journals = [keys.journal(partition, registration.id) for partition in range(registration.width)]
         self.intake = Intake(
             Stream(registration.id, registration.trigger, registration.client_id),
             config,

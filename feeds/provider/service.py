@@ -61,7 +61,8 @@ class Lifecycle:
 
         def edit(old: Registration | None) -> Registration:
             generation = old.generation + 1 if old else 1
-            return Registration(name, target, _client_id(name, config, old), config, now, generation)
+            client_id, width = _client_id(name, config, old), _width(config, old)
+            return Registration(name, target, client_id, config, now, generation, width=width)
 
         return self._saved(name, edit, "created")
 
@@ -77,14 +78,15 @@ class Lifecycle:
         if not params and active is None:
             raise FeedRefused("no updatable parameters were specified")
         registration = self._existing(caller)
-        config = _checked({**registration.config.as_params(), **params}) if params else registration.config
+        config = _checked(_changed(registration.config, params)) if params else registration.config
         now = self._clock()
 
         def edit(old: Registration | None) -> Registration | None:
             if old is None:
                 return None
             client_id = _client_id(old.id, config, old)
-            changed = replace(old, target=target, config=config, client_id=client_id)
+            width = _width(config, old)
+            changed = replace(old, target=target, config=config, client_id=client_id, width=width)
             on = active is not False
             return switched(changed, active=on, reason=None if on else PAUSED, now=now)
 
@@ -162,7 +164,7 @@ class RedisWorks:
         """A runner that is not started."""
         ledgers: list[Ledger] = [
             RedisLedger(self._client, registration=registration.id, partition=partition, token=token)
-            for partition in range(registration.config.partitions)
+            for partition in range(registration.width)
         ]
         return Runner(
             registration,
@@ -180,7 +182,7 @@ class RedisWorks:
         """Ends the session, drops journal, spool and packet ids."""
         self.end_session(registration)
         dropped = 0
-        for partition in range(registration.config.partitions):
+        for partition in range(registration.width):
             dropped += self._journal.drop(keys.journal(partition, registration.id))
             self._client.delete(keys.spool(partition, registration.id), keys.unacked(partition, registration.id))
         return dropped
@@ -223,6 +225,16 @@ def _checked(params: Mapping[str, Any]) -> FeedConfig:
     except OSError as error:
         raise FeedRefused(f"parameters 'tls_ca', 'tls_cert', 'tls_key' cannot be used: {type(error).__name__}") from error
     return config
+
+
+def _changed(config: FeedConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters after an update; what follows from `delivery` unless given follows the new one."""
+    follows = {"ack": "", "max_bytes": ""} if params.get("delivery", config.delivery) != config.delivery else {}
+    return {**config.as_params(), **follows, **params}
+
+
+def _width(config: FeedConfig, old: Registration | None) -> int:
+    return max(config.partitions, old.width if old else 1)
 
 
 def _client_id(name: str, config: FeedConfig, old: Registration | None) -> str:

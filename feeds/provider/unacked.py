@@ -37,7 +37,6 @@ class Unacked:
         """A connection with the old session begins: any of the ids may come again."""
         self._expected = {}
         for chunk in self._chunks.values():
-            chunk.ack = None
             self._expected.update(zip(chunk.ids.mids, chunk.ids.digests, strict=True))
 
     def lost(self) -> None:

@@ -73,6 +73,19 @@ class Whisk(Protocol):
         """FeedRefused where the key may not use the trigger, or the trigger is not there and has to be."""
 
 
+class AlarmWhisk(Protocol):
+    """What alarms need of an OpenWhisk: HTTP statuses, 0 where nothing answered."""
+
+    def trigger_status(self, target: Target) -> int:
+        """Status of a GET of the trigger."""
+
+    def fire_status(self, target: Target, payload: dict[str, Any]) -> int:
+        """Status of a fire."""
+
+    def delete_trigger(self, target: Target, *, rules: bool) -> None:
+        """Deletes the trigger, and its rules first when asked to."""
+
+
 class HttpWhisk:
     """OpenWhisk over its REST API, with connections kept."""
 
@@ -125,6 +138,30 @@ class HttpWhisk:
         if answer.status_code in (401, 403):
             raise FeedRefused(f"the key in 'authKey' may not use trigger {target.trigger}")
         raise FeedRefused(f"the API host {target.api_host} answered {answer.status_code} for trigger {target.trigger}")
+
+
+    def trigger_status(self, target: Target) -> int:
+        """GET of the trigger."""
+        answer = self._call("GET", target.url("triggers", target.trigger.split("/")[2]), target)
+        return 0 if answer is None else answer.status_code
+
+    def fire_status(self, target: Target, payload: dict[str, Any]) -> int:
+        """POST of the trigger."""
+        return self.fire(target, payload).status
+
+    def delete_trigger(self, target: Target, *, rules: bool) -> None:
+        """DELETE of the rules that GET of the trigger names, then of the trigger; failures are only logged by their effect."""
+        url = target.url("triggers", target.trigger.split("/")[2])
+        answer = self._call("GET", url, target) if rules else None
+        for rule in _json(answer).get("rules") or {} if answer is not None else ():
+            self._call("DELETE", target.url("rules", str(rule).rpartition("/")[2]), target)
+        self._call("DELETE", url, target)
+
+    def _call(self, method: str, url: str, target: Target) -> requests.Response | None:
+        try:
+            return self._session.request(method, url, auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False)
+        except requests.RequestException:
+            return None
 
 
 def outcome(answer: requests.Response) -> Outcome:

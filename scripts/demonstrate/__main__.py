@@ -54,7 +54,6 @@ def main() -> int:
 
 
 def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) -> int:
-    reader: Reader | None = None
     suite.start()
     reader = Reader(
         elasticsearch_url=suite.env["HORT_ELASTICSEARCH_URL"],
@@ -63,6 +62,7 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
         whisk=suite.whisk,
     )
     before = reader.read()
+    suite.start_source()
     addresses |= {
         "dashboard": suite.whisk.web("dashboard"),
         "models": suite.whisk.web("models"),

@@ -81,7 +81,7 @@ class Reader:
         return {"published": int(published or 0), "waiting": sum(int(self._redis.zcard(key)) for key in journals)}
 
     def _from_elasticsearch(self) -> dict[str, Any]:
-        there = {"ignore_unavailable": True, "allow_no_indices": True}
+        there: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
         documents = {index: int(self._search.count(index=index, **there)["count"]) for index in INDICES}
         results = self._search.search(
             index="model-results",

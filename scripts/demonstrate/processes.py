@@ -61,6 +61,21 @@ def start(name: str, argv: list[str], *, logs: Path, env: dict[str, str], ready:
     return process
 
 
+def run(argv: list[str], *, log: Path, env: dict[str, str]) -> int:
+    """Runs a command to its end; where the wait is interrupted its whole group ends with it."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
+        )
+    try:
+        return process.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+
+
 def _await_ready(process: Process, ready_file: Path) -> str:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import time
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
@@ -20,10 +16,16 @@ from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROO
 from demonstrate.view import View
 from demonstrate.whisk import Whisk
 
-SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
+BROKER, STORE, SEARCH = SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
+GRACE_S = "5"
+"""How long the feed's session outlives a DELETE here: long enough for a redeployment."""
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
+MODELS = (
+    ("echo", "", "answers what it was sent"),
+    ("anomaly", "?fields=num_bikes_available,num_docks_available", "above or below average by more than one std"),
+)
 PATIENT = {"timeout_ms": 8_000}
 """The models share this machine's cores with everything else."""
 
@@ -35,9 +37,13 @@ class Suite:
         self._options = options
         self._view = view
         self._parts: list[processes.Process] = []
-        self._own_stack = False
+        self._begun = False
+        self._deployed = False
+        self._gbfs_port = 0
+        self._elasticsearch: processes.Process | None = None
         self._logs = options.state / "logs"
         self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
+        self._given = dict(self.env)
         self.env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
         self.whisk = Whisk("", GUEST_KEY)
         self.provider_url = ""
@@ -45,26 +51,33 @@ class Suite:
     def prepare(self) -> None:
         """An empty state folder, after whatever an earlier, killed demo left running has been stopped."""
         if self._options.state.exists():
-            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+            self._stack("down")
             shutil.rmtree(self._options.state)
         self._options.state.mkdir(parents=True)
 
     def start(self) -> None:
-        """Services, engine, provider, deployment, models; the data source comes last, so that nothing is missed."""
-        self._view.step("services: mosquitto, Redis, Elasticsearch")
+        """Services, engine, provider, deployment, models; `start_source` comes after it, so that nothing is missed."""
+        self._view.step("services: mosquitto, Redis; Elasticsearch starts meanwhile")
         self._start_services()
         self._view.step("engine")
         self._start_engine()
         self._view.step("feed provider")
         self._start_provider()
         self._view.step("build and deploy with wskdeploy")
-        gbfs_port = self._deploy()
+        self._deploy()
         self._view.step("models")
         self._register_models()
         self._view.step("subscription to the broker")
         self._await_subscription()
+        self._view.step("Elasticsearch")
+        self._await_elasticsearch()
+
+    def start_source(self) -> None:
+        """Data from here on; the first poll at once, since the alarm comes only at its next full ten seconds."""
         self._view.step(f"data source: {self._options.source}")
-        self._start_source(gbfs_port)
+        if not self._options.live:
+            self._serve_gbfs()
+        self.whisk.invoke("hort/divvy")
 
     def stop_source(self) -> None:
         """No new data: the poll stops, then the server it polls."""
@@ -75,26 +88,41 @@ class Suite:
 
     def stop(self) -> None:
         """Stops what was started, last first."""
-        if not self._own_stack and self.whisk.api_host:
-            with contextlib.suppress(subprocess.CalledProcessError):  # leave nothing on a broker that is not ours
-                self._script("deploy", "--undeploy", "--apihost", self.whisk.api_host)
+        if self._deployed and (self._given.get(BROKER) or self._given.get(STORE)):
+            self._remove_feed()
         for part in reversed(self._parts):
             part.stop()
-        if self._own_stack:
-            self._script("stack", "down", "--state", str(self._options.state / "stack"))
+        if self._elasticsearch is not None:
+            self._elasticsearch.stop()
+        if self._begun:
+            self._quietly("stack", "down", "--state", str(self._options.state), env=self._given)
+
+    def _remove_feed(self) -> None:
+        """A broker or Redis of the user's keeps no session and no registration of a demo that is over."""
+        if self._quietly("deploy", "--undeploy", "--apihost", self.whisk.api_host):
+            time.sleep(float(GRACE_S) + 2)
 
     def dead_parts(self) -> list[processes.Process]:
         """Parts that ended by themselves."""
         return [part for part in self._parts if not part.alive()]
 
     def _start_services(self) -> None:
-        stack_state = self._options.state / "stack"
-        self._own_stack = not all(self.env.get(name) for name in SERVICES)
-        self._script("stack", "up", "--state", str(stack_state))
-        for line in (stack_state / "stack.env").read_text().splitlines():
+        self._begun = True
+        self._stack("up", "mosquitto", "redis")
+        for line in (self._options.state / "stack.env").read_text().splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             if name in SERVICES:
                 self.env[name] = value.strip("'\"")
+        port = processes.free_port()
+        argv = [str(ROOT / "scripts" / "stack"), "up", "elasticsearch", "--state", str(self._options.state)]
+        argv += ["--elasticsearch-port", str(port)]
+        self._elasticsearch = processes.start("elasticsearch", argv, logs=self._logs, env=self._given, ready=False)
+        self.env[SEARCH] = self._given.get(SEARCH) or f"http://127.0.0.1:{port}"
+
+    def _await_elasticsearch(self) -> None:
+        part = self._elasticsearch
+        if part is not None and part.popen.wait(READY_TIMEOUT_S * 3):
+            raise processes.StartFailed(f"Elasticsearch did not start:\n{processes.tail(part.log)}")
 
     def _start_engine(self) -> None:
         port = processes.free_port(self._options.port)
@@ -113,20 +141,23 @@ class Suite:
             "HORT_REGISTRY_KEY": secrets.token_urlsafe(24),
             "HORT_ALLOW_PRIVATE": "127.0.0.0/8",
             "HORT_MAX_FIRES_PER_MINUTE": "120",
+            "HORT_GRACE_S": GRACE_S,
         }
         provider = self._start("provider", [sys.executable, "-m", "feeds.provider"])
         self.provider_url = provider.address
         self.env["HORT_PROVIDER_URL"] = provider.address
 
-    def _deploy(self) -> int:
-        port = processes.free_port()
-        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{port}/gbfs.json"
+    def _deploy(self) -> None:
+        self._gbfs_port = processes.free_port()
+        served_here = f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
+        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else served_here
+        self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
-        return port
 
     def _register_models(self) -> None:
-        for name, what in (("echo", "answers what it was sent"), ("anomaly", "above or below average by one std")):
-            self.whisk.put_model(name, {"url": self.whisk.web(f"{name}-model"), "protocol": "instances", "description": what, **PATIENT})
+        for name, query, what in MODELS:
+            url = self.whisk.web(f"{name}-model") + query
+            self.whisk.put_model(name, {"url": url, "protocol": "instances", "description": what, **PATIENT})
             self.whisk.warm(f"{name}-model")
         self.whisk.invoke("hort/poll-models")
 
@@ -141,11 +172,9 @@ class Suite:
             time.sleep(0.2)
         raise processes.StartFailed(f"the feed is not subscribed after {READY_TIMEOUT_S:g} s: {json.dumps(rows)[:500]}")
 
-    def _start_source(self, port: int) -> None:
+    def _serve_gbfs(self) -> None:
         options = self._options
-        if options.live:
-            return
-        argv = [str(ROOT / "scripts" / "gbfs"), "serve", "--port", str(port)]
+        argv = [str(ROOT / "scripts" / "gbfs"), "serve", "--port", str(self._gbfs_port)]
         if options.replay:
             self.whisk.set_alarm("divvy-poll", _cron(RECORDED_TTL_S / options.speed))
             argv += ["--replay", str(options.replay), "--speed", f"{options.speed:g}", "--loop"]
@@ -158,29 +187,27 @@ class Suite:
         self._parts.append(part)
         return part
 
-    def _script(self, name: str, *arguments: str) -> None:
+    def _stack(self, verb: str, *services: str) -> None:
+        """Runs with the user's own environment: the addresses of our services in it would say that they are not ours."""
+        self._script("stack", verb, *services, "--state", str(self._options.state), env=self._given)
+
+    def _script(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
-        with log.open("ab") as out:
-            done = subprocess.run(
-                [str(ROOT / "scripts" / name), *arguments], env=self.env, stdout=out, stderr=subprocess.STDOUT, check=False
-            )
-        if done.returncode:
-            raise processes.StartFailed(f"./scripts/{name} {arguments[0]} failed ({done.returncode}):\n{processes.tail(log)}")
+        code = processes.run([str(ROOT / "scripts" / name), *arguments], log=log, env=env or self.env)
+        if code:
+            raise processes.StartFailed(f"./scripts/{name} {arguments[0]} failed ({code}):\n{processes.tail(log)}")
+
+    def _quietly(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> bool:
+        try:
+            self._script(name, *arguments, env=env)
+        except processes.StartFailed as error:
+            self._view.say(str(error))
+            return False
+        return True
 
 
 def _cron(period_s: float) -> str:
     """The six-field pattern nearest to a period, from one second to a minute."""
     seconds = max(1, min(60, round(period_s)))
     return "0 * * * * *" if seconds == 60 else f"*/{seconds} * * * * *"
-
-
-def host_of(url: str) -> str:
-    """Host and port of an address, without credentials."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}"
-
-
-def clean(state: Path) -> None:
-    """Removes a state folder."""
-    shutil.rmtree(state, ignore_errors=True)

@@ -127,9 +127,8 @@ class LiveView:
             )
 
     def _finish_steps(self) -> None:
-        assert self._progress is not None
-        for task in self._progress.tasks:
-            if not task.finished:
+        for task in self._progress.tasks if self._progress else ():
+            if self._progress and not task.finished:
                 self._progress.update(task.id, total=1, completed=1)
 
     @staticmethod

@@ -23,7 +23,8 @@ class Whisk:
 
     def invoke(self, action: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Result of a blocking invocation."""
-        return self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
+        result: dict[str, Any] = self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
+        return result
 
     def set_rule(self, rule: str, *, active: bool) -> None:
         """Switches a rule on or off."""
@@ -37,14 +38,16 @@ class Whisk:
             {"lifecycleEvent": "UPDATE", "triggerName": f"/_/{trigger}", "authKey": ":".join(self._session.auth), "cron": cron},  # type: ignore[arg-type]
         )
 
-    def count(self, name: str, *, since: int = 0) -> int:
-        """How many activations of a trigger or action there are since a time in milliseconds."""
-        return int(self._call("GET", f"activations?count=true&name={name}&since={since}")["activations"])
+    def count(self, name: str, *, since: int = 0, upto: int | None = None) -> int:
+        """How many activations of a trigger or action there are between two times in milliseconds."""
+        bound = "" if upto is None else f"&upto={upto}"
+        return int(self._call("GET", f"activations?count=true&name={name}&since={since}{bound}")["activations"])
 
     def put_model(self, name: str, model: dict[str, Any]) -> None:
         """Registers a model."""
         answer = self._session.put(f"{self.web('models')}/{name}", json=model, timeout=TIMEOUT_S)
-        answer.raise_for_status()
+        if not answer.ok:
+            raise RuntimeError(f"model {name}: {answer.status_code} {answer.text[:300]}")
 
     def warm(self, model: str) -> None:
         """One empty request, so that the first batch finds the model's process running."""
@@ -59,5 +62,5 @@ class Whisk:
         url = f"{base}/{path[3:]}" if path.startswith("../") else f"{base}/_/{path}"
         answer = self._session.request(method, url, json=body, timeout=TIMEOUT_S)
         if not answer.ok:
-            raise RuntimeError(f"{method} {path.split('?')[0]}: {answer.status_code} {answer.text[:300]}")
+            raise RuntimeError(f"{method} {path.partition('?')[0]}: {answer.status_code} {answer.text[:300]}")
         return answer.text if text else answer.json()

@@ -41,6 +41,8 @@ missing_packages() { # fills APT_MISSING for the parts in $*
         need_package java_home openjdk-17-jre-headless
         elasticsearch_there || need_package 'have mvn' maven ;;
       tools) tools_there || need_package 'have go || [ -x /usr/local/go/bin/go ]' golang-go ;;
+      browser) # Ubuntu's chromium is a snap, which wants a desktop session: there the page tests skip
+        grep -qi '^ID=ubuntu' /etc/os-release 2>/dev/null || need_package 'have chromium' chromium ;;
       node)
         need_package 'have node' nodejs
         node_there || need_package 'have npm' npm ;;

@@ -8,7 +8,7 @@ from localwhisk import messages, names
 from localwhisk.access import require_owner
 from localwhisk.activations import ID_LENGTH, Query
 from localwhisk.api import ApiCall, Page
-from localwhisk.errors import missing, rejected, route_not_found
+from localwhisk.errors import ApiError, missing, rejected, route_not_found
 from localwhisk.http import Request, Response, json_bytes, json_value
 
 COLLECTION = "activations"
@@ -30,7 +30,7 @@ async def list_all(call: ApiCall) -> Response:
         skip=page.skip,
     )
     if page.count and docs:
-        raise rejected(400, messages.query_malformed("docs", messages.DOCS_WITH_COUNT))
+        raise ApiError(400, messages.DOCS_WITH_COUNT)
     if page.count:
         return json_value({COLLECTION: call.engine.activations.count(query)})
     found = call.engine.activations

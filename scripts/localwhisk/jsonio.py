@@ -12,6 +12,7 @@ from localwhisk import sprayjson
 from localwhisk.errors import malformed
 
 MAX_DEPTH = 1000
+_EXACT_BYTES = 2 * 1024 * 1024  # beyond it stands the code of an action, where the search would take long
 _LONG_DIGITS = re.compile(rb"\d{19}")
 _TOO_DEEP = (
     "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of "
@@ -20,8 +21,8 @@ _TOO_DEEP = (
 
 
 def loads(raw: bytes) -> Any:
-    """Parse; integers of any length stay integers. Raises ValueError."""
-    if _LONG_DIGITS.search(raw):
+    """Parse; integers of any length stay integers up to what a payload may have. Raises ValueError."""
+    if len(raw) <= _EXACT_BYTES and _LONG_DIGITS.search(raw):
         return json.loads(raw, parse_constant=_refuse_constant)
     return orjson.loads(raw)
 

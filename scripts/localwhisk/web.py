@@ -99,7 +99,7 @@ async def _run(engine: Engine, request: Request, target: Target) -> Response:
 def _target(engine: Engine, request: Request) -> Target:
     """Find the action; whatever is wrong with it is the same 404."""
     namespace, package, action = request.segments()[3:6]
-    rest = "/".join(request.path.split("/")[7:])
+    rest = "".join(f"/{part}" for part in request.path.split("/")[7:])
     entity, extension = split_extension(action)
     owner = engine.identities.of_namespace(namespace)
     if owner is None or not names.is_name(entity):
@@ -109,7 +109,7 @@ def _target(engine: Engine, request: Request) -> Target:
         resolved = engine.access.action(owner, name)
     except ApiError:
         raise _unknown() from None
-    target = Target(owner, resolved, extension, f"/{rest}" if rest else "")
+    target = Target(owner, resolved, extension, rest)
     if not target.setting("web-export"):
         raise _unknown()
     return target

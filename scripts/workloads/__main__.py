@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workloads import engine, report, stream, window
+from workloads import engine, report, stream, windows
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
             fresh_rate=given.fresh_rate,
             fresh_seconds=given.fresh_seconds,
         )
-    return engine.run(calls=given.calls) if given.kind == "engine" else window.run()
+    return engine.run(calls=given.calls) if given.kind == "engine" else windows.run()
 
 
 if __name__ == "__main__":

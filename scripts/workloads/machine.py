@@ -20,7 +20,6 @@ from demonstrate import processes
 from demonstrate.options import GUEST_KEY, ROOT
 from demonstrate.whisk import Whisk
 
-
 URLS = {"mosquitto": "HORT_MQTT_URL", "redis": "HORT_REDIS_URL", "elasticsearch": "HORT_ELASTICSEARCH_URL"}
 
 
@@ -30,6 +29,8 @@ class Machine:
 
     env: dict[str, str]
     state: Path
+    given: dict[str, str] = field(default_factory=dict)
+    """The environment without the services' addresses, which would say that they are not ours."""
     whisk: Whisk = field(default_factory=lambda: Whisk("", GUEST_KEY))
     provider_url: str = ""
     pids: dict[str, int] = field(default_factory=dict)
@@ -51,18 +52,18 @@ class Machine:
 
     def stack_status(self) -> list[dict[str, Any]]:
         """Name, url and pid of each service."""
-        argv = [str(ROOT / "scripts" / "stack"), "status", "--json", "--state", str(self.state / "stack")]
-        rows: list[dict[str, Any]] = json.loads(subprocess.run(argv, env=self.env, check=True, stdout=subprocess.PIPE).stdout)
+        argv = [str(ROOT / "scripts" / "stack"), "status", "--json", "--state", str(self.state)]
+        rows: list[dict[str, Any]] = json.loads(subprocess.run(argv, env=self.given, check=True, stdout=subprocess.PIPE).stdout)
         return rows
 
     def stack(self, verb: str, *services: str) -> None:
         """`stop` or `start` of single services; a restarted one keeps its port."""
-        self.script("stack", verb, *services, "--state", str(self.state / "stack"))
+        self.script("stack", verb, *services, "--state", str(self.state), env=self.given)
 
-    def script(self, name: str, *arguments: str) -> None:
+    def script(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         """One of our scripts, its output on standard error only when it fails."""
         done = subprocess.run(
-            [str(ROOT / "scripts" / name), *arguments], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            [str(ROOT / "scripts" / name), *arguments], env=env or self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
         if done.returncode:
             raise RuntimeError(f"./scripts/{name} failed:\n{done.stdout.decode(errors='replace')[-3000:]}")
@@ -77,6 +78,7 @@ def services() -> Iterator[Machine]:
         path = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
         own = {name: value for name, value in os.environ.items() if name not in URLS.values()}
         machine = Machine({**own, "HORT_STATE": folder, "HORT_PYTHON": sys.executable, "PYTHONPATH": path}, state)
+        machine.given = dict(machine.env)
         machine.stack("up")
         try:
             for row in machine.stack_status():

@@ -22,7 +22,7 @@ STOCK = ("--limits", "stock")
 RAISED = ("--limits", "raised", "--invocations-per-minute", "600", "--fires-per-minute", "600")
 DRAIN_TIMEOUT_S = 180.0
 WARM_UP_RECORDS = 3_000
-THERE = {"ignore_unavailable": True, "allow_no_indices": True}
+THERE: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
 SUITE = ("provider", "engine", "engine children")
 
 
@@ -101,12 +101,13 @@ def _sustained(machine: Machine, rate: float, seconds: float, devices: int, *, a
 def _freshness(machine: Machine, rate: float, seconds: float, devices: int) -> dict[str, Any]:
     """Milliseconds from publish to searchable: each look finds the newest record that a search sees."""
     client = Elasticsearch(machine.elasticsearch_url, request_timeout=60)
+    these = {"range": {"data.sent_ms": {"gte": time.time() * 1000}}}  # not the warm-up's
     publisher = threading.Thread(target=_publish, args=(machine, rate, seconds, devices))
     publisher.start()
     delays: list[float] = []
     newest = 0.0
     while publisher.is_alive():
-        found = client.search(index="all-events", size=0, aggs={"newest": {"max": {"field": "data.sent_ms"}}}, **THERE)
+        found = client.search(index="all-events", size=0, query=these, aggs={"newest": {"max": {"field": "data.sent_ms"}}}, **THERE)
         now, value = time.time() * 1000, found.get("aggregations", {}).get("newest", {}).get("value") or 0.0
         if newest and value > newest:
             # records sent between two looks at the index became visible at this one

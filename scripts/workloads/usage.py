@@ -62,11 +62,11 @@ class Meter(threading.Thread):
     def _sample(self, *, first: bool = False) -> None:
         children = _children()
         for part, root in self._roots.items():
-            self._note(part, root, first)
+            self._note(part, root, first=first)
             for pid in _descendants(root, children):
-                self._note(f"{part} children", pid, first)
+                self._note(f"{part} children", pid, first=first)
 
-    def _note(self, part: str, pid: int, first: bool) -> None:
+    def _note(self, part: str, pid: int, *, first: bool) -> None:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:

@@ -9,10 +9,20 @@ import paho.mqtt.client as mqtt
 import pytest
 from elasticsearch import Elasticsearch
 from paho.mqtt.enums import CallbackAPIVersion
+
 from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
 
-RAISED = ("--limits", "raised", "--invocations-per-minute", "3000", "--fires-per-minute", "3000", "--concurrent", "100")
+RAISED = (
+    "--limits",
+    "raised",
+    "--invocations-per-minute",
+    "3000",
+    "--fires-per-minute",
+    "3000",
+    "--concurrent",
+    "100",
+)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +38,9 @@ def machine() -> Iterator[Machine]:
 @pytest.fixture
 def search(machine: Machine) -> Iterator[Elasticsearch]:
     """A client of the suite's Elasticsearch."""
-    with Elasticsearch(machine.elasticsearch_url, request_timeout=60, max_retries=5, retry_on_timeout=True) as client:
+    with Elasticsearch(
+        machine.elasticsearch_url, request_timeout=60, max_retries=5, retry_on_timeout=True
+    ) as client:
         yield client
 
 
@@ -37,26 +49,32 @@ class Device:
 
     def __init__(self, url: str, device_type: str) -> None:
         self.device_type = device_type
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"device-{uuid.uuid4().hex}", clean_session=False)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"device-{uuid.uuid4().hex}", clean_session=False
+        )
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(min_delay=1, max_delay=2)
         host, _, port = url.removeprefix("mqtt://").partition(":")
+        self._client.on_publish = self._on_publish
         self._client.connect(host, int(port))
         self._client.loop_start()
-        self._sent: list[mqtt.MQTTMessageInfo] = []
+        self._sent = 0
+        self._taken: set[int] = set()
 
     def publish(self, data: dict[str, Any] | bytes, *, device: str = "1", topic: str | None = None) -> None:
         """Queues one message; it is sent when the broker is there."""
         payload = data if isinstance(data, bytes) else json.dumps(data).encode()
         where = topic or f"iot-2/type/{self.device_type}/id/{device}/evt/status/fmt/json"
-        self._sent.append(self._client.publish(where, payload, qos=2))
+        self._client.publish(where, payload, qos=2)
+        self._sent += 1
 
     def published(self, timeout_s: float = 60) -> int:
         """Waits until the broker has everything; how many that were."""
-        wait_until(
-            lambda: all(info.is_published() for info in self._sent), timeout_s=timeout_s, what="publication"
-        )
-        return len(self._sent)
+        wait_until(lambda: len(self._taken) == self._sent, timeout_s=timeout_s, what="publication")
+        return self._sent
+
+    def _on_publish(self, _client: mqtt.Client, _data: object, mid: int, *_: object) -> None:
+        self._taken.add(mid)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -67,7 +85,10 @@ class Device:
 @pytest.fixture
 def device(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Device]:
     """A publisher whose device type is this test's name."""
-    publisher = Device(machine.mqtt_url, f"t{uuid.uuid4().hex[:6]}-{request.node.name[:40].translate(str.maketrans('[]', '--'))}")
+    publisher = Device(
+        machine.mqtt_url,
+        f"t{uuid.uuid4().hex[:6]}-{request.node.name[:40].translate(str.maketrans('[]', '--'))}",
+    )
     yield publisher
     publisher.close()
 
@@ -80,7 +101,11 @@ def stored(search: Elasticsearch) -> Callable[[str, str], list[dict[str, Any]]]:
         search.indices.refresh(index=index, ignore_unavailable=True)
         field = "devicetype" if index == "analytics" else "device_type"
         found = search.search(
-            index=index, query={"term": {field: device_type}}, size=10_000, ignore_unavailable=True, allow_no_indices=True
+            index=index,
+            query={"term": {field: device_type}},
+            size=10_000,
+            ignore_unavailable=True,
+            allow_no_indices=True,
         )
         return [{**hit["_source"], "_id": hit["_id"]} for hit in found["hits"]["hits"]]
 

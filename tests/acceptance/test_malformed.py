@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+
 from tests.acceptance.conftest import Device
 from tests.support.polling import wait_until
 

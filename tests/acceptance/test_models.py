@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from tests.acceptance.conftest import Device
 from tests.support.polling import wait_until
 from workloads.machine import Machine
@@ -55,7 +56,7 @@ def test_models_come_fail_and_go(
 
     for name in ("good", "hang", "broken"):
         model = {"url": f"{server}/{name}", "protocol": "instances", "device_types": [device.device_type], "timeout_ms": 1000}
-        model["breaker"] = {"failures": 1000, "within_s": 60, "open_s": 5}
+        model["breaker"] = {"failures": 0, "within_s": 60, "open_s": 5}
         machine.whisk.put_model(name, model)
     sent = 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import ApiError, Elasticsearch, TransportError
+
 from tests.acceptance.conftest import Device
 from tests.support.oracle import documents, wrong_windows
 from tests.support.polling import wait_until

@@ -102,6 +102,15 @@ class JournalContract:
         assert journal.retry_at(made, NOW + 2_000)
         assert due(journal, NOW + 2_000) == [made]
 
+    def test_times_and_entries_of_some_batches(self, journal: Journal) -> None:
+        first, second, third = put(journal), put(journal), put(journal)
+        journal.take(first, due_ms=NOW + 30_000)
+        journal.ack(second)
+        assert journal.times([first, second, third]) == [NOW + 30_000, None, NOW]
+        assert [(entry.reference, entry.attempts) for entry in journal.entries([first, second, third])] == [(first, 1), (third, 0)]
+        assert journal.times([]) == []
+        assert journal.entries([]) == []
+
     def test_usage(self, journal: Journal) -> None:
         assert journal.usage(JOURNAL, now=NOW) == type(journal.usage(JOURNAL, now=NOW))(0, 0, 0, 0)
         first, second = put(journal), put(journal, now=NOW + 5, payload=b"x" * 100)

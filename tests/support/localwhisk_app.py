@@ -109,7 +109,7 @@ class LocalWhisk:
         self.engine = Engine(
             folder=folder, runtimes=self.runtimes, limits=limits, identities=identities, clock=clock
         )
-        self.prepared = prepare(self.engine) if prepare else None
+        self.prepared: Any = prepare(self.engine) if prepare else None
         self.app = App(self.engine)
         self.run(self.engine.start())
 

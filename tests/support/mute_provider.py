@@ -11,7 +11,7 @@ def no_ack(_self: PahoConnection, _qos: int, _mids: "array[int]") -> int:
     return 1 << 30
 
 
-PahoConnection.ack = no_ack  # type: ignore[method-assign]
+PahoConnection.ack = no_ack  # type: ignore[assignment,method-assign]
 
 if __name__ == "__main__":
     sys.exit(provider.main())

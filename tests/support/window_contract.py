@@ -263,6 +263,20 @@ class WindowContract:
             world.tick(200_000)
         check_all(world, records, until=200_000)
 
+    def test_partitions_meet_in_the_windows_of_their_type(self, world: World) -> None:
+        records = stream(60, devices=6)
+        for second in range(60):
+            world.clock.now = START + (second + 1) * 1000
+            for partition in range(3):
+                devices = {f"d{number}_|/+ü" for number in (partition, partition + 3)}
+                part = [one for one in records if one.at // 1000 == second and one.device in devices]
+                reference = world.put(part, partition=partition)
+                world.window(reference)
+                world.journal.ack(reference)
+            if second % 15 == 14:
+                world.tick((second + 1) * 1000 + 2_000, partitions=3)
+        check_all(world, records, until=60_000)
+
     def test_types_with_other_fields_and_fields_that_come_later(self, world: World) -> None:
         records = [
             Record("a", 1000, {"x": 1.0}),

@@ -29,7 +29,7 @@ from hort.windows import Grid
 
 START = 1_700_000_010_000
 """A multiple of the slide of 15 s."""
-JOURNAL = keys.journal(0, "0123456789abcdef")
+REGISTRATION = "0123456789abcdef"
 Doc = dict[str, Any]
 LEAST = 5e-324
 """The smallest double: what rounding may cost among denormals."""
@@ -103,10 +103,11 @@ class World:
             client=client,
         )
 
-    def put(self, records: list[Record], *, at: int | None = None) -> batch.Reference:
+    def put(self, records: list[Record], *, at: int | None = None, partition: int = 0) -> batch.Reference:
         """A batch as ingest leaves it, journalled now or `at` milliseconds after START."""
         self.batches += 1
-        reference = batch.Reference(f"0123456789abcdef-0-{self.batches:020d}", JOURNAL)
+        journal = keys.journal(partition, REGISTRATION)
+        reference = batch.Reference(f"{REGISTRATION}-{partition}-{self.batches:020d}", journal)
         now = self.clock() if at is None else START + at
         self.journal.put(reference, b"raw", trigger="/_/t", count=len(records), now=now)
         assert self.journal.write_stage(reference, staged(records))

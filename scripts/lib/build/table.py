@@ -33,4 +33,5 @@ RECIPES = {
     "anomaly-model": Recipe("actions/anomaly-model", ("orjson",)),
     "dashboard": Recipe("actions/dashboard", (*STORE, *ELASTICSEARCH)),
     "mqtt-feed": Recipe("feeds/mqtt", ()),
+    "alarms-feed": Recipe("feeds/alarms", ()),
 }

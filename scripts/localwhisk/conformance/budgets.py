@@ -68,12 +68,14 @@ def use_up(text: str, sent: Sent, client: Client, minute: Minute) -> None:
 
 
 @contextmanager
-def kept_busy(text: str, sent: Sent, address: str) -> Iterator[None]:
-    """Keep as many calls in flight as the recorded 429 names."""
+def kept_busy(text: str, sent: Sent, address: str, minute: Minute) -> Iterator[None]:
+    """Keep as many calls in flight as the recorded 429 names, in a minute that has its budget left."""
     match = _CONCURRENT.search(text)
     if match is None:
         yield
         return
+    if minute.made(sent):
+        wait_for_budget(minute)
     busy = replace(sent, body=json.dumps(_BUSY).encode(), target=f"{sent.target.split('?')[0]}?blocking=true")
     threads = [threading.Thread(target=_call, args=(address, busy)) for _ in range(int(match[1]))]
     for thread in threads:

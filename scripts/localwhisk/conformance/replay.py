@@ -69,7 +69,7 @@ class Replay:
         wanted = exchange.response
         text = str(wanted["body"].get("error", "")) if isinstance(wanted.get("body"), dict) else ""
         budgets.use_up(text, sent, client, self.minute)
-        with budgets.kept_busy(text, sent, self.address):
+        with budgets.kept_busy(text, sent, self.address, self.minute):
             answer = client.send(sent)
         if answer.status == _TOO_MANY != wanted["status"]:
             budgets.wait_for_budget(self.minute)

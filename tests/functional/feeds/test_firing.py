@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from feeds.provider.firing import HOLD_MS, UNREADABLE_ATTEMPTS, Firing
+from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace, next_minute
 from feeds.provider.testing import MemoryWhisk
@@ -96,6 +96,33 @@ def test_unfinished_is_fired_again_after_growing_deadlines() -> None:
     assert [round(gap, -3) for gap in gaps] == [10_000, 20_000, 40_000]
 
 
+def test_while_nothing_can_be_stored_the_same_few_batches_are_fired_again() -> None:
+    bench = Bench(max_unacked=2, max_fires_per_minute=6000)
+    references = [bench.put() for _ in range(10)]
+    for _ in range(20):
+        bench.run(1_000)
+        for reference in references:
+            if reference.batch_id in bench.ids():
+                bench.journal.retry_at(reference, bench.clock.now + 100)
+    assert len(bench.whisk.fires) > 20
+    assert len(set(bench.ids())) == 2
+
+
+def test_batches_that_never_end_give_way_to_others() -> None:
+    bench = Bench(max_unacked=2, max_fires_per_minute=60, ack_deadline_s=30)
+    for _ in range(4):
+        bench.put()
+    bench.run(GIVE_WAY_MS - 10_000)
+    assert len(set(bench.ids())) == 2
+    bench.run(20_000)
+    assert len(set(bench.ids())) == 4
+    stuck = Bench(max_unacked=2)
+    stuck.put()
+    stuck.run(GIVE_WAY_MS + 10_000)
+    assert (stuck.gate.stuck, stuck.gate.in_flight) == (1, 0)
+    assert stuck.gate.wait(stuck.clock.now + 60_000) == 0, "fresh batches are cut as early as ever"
+
+
 def test_an_action_may_ask_for_it_sooner() -> None:
     bench = Bench(ack_deadline_s=100)
     reference = bench.put()
@@ -164,7 +191,16 @@ def test_inline_is_done_once_the_rules_have_started() -> None:
     (payload,) = bench.whisk.fires
     (row,) = payload["messages"]
     assert (row["topic"], row["payload"], row["encoding"]) == ("t/a", '{"a": 1}', "utf-8")
+    assert "journal" not in payload, "the batch is gone when the actions run"
     assert bench.journal.size(bench.journals[0]) == 0
+
+
+def test_inline_names_the_journal_where_the_sink_acknowledges() -> None:
+    bench = Bench(delivery="inline", ack="sink")
+    made = bench.put()
+    bench.run(1_000)
+    assert bench.whisk.fires[0]["journal"] == made.journal
+    assert bench.journal.size(made.journal) == 1
 
 
 def test_inline_is_fired_again_where_a_rule_failed() -> None:

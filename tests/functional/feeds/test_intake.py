@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from feeds.provider.intake import CONNECT_RETRY_MS, STALL_MS, Intake, Stream
+from feeds.provider.intake import CONNECT_RETRY_MS, LONGEST_WAIT_MS, STALL_MS, Intake, Stream
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace
 from feeds.provider.testing import MemoryBroker, MemoryConnection, MemoryLedger, MemorySubscriptions
@@ -149,13 +149,18 @@ def test_spooled_messages_survive_a_crash() -> None:
 
 
 def test_what_stays_behind_a_cut_stays_in_the_spool() -> None:
-    bench = Bench({"linger_ms": 60_000, "max_records": 5}, window=3)
-    bench.broker.publish(*(b"%d" % number for number in range(7)))
-    bench.run(8 * STALL_MS)
-    assert bench.batches() == [[b"0", b"1", b"2", b"3", b"4"]]
+    bench = Bench({"delivery": "inline", "max_bytes": 20_000})
+    zeros = [bytes([0]) * 2_000 + b"%d" % number for number in range(3)]  # six bytes of JSON each
+    bench.gate.firing = False
+    bench.broker.publish(*zeros)
+    bench.run(300)
+    assert bench.broker.inflight == {}
+    bench.gate.firing = True
+    bench.intake.step()
+    assert bench.batches() == [zeros[:1]]
     bench.restart()
-    bench.run(20)
-    assert sorted(bench.payloads()) == [b"%d" % number for number in range(7)]
+    bench.run(300)
+    assert sorted(bench.payloads()) == zeros
 
 
 def test_a_repetition_after_a_crash_is_acknowledged_and_not_journalled_again() -> None:
@@ -310,3 +315,58 @@ def test_exactly_once_whatever_happens(seed: int) -> None:
     counts = Counter(bench.payloads())
     assert set(counts) == set(sent)
     assert [payload for payload, count in counts.items() if count > 1] == []
+
+
+def created(bench: Bench) -> list[int]:
+    due = bench.journal.due(JOURNAL, now=bench.clock.now + 10**9, limit=1000)
+    return sorted(entry.created_ms for entry in due)
+
+
+def test_messages_that_cannot_be_fired_are_journalled_in_time() -> None:
+    bench = Bench()
+    bench.run()
+    bench.gate.firing = False
+    bench.broker.publish(b"a")
+    bench.run(LONGEST_WAIT_MS - 1_000, step_ms=100)
+    assert bench.batches() == []
+    bench.run(2_000, step_ms=100)
+    assert bench.batches() == [[b"a"]]
+
+
+def test_a_budget_of_few_fires_makes_no_more_batches_than_it_can_fire() -> None:
+    bench = Bench()
+    bench.run()
+    bench.gate.pace = Pace(1)
+    bench.gate.pace.count(bench.clock.now)
+    bench.broker.publish(b"a")
+    bench.run(59_000, step_ms=100)
+    assert bench.batches() == []
+    bench.run(3_000, step_ms=100)
+    assert bench.batches() == [[b"a"]]
+
+
+def test_a_batch_is_as_old_as_its_newest_message_however_long_redis_was_away() -> None:
+    bench = Bench()
+    bench.run()
+    bench.broker.publish(b"a")
+    bench.run()
+    arrived = bench.clock.now
+    bench.ledger.away = True
+    bench.run(600_000, step_ms=1_000)
+    bench.ledger.away = False
+    bench.run(20_000, step_ms=1_000)
+    assert bench.payloads() == [b"a"]
+    assert abs(created(bench)[0] - arrived) <= 10
+
+
+def test_recovered_messages_are_as_old_as_they_were() -> None:
+    bench = Bench({"linger_ms": 60_000})
+    bench.broker.publish(b"a")
+    bench.run(STALL_MS * 4)
+    arrived = bench.clock.now
+    assert len(bench.ledger.spooled) == 1
+    bench.clock.advance(600_000)
+    bench.restart()
+    bench.run(100)
+    assert bench.payloads() == [b"a"]
+    assert arrived - STALL_MS * 5 <= created(bench)[0] <= arrived

@@ -129,3 +129,15 @@ def test_nothing_shown_holds_a_secret() -> None:
     for text in (repr(shown), repr(bench.row), repr(bench.lifecycle.list())):
         assert "hidden-password" not in text
         assert "user:key" not in text
+
+
+def test_an_update_of_the_delivery_takes_the_ack_that_goes_with_it() -> None:
+    bench = Bench()
+    bench.lifecycle.create(CALLER, {**PARAMS, "delivery": "inline"})
+    bench.lifecycle.update(CALLER, {"delivery": "reference"}, active=None)
+    assert (bench.row.config.ack, bench.row.config.max_bytes) == ("sink", 8_000_000)
+    bench.lifecycle.update(CALLER, {"delivery": "inline"}, active=None)
+    assert bench.row.config.ack == "started"
+    bench.lifecycle.update(CALLER, {"delivery": "reference", "ack": "sink"}, active=None)
+    bench.lifecycle.update(CALLER, {"linger_ms": 5}, active=None)
+    assert bench.row.config.ack == "sink"

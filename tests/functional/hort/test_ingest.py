@@ -145,6 +145,15 @@ def test_messages_without_a_reference_are_kept_under_a_name_made_of_them() -> No
     assert world.journal.due(reference.journal, now=2**60, limit=9) == []
 
 
+def test_inline_batch_whose_fire_was_its_acknowledgement_is_not_taken_for_stored() -> None:
+    world = World()
+    args = {"batch_id": "0123456789abcdef-0-1", "messages": [{"topic": TOPIC, "payload": '{"n": 1}', "received_at": ARRIVAL}]}
+
+    reference, content = inline(args, world.journal, now=ARRIVAL)
+
+    assert world.ingest.run(reference, content)["records"] == 1
+
+
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[2] / "events").glob("ingest-*.json")), ids=lambda p: p.stem
 )

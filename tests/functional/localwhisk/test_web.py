@@ -82,6 +82,7 @@ def test_raw_http_merges_nothing(web: LocalWhisk, content_type: str, body: bytes
 def test_the_rest_of_the_path(web: LocalWhisk) -> None:
     assert ask(web, "a.json/x/y%20z").json["__ow_path"] == "/x/y%20z"
     assert ask(web, "a.json/a.b.c").json["__ow_path"] == "/a.b.c"
+    assert ask(web, "a.json/").json["__ow_path"] == "/"
 
 
 @pytest.mark.parametrize(

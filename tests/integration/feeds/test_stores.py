@@ -42,6 +42,14 @@ def test_registrations_come_back_and_rest_encrypted(redis_client: redis.Redis) -
     assert store.get(made.id) == made
 
 
+def test_a_registration_whose_key_was_lost_can_be_made_anew(redis_client: redis.Redis) -> None:
+    made = registration()
+    RedisRegistrations(redis_client, Vault("k" * 16)).change(made.id, lambda _old: made)
+    store = RedisRegistrations(redis_client, Vault("x" * 16))
+    assert store.change(made.id, lambda old: made if old is None else None) == made
+    assert store.get(made.id) == made
+
+
 def test_a_change_sees_what_somebody_else_changed_meanwhile(redis_client: redis.Redis) -> None:
     store = RedisRegistrations(redis_client, Vault("k" * 16))
     made = registration()

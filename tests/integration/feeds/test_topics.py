@@ -97,3 +97,18 @@ def test_two_partitions_split_by_topic(
             where.setdefault(message.topic, set()).add(batch_id.split("-")[1])
     assert all(len(partitions) == 1 for partitions in where.values())
     assert set.union(*where.values()) == {"0", "1"}
+
+
+def test_fewer_partitions_still_serve_what_lies_in_the_others(
+    provider: Provider, openwhisk: FakeWhisk, consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    openwhisk.answer = lambda _number: (503, None)
+    provider.create(url=mqtt_url, topics=f"{topic_root}/#", partitions=4, max_records=5, **FAST)
+    sent = [b"%d" % number for number in range(40)]
+    with publisher(mqtt_url) as client:
+        for number, payload in enumerate(sent):
+            publish(client, f"{topic_root}/{number % 10}", [payload])
+    wait_until(lambda: provider.metric("acked_total") == 40, what="journalled or spooled")
+    provider.call("PUT", {"params": {"partitions": 1}})
+    openwhisk.answer = lambda _number: (202, None)
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=30, what="all delivered")

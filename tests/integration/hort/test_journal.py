@@ -27,3 +27,11 @@ def test_every_key_of_a_journal_is_in_one_slot(redis_client: redis.Redis) -> Non
     found = {key.decode() for key in redis_client.scan_iter()}
     assert found == {made.batch_key, made.stage_key, JOURNAL, keys.journal_bytes(JOURNAL)}
     assert {keys.partition_of(key) for key in found} == {0}
+
+
+def test_a_place_whose_batch_was_evicted_does_not_stop_the_journal(redis_client: redis.Redis) -> None:
+    journal = RedisJournal(redis_client)
+    evicted, made = put(journal), put(journal, now=NOW + 1)
+    redis_client.delete(evicted.batch_key)
+    assert journal.due(JOURNAL, now=NOW + 10, limit=1) == []
+    assert [entry.reference for entry in journal.due(JOURNAL, now=NOW + 10, limit=1)] == [made]

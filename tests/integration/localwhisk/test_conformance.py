@@ -1,25 +1,28 @@
 """The recordings of the real server, replayed."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from localwhisk.conformance.__main__ import main
+from tests.support.paths import SCRIPTS
+from tests.support.services import environment
 
 Shared = Callable[[str], Path]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["main", "extra", "logstore"])
-def test_every_exchange_matches_but_for_the_listed_deviations(
-    shared: Shared, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status = main([str(shared(f"reference/golden/{name}.jsonl"))])
-    output = capsys.readouterr().out
-    assert status == 0, output
-
-
-@pytest.mark.slow
-def test_budgets_of_a_stock_installation(shared: Shared, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(shared("reference/golden/throttle.jsonl"))]) == 0, capsys.readouterr().out
+@pytest.mark.parametrize("name", ["main", "extra", "logstore", "throttle"])
+def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, name: str) -> None:
+    recording = shared(f"reference/golden/{name}.jsonl")
+    done = subprocess.run(
+        [SCRIPTS / "conformance", recording],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].endswith(" exchanges match")

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_megabyte_through_a_sequence(new_whisk: NewWhisk) -> None:
     whisk = new_whisk(*LIMITS)
     put_action(whisk, "echo", ECHO)
     whisk.call("PUT", "actions/seq", {"exec": {"kind": "sequence", "components": ["/_/echo"] * 3}})
-    body = {"x": "\u00e9" * 400_000}
+    body = {"x": "x" * 1_000_000, "y": "\u00e9" * 5_000}
     assert whisk.call("POST", "actions/seq?blocking=true&result=true", body) == (200, body)
 
 
@@ -92,9 +93,7 @@ class Answered:
     def check(self) -> None:
         assert self.activations
         for activation in self.activations:
-            status, record = wait_until(
-                lambda name=activation: self._ended(name), timeout_s=20, what="the record"
-            )
+            status, record = wait_until(partial(self._ended, activation), timeout_s=20, what="the record")
             assert status == 200, f"{activation} was answered and is gone"
             assert record["response"]["status"] in ("success", "whisk internal error")
         _, packages = self.whisk.call("GET", "packages?limit=200")

@@ -360,3 +360,15 @@ def test_record_of_a_known_shape_but_another_type_does_not_take_the_short_way(
     found = numbers(decoded.stage_fields())
     assert found.get(2, {}).get("n") == counted
     assert [found[row]["n"] for row in (0, 1, 3)] == [1, 2, 3]
+
+
+def test_small_bombs_do_not_become_more_records_than_memory_holds() -> None:
+    bomb = gzip.compress(json.dumps([{"n": 1}] * 10_000).encode())
+    contents = [bomb] * 9 + [b'{"n": 2}']
+    found = decode(
+        Messages.of([Message(TOPIC, content, ARRIVAL) for content in contents]), IngestOptions(), {}, batch_id=BATCH
+    )
+
+    assert len(found.lines) == 5 * 10_000 + 1
+    assert len(found.dead) == 4
+    assert found.counts["dead.too-many-records"] == 4

@@ -20,7 +20,7 @@ def parsed(content: bytes, caps: Caps = CAPS) -> Any:
 
 def reason(content: bytes, caps: Caps = CAPS) -> str:
     with pytest.raises(Undecodable) as caught:
-        records(parsed(content, caps), caps)
+        records(parsed(content, caps), caps, Budget())
     return caught.value.reason
 
 
@@ -83,9 +83,20 @@ def test_array_with_too_many_records() -> None:
     assert reason(b"[{},{},{}]", Caps(records_per_message=2)) == "too-many-records"
 
 
+def test_arrays_of_one_batch_share_a_budget() -> None:
+    budget = Budget(records=3)
+    records([{}, {}, {}], CAPS, budget)
+
+    with pytest.raises(Undecodable, match="too-many-records"):
+        records([{}, {}, {}], CAPS, budget)
+
+    assert records([{}, {}], CAPS, budget) == [{}, {}]
+    assert records({}, CAPS, budget) == [{}], "a message of one record always finds room"
+
+
 def outcome(content: bytes) -> Undecodable | None:
     try:
-        records(parsed(content), CAPS)
+        records(parsed(content), CAPS, Budget())
     except Undecodable as problem:
         return problem
     return None

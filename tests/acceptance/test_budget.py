@@ -1,0 +1,48 @@
+"""Under stock limits, 60 fires and 60 invocations a minute, the suite carries 100 records a second to a model outside OpenWhisk."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from demonstrate.facts import INVOKED, TRIGGERS
+from workloads.machine import Machine, model, services, suite
+
+RECORDS_PER_S = 100
+LIMIT = 60
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def stock() -> Iterator[Machine]:
+    """The suite under stock limits, with the manifest's own settings and a model outside."""
+    with services() as machine, suite(machine, limits=("--limits", "stock")), model(machine):
+        machine.whisk.set_rule("poll-to-divvy", active=True)
+        yield machine
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_whole_minute_stays_below_the_stock_limits(stock: Machine) -> None:
+    begin = (int(time.time() * 1000) // MINUTE_MS + 1) * MINUTE_MS
+    seconds = (begin + MINUTE_MS) / 1000 - time.time() + 2
+    command = [sys.executable, "-m", "workloads.publisher", "--url", stock.mqtt_url]
+    command += ["--rate", str(RECORDS_PER_S), "--seconds", f"{seconds:.0f}"]
+    subprocess.run(command, check=True, env=stock.env, stdout=subprocess.DEVNULL)
+
+    counts = Counter({name: stock.whisk.count(name, since=begin, upto=begin + MINUTE_MS - 1) for name in (*TRIGGERS, *INVOKED)})
+    fires = sum(counts[name] for name in TRIGGERS)
+    invocations = sum(counts[name] for name in INVOKED)
+
+    assert counts["window-tick"] == 4
+    assert counts["model-poll"] == 2
+    assert counts["divvy-poll"] == 6
+    assert counts["hort/stream"] >= 20
+    assert fires <= LIMIT, counts
+    assert invocations <= LIMIT, counts
+    metrics = requests.get(f"{stock.provider_url}/metrics", timeout=10).text
+    assert 'status="429"' not in metrics
