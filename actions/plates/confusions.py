@@ -7,7 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LOOKALIKES = ("0OQD", "1ILTJ", "8B3", "5S", "2Z7", "6GC", "4A", "HNMW", "VYU", "EF", "UJ", "0U", "6B8", "PRF", "KX", "DB")
+LOOKALIKES = (
+    "0OQD",
+    "1ILTJ",
+    "8B3",
+    "5S",
+    "2Z7",
+    "6GC",
+    "4A",
+    "HNMW",
+    "VYU",
+    "EF",
+    "UJ",
+    "0U",
+    "6B8",
+    "PRF",
+    "KX",
+    "DB",
+)
 TWINS = str.maketrans("OI", "01")
 """Letters that many plates print as the digit."""
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -71,4 +88,8 @@ def distances(plates: Sequence[str], readings: Sequence[str]) -> Numbers:
             added = np.where(last, _EDGE[seen[:, j - 1]][None, :], _ADDED)
             replaced = table[i - 1, j - 1] + _COSTS[plate[:, i - 1][:, None], seen[:, j - 1][None, :]]
             table[i, j] = np.minimum(np.minimum(table[i - 1, j] + _MISSED, table[i, j - 1] + added), replaced)
-    return np.asarray(table[long[:, None], wide[None, :], np.arange(len(plates))[:, None], np.arange(len(readings))[None, :]])
+    return np.asarray(
+        table[
+            long[:, None], wide[None, :], np.arange(len(plates))[:, None], np.arange(len(readings))[None, :]
+        ]
+    )

@@ -57,7 +57,9 @@ class Detector:
         self._cascades: dict[str, int] = {}
         self._smallest: dict[str, tuple[int, int]] = {}
 
-    def find(self, grey: Image, *, country: str, smallest: float = 1.0, strictness: int = STRICTNESS) -> list[Place]:
+    def find(
+        self, grey: Image, *, country: str, smallest: float = 1.0, strictness: int = STRICTNESS
+    ) -> list[Place]:
         """The places, largest support first.
 
         Args:

@@ -61,19 +61,29 @@ class Reading:
     @property
     def candidates(self) -> list[tuple[str, float]]:
         """Texts with their confidence in percent, best first."""
-        found = [(entry["plate"].replace("\n", ""), float(entry["confidence"])) for entry in self.result["candidates"]]
+        found = [
+            (entry["plate"].replace("\n", ""), float(entry["confidence"]))
+            for entry in self.result["candidates"]
+        ]
         return sorted(found, key=lambda entry: -entry[1])
 
 
 def read(
-    engine: Reads, grey: Image, place: Place, look: Look, *, country: str, region: str | None, detect_region: bool
+    engine: Reads,
+    grey: Image,
+    place: Place,
+    look: Look,
+    *,
+    country: str,
+    region: str | None,
+    detect_region: bool,
 ) -> list[Reading]:
     """The readings of a place at one look, none or one as a rule."""
     patch, left, top = _patch(grey, place)
     centre = place.centre[0] - left, place.centre[1] - top
     if look.contrast:
         patch = pixels.clahe(patch, tiles=4)
-    matrix = _matrix(look, centre, patch.shape)
+    matrix = _matrix(look, centre)
     if matrix is not None:
         size = round(patch.shape[1] * look.enlarge), round(patch.shape[0] * look.enlarge)
         patch = pixels.warp(patch, matrix, width=size[0], height=size[1])
@@ -93,7 +103,9 @@ def read(
     back = np.eye(3) if matrix is None else np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
     back[0, 2] += left
     back[1, 2] += top
-    return [Reading(_returned(result, back)) for result in answer.get("results", []) if result.get("candidates")]
+    return [
+        Reading(_returned(result, back)) for result in answer.get("results", []) if result.get("candidates")
+    ]
 
 
 def _patch(grey: Image, place: Place) -> tuple[Image, int, int]:
@@ -103,7 +115,7 @@ def _patch(grey: Image, place: Place) -> tuple[Image, int, int]:
     return grey[top : place.y + place.height + high, left : place.x + place.width + wide], left, top
 
 
-def _matrix(look: Look, centre: tuple[float, float], shape: Sequence[int]) -> pixels.Matrix | None:
+def _matrix(look: Look, centre: tuple[float, float]) -> pixels.Matrix | None:
     """From the patch to what is read: turned about the centre of the place, then enlarged; None where nothing changes."""
     if look.turn == 0 and look.enlarge == 1:
         return None

@@ -10,9 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
-_TOKEN = re.compile(r"\[[^\]]+\]|.")
+_POSITION = re.compile(r"\[[^\]]+\]|.")
 _CLASSES = {"@": "[A-Z]", "#": "[0-9]"}
 _STRANGE = -2.5
 _CHANGE = -0.7
@@ -32,12 +33,16 @@ class Patterns:
         for region, pattern in lines:
             regions[_expression(pattern)].add(region)
         self._regions = {expression: frozenset(names) for expression, names in regions.items()}
-        self._compiled = [(re.compile(expression), names) for expression, names in self._regions.items() if expression]
+        self._compiled = [
+            (re.compile(expression), names) for expression, names in self._regions.items() if expression
+        ]
         self._prior = lru_cache(maxsize=20_000)(self._weigh)
 
     def regions(self, plate: str) -> frozenset[str]:
         """The regions whose plates may read so."""
-        return frozenset().union(*(names for expression, names in self._compiled if expression.fullmatch(plate)))
+        return frozenset().union(
+            *(names for expression, names in self._compiled if expression.fullmatch(plate))
+        )
 
     def matches(self, plate: str, region: str | None = None) -> bool:
         """Whether a plate fits a pattern of the region, or of any where none is named."""
@@ -60,7 +65,7 @@ class Patterns:
 
 def changes(plate: str) -> int:
     """How often letters and digits alternate."""
-    return sum(left.isdigit() != right.isdigit() for left, right in zip(plate, plate[1:], strict=False))
+    return sum(left.isdigit() != right.isdigit() for left, right in pairwise(plate))
 
 
 @lru_cache(maxsize=64)
@@ -75,6 +80,6 @@ def of(prefix: Path, country: str) -> Patterns:
 
 def _expression(pattern: str) -> str:
     """The pattern as a regular expression; patterns of nothing but skipped positions say nothing."""
-    tokens = [token for token in _TOKEN.findall(pattern) if token != "?"]
-    fixed = "".join(_CLASSES.get(token, token) for token in tokens)
-    return fixed if len(tokens) > 2 else ""
+    positions = [position for position in _POSITION.findall(pattern) if position != "?"]
+    fixed = "".join(_CLASSES.get(position, position) for position in positions)
+    return fixed if len(positions) > 2 else ""

@@ -8,6 +8,7 @@ from typing import Any
 from plates import answer, images
 from plates.contract import Options, Trained
 from plates.openalpr import Engine
+from plates.recognize import recognize
 
 
 class Reader:
@@ -33,12 +34,22 @@ class Reader:
             "source": answer.source(data, photo.kind, given_as=field),
         }
 
-    def _recognize(self, photo: images.Photo, options: Options, deadline: float) -> dict[str, Any]:  # noqa: ARG002
-        return self._engine.read(
+    def _recognize(self, photo: images.Photo, options: Options, deadline: float) -> dict[str, Any]:
+        if options.prewarp:  # a calibrated camera's photo is straightened by OpenALPR itself, and read once
+            return self._engine.read(
+                photo.pixels,
+                country=options.country,
+                n=options.n,
+                region=options.region,
+                detect_region=options.detect_region,
+                prewarp=options.prewarp,
+            )
+        return recognize(
             photo.pixels,
+            engine=self._engine,
             country=options.country,
             n=options.n,
             region=options.region,
             detect_region=options.detect_region,
-            prewarp=options.prewarp,
+            deadline=deadline,
         )

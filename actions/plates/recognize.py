@@ -142,7 +142,9 @@ class Strategy:
         if any(spot.strength >= LEAST for spot in spots) or self._late():
             return spots
         more = self._detector.find(grey, country=country, smallest=0.5, strictness=1)
-        fresh = [place for place in more if not any(_same(place, known) for spot in spots for known in spot.places)]
+        fresh = [
+            place for place in more if not any(_same(place, known) for spot in spots for known in spot.places)
+        ]
         further = grouped(fresh, country)[:MAX_SPOTS]
         self._study(grey, further)
         return [*spots, *further]
@@ -243,9 +245,15 @@ def _same(one: Place, other: Place) -> bool:
 def _result(spot: Spot, index: int, n: int, rules: Patterns, region: str | None) -> dict[str, Any]:
     """A spot as a result of OpenALPR: the text by vote, the corners of the reading that comes nearest to it."""
     best = spot.votes[0]
-    base = max(spot.readings, key=lambda reading: (reading.candidates[0][0] == best.plate, reading.confidence))
+    base = max(
+        spot.readings, key=lambda reading: (reading.candidates[0][0] == best.plate, reading.confidence)
+    )
     candidates = [
-        {"plate": vote.plate, "confidence": confidence, "matches_template": int(bool(region) and rules.matches(vote.plate, region))}
+        {
+            "plate": vote.plate,
+            "confidence": confidence,
+            "matches_template": int(bool(region) and rules.matches(vote.plate, region)),
+        }
         for vote, confidence in zip(spot.votes[:n], _confidences(spot, n), strict=True)
     ]
     return {
@@ -253,7 +261,9 @@ def _result(spot: Spot, index: int, n: int, rules: Patterns, region: str | None)
         **candidates[0],
         "plate_index": index,
         "requested_topn": n,
-        "processing_time_ms": round(sum(reading.result.get("processing_time_ms", 0.0) for reading in spot.readings), 3),
+        "processing_time_ms": round(
+            sum(reading.result.get("processing_time_ms", 0.0) for reading in spot.readings), 3
+        ),
         "candidates": candidates,
     }
 

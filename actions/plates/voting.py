@@ -123,7 +123,10 @@ def merged(one: str, other: str) -> list[str]:
         return []
     text, i, j = "", 0, 0
     for letter in [*common, None]:
-        first, second = one[i:].find(letter) if letter else len(one) - i, other[j:].find(letter) if letter else len(other) - j
+        first, second = (
+            one[i:].find(letter) if letter else len(one) - i,
+            other[j:].find(letter) if letter else len(other) - j,
+        )
         gap, another = one[i : i + first], other[j : j + second]
         if gap and another and gap != another:
             return []
