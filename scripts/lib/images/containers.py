@@ -8,12 +8,14 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any, Self
 
 from lib.images.engines import Engine, EngineError
 
 START_S = 60.0
-_LIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:2048")
+_PODMAN_LIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:2048")
+"""OpenWhisk's own; podman's defaults are the host's, which a container within a container may not set."""
 
 
 class Container:
@@ -25,25 +27,24 @@ class Container:
 
     def __init__(self, engine: Engine, image: str, *, memory_mb: int) -> None:
         self._engine = engine
-        try:
-            self.id, self.url = self._published(image, memory_mb)
-        except EngineError:
-            self.id, self.url = self._on_host_network(image)
-
-    def _published(self, image: str, memory_mb: int) -> tuple[str, str]:
         memory = f"{memory_mb}m"
-        created = self._engine.output(
-            *("run", "-d", "-p", "127.0.0.1::8080", "--memory", memory, "--memory-swap", memory, image), timeout_s=60
-        )
+        limits = ["--memory", memory, "--memory-swap", memory, *(_PODMAN_LIMITS if engine.name == "podman" else ())]
+        try:
+            self.id, self.url = self._published(image, limits)
+        except EngineError:
+            self.id, self.url = self._on_host_network(image, limits)
+
+    def _published(self, image: str, limits: Sequence[str]) -> tuple[str, str]:
+        created = self._engine.output("run", "-d", "-p", "127.0.0.1::8080", *limits, image, timeout_s=60)
         identity = created.splitlines()[-1]
         return identity, "http://" + self._engine.output("port", identity, "8080/tcp").split()[0]
 
-    def _on_host_network(self, image: str) -> tuple[str, str]:
+    def _on_host_network(self, image: str, limits: Sequence[str]) -> tuple[str, str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         created = self._engine.output(
-            *("run", "-d", "--network", "host", *_LIMITS, image, "--host", "127.0.0.1", "--port", str(port)), timeout_s=60
+            *("run", "-d", "--network", "host", *limits, image, "--host", "127.0.0.1", "--port", str(port)), timeout_s=60
         )
         return created.splitlines()[-1], f"http://127.0.0.1:{port}"
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+MOUNTED = "/run/hort/ca-certificates.crt"
+"""Where the Dockerfiles look for the machine's certificates; the usual place must stay free for Debian's package of them."""
 PULL_S = 120.0
 
 
@@ -61,7 +63,7 @@ class Engine:
         """The image's configuration: User, Labels and so on."""
         found = json.loads(self.output("inspect", "--type", "image", image))
         document = found[0] if isinstance(found, list) else found
-        config = document.get("Config") or document.get("OCIv1", {}).get("config")
+        config = document["OCIv1"]["config"] if self.name == "buildah" else document["Config"]
         return dict(config)
 
     def pull(self, image: str) -> bool:
@@ -102,7 +104,7 @@ class Engine:
 
 def _rootless() -> list[str]:
     """Options that build without a daemon: also inside a container, and with the machine's certificates for what RUN downloads."""
-    mount = ["-v", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_file() else []
+    mount = ["-v", f"{CERTIFICATES}:{MOUNTED}:ro"] if CERTIFICATES.is_file() else []
     return ["--isolation", "chroot", "--layers", *mount]
 
 
