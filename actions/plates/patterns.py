@@ -18,7 +18,7 @@ _CLASSES = {"@": "[A-Z]", "#": "[0-9]"}
 _STRANGE = -2.5
 _CHANGE = -0.7
 _REGION = 0.3
-_OWN_REGION = 2.0
+_OWN_REGION = 4.0
 
 
 class Patterns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from plates import detection, looks, patterns, pixels, voting
@@ -38,11 +38,14 @@ LOOKS = (
     Look(1.15, 0.85),
 )
 """The most telling and most different first."""
+SMALL = 66
+SMALL_LOOKS = tuple(replace(look, enlarge=2.0 + index % 3) for index, look in enumerate(LOOKS))
+"""For places narrower than SMALL pixels: OpenALPR's own enlarging blurs them."""
 SURE = 89.0
 """Percent: a first look with at least this confidence that fits a pattern of the country is taken."""
 COUNTED_AFTER = {1: 1.0, 5: 1.0, 10: 0.85, len(LOOKS): 0.0}
 """After so many looks the readings are counted; where this share says the same, and it fits a pattern, they are enough."""
-GLANCES = 3
+GLANCES = 5
 """Looks at a further place where another plate of the photo is sure."""
 MAX_SPOTS = 4
 LEAST, LEAST_FURTHER = 0.4, 0.7
@@ -162,7 +165,8 @@ class Strategy:
     def _look(self, grey: Image, spot: Spot, count: int) -> None:
         """Looks at a spot until it was looked at so many times, and counts the votes."""
         while spot.looks < count and not self._late():
-            spot.readings += self._read(grey, spot, LOOKS[spot.looks])
+            ways = SMALL_LOOKS if spot.places[0].width < SMALL else LOOKS
+            spot.readings += self._read(grey, spot, ways[spot.looks])
             spot.looks += 1
         rules = self._rules(spot.country)
         spot.votes = voting.rank(spot.readings, rules, region=self._region)

@@ -112,25 +112,21 @@ def _hypotheses(support: dict[str, float], patterns: Patterns) -> list[str]:
 
 
 def merged(one: str, other: str) -> list[str]:
-    """Texts that hold both where each lacks letters that the other has; none where they contradict each other.
+    """The text that holds both where each lacks letters that the other has; none where they contradict each other.
 
-    NR374 and XR374 give XNR374.
+    ABC12 and BC123 give ABC123.
     """
-    if len(one) < 3 or len(other) < 3:
-        return []
     common = _common(one, other)
-    if len(common) < min(len(one), len(other)) - 1:
+    if min(len(one), len(other)) < 3 or len(common) < min(len(one), len(other)) - 1:
         return []
     text, i, j = "", 0, 0
-    for letter in [*common, None]:
-        first, second = (
-            one[i:].find(letter) if letter else len(one) - i,
-            other[j:].find(letter) if letter else len(other) - j,
-        )
+    for letter in [*common, ""]:
+        first = one[i:].find(letter) if letter else len(one) - i
+        second = other[j:].find(letter) if letter else len(other) - j
         gap, another = one[i : i + first], other[j : j + second]
         if gap and another and gap != another:
             return []
-        text += (gap or another) + (letter or "")
+        text += (gap or another) + letter
         i, j = i + first + 1, j + second + 1
     return [text] if text not in (one, other) and len(text) <= MAX_LENGTH else []
 
