@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from redis import RedisError
 
-from hort import action, clock, config, photos, redaction, report_fields, store, urls, web
+from hort import action, clock, config, keys, redaction, report_fields, store, urls, web
 from hort.errors import AddressRefused, ConfigError, ReportError, SinkUnavailable, WhiskUnavailable
 from hort.report_fields import Report
-from hort.report_store import PHOTO_S, RedisReports, Reports
+from hort.report_store import RedisReports, Reports
 
 TRIGGER = "photo-submitted"
-PHOTO = "photo"
-"""First part of the path under which the action `plates` gets a waiting photo."""
 MAX_BODY_BYTES = 1_048_576
 METHODS = "POST, GET"
 
@@ -27,10 +23,6 @@ _NEEDS_KEY = "reports need the namespace owner's Basic auth or the registry key 
 
 class Whisk(Protocol):
     """What is asked of OpenWhisk, see `hort.namespace.Namespace`."""
-
-    @property
-    def host(self) -> str:
-        """Base address of the API host."""
 
     def web_path(self) -> str:
         """Path of this action as a web action."""
@@ -62,8 +54,6 @@ class Desk:
 
 def handle(desk: Desk, request: web.Request) -> web.Result:
     """The answer to one request to the web action."""
-    if request.method in {"GET", "HEAD"} and len(request.path) == 2 and request.path[0] == PHOTO:
-        return _photo(desk, request.path[1])
     if request.method not in {"GET", "HEAD", "POST"}:
         return web.answer(405, {"error": f"{request.method} is not supported, {METHODS} are"}, {"allow": METHODS})
     if not web.may_write(request, key=desk.key):
@@ -93,7 +83,7 @@ def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
         raise ReportError("id", report.report_id, "names another report already", status=409)
     if begun == "new":
         try:
-            desk.whisk.fire(TRIGGER, _payload(desk, report, token, now))
+            desk.whisk.fire(TRIGGER, _payload(report, token, now))
         except WhiskUnavailable:
             desk.reports.abandon(report.report_id)
             raise
@@ -109,28 +99,14 @@ def _check_address(desk: Desk, url: str) -> None:
         raise ReportError("url", urls.shown(url), f"is not allowed: {error.reason}") from error
 
 
-def _payload(desk: Desk, report: Report, token: str, now: int) -> dict[str, Any]:
+def _payload(report: Report, token: str, now: int) -> dict[str, Any]:
     """What the trigger carries: facts and where the photo is, never the photo."""
     received = clock.iso(now)
     given_as = "url" if report.photo is None else "image"
     facts = {"time": received, **report.facts, "received_at": received, "given_as": given_as}
     if report.photo is None:
         return {**report.reading, "report": facts, "url": report.url}
-    url = f"{desk.whisk.host}{desk.whisk.web_path()}/{PHOTO}/{token}"
-    host = urlsplit(desk.whisk.host).hostname or ""
-    return {**report.reading, "report": facts, "url": url, "allow_private": [host]}
-
-
-def _photo(desk: Desk, token: str) -> web.Result:
-    """A waiting photo, for whoever knows its token: the payload of the trigger is the only place that has it."""
-    photo = desk.reports.photo(token) if len(token) <= 64 else None
-    if photo is None:
-        return web.problem(404, f"there is no such photo: it is deleted once it is read, or after {PHOTO_S // 60} minutes")
-    return {
-        "statusCode": 200,
-        "headers": {"content-type": photos.kind(photo), "cache-control": "no-store", "x-content-type-options": "nosniff"},
-        "body": base64.b64encode(photo).decode(),
-    }
+    return {**report.reading, "report": facts, "photo": keys.photo(token)}
 
 
 def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:

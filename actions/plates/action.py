@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hort import urls
-from plates import contract, download, limits
+from hort import redaction, urls
+from plates import contract, download, limits, waiting
 from plates.contract import Request
 from plates.errors import Refused
 from plates.supervisor import Supervisor
@@ -67,7 +67,9 @@ class Action:
 
     def _read(self, request: Request, deadline: float) -> Document:
         field, photo = "image", request.image
-        if photo is None:
+        if request.photo is not None:
+            photo = waiting.fetch(request.photo, deadline=deadline, max_bytes=limits.MAX_BYTES)
+        elif photo is None:
             field = "url"
             photo = download.fetch(
                 request.url or "",
@@ -90,13 +92,14 @@ def _shaped(result: Document, params: Mapping[str, Any], refused: Refused | None
     """The result as its caller takes it.
 
     A report that rides along is never lost to its photo: it goes on with the refusal beside it, since an `error` would end the sequence.
+    Where plates are to be redacted, the answer to a report holds none: OpenWhisk keeps it in the activation's record.
     A web request gets an HTTP answer.
     """
     report = params.get("report")
     if isinstance(report, dict):
-        if refused is None:
-            return {**result, "report": report}
-        return {"plate": None, "confidence": None, "results": [], "refused": refused.as_json(), "report": report}
+        if refused is not None:
+            result = {"plate": None, "confidence": None, "results": [], "refused": refused.as_json()}
+        return {**redaction.applied(result, redaction.of(params)), "report": report}
     if "__ow_method" in params:
         status = 200 if refused is None else 400
         return {"statusCode": status, "headers": {"Content-Type": "application/json"}, "body": result}

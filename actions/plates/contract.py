@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hort import config, urls
 from hort.errors import ConfigError
-from plates import limits
+from plates import limits, waiting
 from plates.errors import Refused
 
 DEFAULT_N, MAX_N = 5, 50
@@ -49,21 +49,22 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One photo, given by its URL or its bytes, and how to read it."""
+    """One photo, given by its URL, its bytes or where it waits, and how to read it."""
 
     url: str | None
     image: bytes | None
     options: Options
     timeout_ms: int
     policy: urls.Policy
+    photo: waiting.Waiting | None = None
 
 
 def read(params: Params, trained: Trained) -> Request:
     """The request in some parameters; Refused for what cannot be used."""
-    url, image = _given(params, "url"), _given(params, "image")
-    if url is None and image is None:
+    url, image, photo = _given(params, "url"), _given(params, "image"), waiting.given(params)
+    if url is None and image is None and photo is None:
         raise Refused("no-image", "image", "neither url nor image (base64) is given")
-    if url is not None and image is not None:
+    if [url, image, photo].count(None) < 2:
         raise Refused("both-given", "image", "url and image are given: one of them must go")
     country = _country(params, trained)
     options = Options(
@@ -75,7 +76,8 @@ def read(params: Params, trained: Trained) -> Request:
     )
     policy = _checked(lambda: urls.policy(params))
     address = None if url is None else _url(url)
-    return Request(address, None if image is None else _image(image), options, _timeout(params), policy)
+    data = None if image is None else _image(image)
+    return Request(address, data, options, _timeout(params), policy, photo)
 
 
 def _given(params: Params, name: str) -> Any:
