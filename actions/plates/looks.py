@@ -92,7 +92,7 @@ def read(
     if area is None:
         return []
     answer = engine.read(
-        np.repeat(patch[:, :, None], 3, axis=2),
+        patch,
         country=country,
         n=CANDIDATES,
         region=region,

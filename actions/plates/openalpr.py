@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plates import library
 from plates.pixels import Image, channels, contiguous
 
@@ -54,7 +56,9 @@ class Engine:
         """The regions of a country that have plate patterns."""
         path = self._runtime / "postprocess" / f"{country}.patterns"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-        return tuple(dict.fromkeys(line.split()[0] for line in lines if line.strip() and not line.startswith("#")))
+        return tuple(
+            dict.fromkeys(line.split()[0] for line in lines if line.strip() and not line.startswith("#"))
+        )
 
     def read(
         self,
@@ -71,7 +75,7 @@ class Engine:
         """OpenALPR's own answer on one image.
 
         Args:
-            image: uint8, height x width x 3 (BGR) or height x width (grey).
+            image: uint8, height x width x 3 (BGR) or height x width (grey, of which OpenALPR gets three alike).
             country: a trained country, or several that are tried one after the other.
             n: candidates a plate.
             region: whose patterns `matches_template` goes by.
@@ -80,10 +84,12 @@ class Engine:
             rectangles: only these parts (x, y, width, height) are searched.
             settings: lines of openalpr.conf that differ, such as {"skip_detection": "1"}.
         """
-        pixels = contiguous(image)
+        pixels = contiguous(image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2))
         areas = [number for rectangle in rectangles for number in rectangle]
         text = self._library.plates_read(
-            self._handle(country_names(country), {**(settings or {}), **({"prewarp": prewarp} if prewarp else {})}),
+            self._handle(
+                country_names(country), {**(settings or {}), **({"prewarp": prewarp} if prewarp else {})}
+            ),
             pixels.ctypes.data,
             pixels.shape[1],
             pixels.shape[0],

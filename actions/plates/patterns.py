@@ -15,6 +15,9 @@ from pathlib import Path
 
 _POSITION = re.compile(r"\[[^\]]+\]|.")
 _CLASSES = {"@": "[A-Z]", "#": "[0-9]"}
+_LEAST_POSITIONS = 3
+"""Patterns of less, such as nothing but skipped positions, say nothing."""
+_REMEMBERED = 20_000
 _STRANGE = -2.5
 _CHANGE = -0.7
 _REGION = 0.3
@@ -29,20 +32,23 @@ class Patterns:
     """
 
     def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
-        regions: defaultdict[str, set[str]] = defaultdict(set)
+        named: defaultdict[str, set[str]] = defaultdict(set)
         for region, pattern in lines:
-            regions[_expression(pattern)].add(region)
-        self._regions = {expression: frozenset(names) for expression, names in regions.items()}
-        self._compiled = [
-            (re.compile(expression), names) for expression, names in self._regions.items() if expression
-        ]
-        self._prior = lru_cache(maxsize=20_000)(self._weigh)
+            named[pattern].add(region)
+        self._by_length: defaultdict[int, list[tuple[re.Pattern[str], frozenset[str]]]] = defaultdict(list)
+        for pattern, regions in named.items():
+            positions = _positions(pattern)
+            if len(positions) >= _LEAST_POSITIONS:
+                self._by_length[len(positions)].append((re.compile("".join(positions)), frozenset(regions)))
+        self.regions = lru_cache(maxsize=_REMEMBERED)(self._regions)
+        self._prior = lru_cache(maxsize=_REMEMBERED)(self._weigh)
 
-    def regions(self, plate: str) -> frozenset[str]:
+    def _regions(self, plate: str) -> frozenset[str]:
         """The regions whose plates may read so."""
-        return frozenset().union(
-            *(names for expression, names in self._compiled if expression.fullmatch(plate))
+        fitting = (
+            regions for pattern, regions in self._by_length.get(len(plate), ()) if pattern.fullmatch(plate)
         )
+        return frozenset().union(*fitting)
 
     def matches(self, plate: str, region: str | None = None) -> bool:
         """Whether a plate fits a pattern of the region, or of any where none is named."""
@@ -78,8 +84,6 @@ def of(prefix: Path, country: str) -> Patterns:
     return Patterns((line[0], line[1]) for line in lines if len(line) == 2 and not line[0].startswith("#"))
 
 
-def _expression(pattern: str) -> str:
-    """The pattern as a regular expression; patterns of nothing but skipped positions say nothing."""
-    positions = [position for position in _POSITION.findall(pattern) if position != "?"]
-    fixed = "".join(_CLASSES.get(position, position) for position in positions)
-    return fixed if len(positions) > 2 else ""
+def _positions(pattern: str) -> list[str]:
+    """A regular expression for each letter that counts."""
+    return [_CLASSES.get(position, position) for position in _POSITION.findall(pattern) if position != "?"]
