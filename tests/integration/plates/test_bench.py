@@ -33,7 +33,7 @@ def test_the_strategy_reads_more_than_bare_openalpr(
     truth.write_text(
         "\n".join(line for line in lines if line.split("\t")[0] in ["file", *PHOTOS[country]]) + "\n"
     )
-    command = [
+    command: list[str | Path] = [
         SCRIPTS / "bench",
         "plates",
         "--photos",
