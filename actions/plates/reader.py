@@ -7,6 +7,7 @@ from typing import Any
 
 from plates import answer, images
 from plates.contract import Options, Trained
+from plates.errors import Refused
 from plates.openalpr import Engine
 from plates.recognize import recognize
 
@@ -28,6 +29,8 @@ class Reader:
         photo = images.decode(data, field=field)
         started = time.monotonic()
         found = self._recognize(photo, options, deadline)
+        if not found.get("results") and time.monotonic() >= deadline:
+            raise Refused("too-slow", "timeout_ms", "no plate was found in the time allowed, and not everything was looked at")
         elapsed_ms = (time.monotonic() - started) * 1000
         return {
             **answer.complete(found, photo, n=options.n, elapsed_ms=elapsed_ms),

@@ -77,3 +77,8 @@ def car(text: str = "ABC 1234", *, width: int = 640, height: int = 480) -> Image
     draw.rounded_rectangle(box, radius=8, fill=(240, 240, 240), outline=(20, 20, 20), width=3)
     draw.text((width // 2, height // 2 + 55), text, fill=(15, 15, 60), font=ImageFont.load_default(46), anchor="mm")
     return image
+
+
+def noise(width: int, height: int) -> bytes:
+    """A JPEG of edges everywhere and no plate: the detector's worst case."""
+    return encoded(Image.effect_noise((width, height), 120), quality=60)

@@ -119,7 +119,7 @@ def bombs() -> dict[str, bytes]:
         "scans": scans(2_000),
         "exif loop": exif_loop(),
         "thin": pictures.encoded(Image.new("L", (16_000, 16)), "PNG"),
-        "noise": noise(),
+        "noise": pictures.noise(1_600, 1_200),
     }
 
 
@@ -135,11 +135,6 @@ def exif_loop() -> bytes:
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + struct.pack("<H", 1) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
     data = pictures.encoded(pictures.quarters())
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
-
-
-def noise() -> bytes:
-    """Edges everywhere: the detector's worst case."""
-    return pictures.encoded(Image.effect_noise((1_600, 1_200), 120), quality=60)
 
 
 @pytest.mark.slow

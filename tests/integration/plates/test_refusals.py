@@ -64,7 +64,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "download-failed": [{"url": "http://127.0.0.1:1/", "allow_private": True}],
-    "too-slow": [{"image": text(pictures.encoded(pictures.car(width=3000, height=2200))), "timeout_ms": 100, "country": ["us", "eu", "gb", "au"]}],
+    "too-slow": [{"image": text(pictures.noise(2_400, 1_800)), "timeout_ms": 100, "country": ["us", "eu", "gb", "au"]}],
 }
 ELSEWHERE = {"download-too-slow", "download-too-large", "recognition-failed", "busy"}
 
