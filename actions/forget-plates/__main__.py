@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import action, plate_index
+from hort import action, clock, plate_index, sink
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
-    return {"deleted": plate_index.of(action.strip(args)).forget_expired()}
+    index = plate_index.of(action.strip(args))
+    return {"deleted": index.forget_expired(now=clock.now_ms(), time_s=sink.seconds_left())}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, NotFoundError
 
-from hort import config, documents, elastic, indices, sink
+from hort import clock, config, documents, elastic, indices, sink
 from hort.bulk_writer import BulkWriter, pairs
 from hort.document_store import RequestRefused, StoreBusy
 from hort.elastic import ElasticStore
 from hort.errors import ReportError, SinkUnavailable
 
-FORGET_TIMEOUT_S = 50.0
-MAX_FORGOTTEN = 100_000
-"""Documents that one run deletes at most."""
+FORGET_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,42 @@ class PlateIndex:
         found: dict[str, Any] = answer["_source"]
         return found
 
-    def forget_expired(self) -> int:
-        """Deletes the documents whose `expires_at` has passed; how many."""
-        client = self.store.client.options(request_timeout=FORGET_TIMEOUT_S)
+    def forget_expired(self, *, now: int, time_s: float) -> int:
+        """Deletes the documents whose `expires_at` has passed; how many. What a time limit leaves over is the next run's."""
+        deadline = time.monotonic() + time_s
+        query = {"range": {"expires_at": {"lte": clock.iso(now)}}}
+        forgotten = 0
         try:
-            answer = client.delete_by_query(
-                index=self.name,
-                query={"range": {"expires_at": {"lte": "now"}}},
-                conflicts="proceed",
-                max_docs=MAX_FORGOTTEN,
-                refresh=True,
-                ignore_unavailable=True,
-                allow_no_indices=True,
-            )
+            while time.monotonic() < deadline:
+                found = self._expired(query)
+                if not found:
+                    break
+                forgotten += self._delete(found)
         except (ApiError, TransportError) as error:
             raise SinkUnavailable(f"expired plates were not deleted: {type(error).__name__}") from error
-        return int(answer["deleted"])
+        return forgotten
+
+    def _expired(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self.store.client.search(
+            index=self.name,
+            query=query,
+            size=FORGET_AT_ONCE,
+            source=False,
+            seq_no_primary_term=True,
+            ignore_unavailable=True,
+            allow_no_indices=True,
+        )
+        hits: list[dict[str, Any]] = answer["hits"]["hits"]
+        return hits
+
+    def _delete(self, hits: list[dict[str, Any]]) -> int:
+        """Deletes documents as they were found: one that a report wrote anew meanwhile stays."""
+        lines = [
+            {"delete": {"_id": hit["_id"], "if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}}
+            for hit in hits
+        ]
+        answer = self.store.client.bulk(index=self.name, operations=lines, refresh=True)
+        return sum(item["delete"]["status"] == 200 for item in answer["items"])
 
 
 def of(params: config.Params) -> PlateIndex:
