@@ -37,6 +37,7 @@ function showResult(answer, source, chosen, choose) {
     document.createTextNode(result.region ? `, ${String(result.region).toUpperCase()}` : ""),
   );
   by("plates").replaceChildren(...(results.length < 2 ? [] : results.map((one, number) => chip(one, number, chosen, choose))));
+  by("candidates").classList.toggle("without-forms", !candidates.some((one) => one.matches_template));
   const others = candidates.filter((one) => one.plate !== result.plate);
   by("candidates").tBodies[0].replaceChildren(...(others.length ? others.map(row) : [nothingElse()]));
 }
@@ -54,7 +55,7 @@ function row(candidate) {
   line.append(
     made("th", String(candidate.plate), { scope: "row" }),
     made("td", percent(candidate.confidence), { class: "num" }),
-    made("td", candidate.matches_template ? "known" : ""),
+    made("td", candidate.matches_template ? "known" : "", { class: "form-known" }),
   );
   return line;
 }
