@@ -13,3 +13,6 @@
 #ifndef CV_LOAD_IMAGE_COLOR
 #define CV_LOAD_IMAGE_COLOR 1
 #endif
+#ifndef CV_HAAR_DO_CANNY_PRUNING
+#define CV_HAAR_DO_CANNY_PRUNING 1
+#endif
