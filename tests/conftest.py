@@ -11,6 +11,7 @@ from elasticsearch import Elasticsearch
 
 from tests.support.engine import Engine
 from tests.support.paths import ROOT, SHARED
+from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
 MARKED_FOLDERS = ("integration", "acceptance")
@@ -88,6 +89,13 @@ def new_whisk(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     yield start
     for engine in started:
         engine.stop()
+
+
+@pytest.fixture(scope="session")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatesServer]:
+    server = PlatesServer(tmp_path_factory.mktemp("plates"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -57,6 +57,24 @@ class ModelError(HortError):
         self.reason = reason
 
 
+class ReportError(HortError):
+    """A field of a report cannot be used; `status` is the HTTP status of the answer."""
+
+    code = "report"
+
+    def __init__(self, field: str, value: object, reason: str, *, status: int = 422) -> None:
+        super().__init__(f"'{field}' {reason}" + (f", got {value!r}" if value is not None else ""))
+        self.field = field
+        self.reason = reason
+        self.status = status
+
+
+class WhiskUnavailable(HortError):
+    """OpenWhisk did not carry out what an action asked of it; the same request may succeed later."""
+
+    code = "whisk"
+
+
 class AddressRefused(HortError):
     """An outgoing URL leads to an address that is not allowed."""
 

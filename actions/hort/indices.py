@@ -13,7 +13,7 @@ from typing import Any
 from hort import documents
 from hort.document_store import DocumentStore
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of a template: a store with an older version gets the new one."""
 PRIORITY = 200
 FIELD_LIMIT = 2_000
@@ -79,10 +79,21 @@ PROPERTIES: dict[str, Mapping] = {
         **_fields(_DATE, "@timestamp", "last_seen", "window_end"),
     },
     documents.PLATES: {
-        **_fields(_KEYWORD, "plate", "country", "region", "photo_id"),
-        "@timestamp": _DATE,
-        "confidence": _DOUBLE,
-        "results": {"type": "object", "enabled": False},
+        **_fields(_KEYWORD, "report_id", "status", "plate", "country", "region", "company", "place_text"),
+        **_fields(_DATE, "@timestamp", "received_at", "expires_at"),
+        **_fields(_DOUBLE, "confidence", "region_confidence", "processing_time_ms"),
+        **_fields(_LONG, "img_width", "img_height", "plates_found"),
+        "place": {"type": "geo_point"},
+        "note": {"type": "text"},
+        "redacted": _BOOLEAN,
+        "candidates": {
+            "properties": {"plate": _KEYWORD, "confidence": _DOUBLE, "matches_template": {"type": "byte"}}
+        },
+        "coordinates": {"type": "object", "enabled": False},
+        "refused": {"properties": {"code": _KEYWORD, "field": _KEYWORD, "reason": {"type": "text"}}},
+        "source": {
+            "properties": {"given_as": _KEYWORD, "kind": _KEYWORD, "bytes": _LONG, "sha256": _KEYWORD}
+        },
     },
 }
 

@@ -138,6 +138,21 @@ def model_stats(model: str) -> str:
     return f"hort:{{models}}:stats:{model}"
 
 
+def report(report_id: str) -> str:
+    """HASH digest, status, token and times of one report: what it takes to know it again, nothing of what it says."""
+    return f"hort:{{reports}}:report:{report_id}"
+
+
+def photo(token: str) -> str:
+    """STRING the bytes of a photo that waits to be read; expires soon."""
+    return f"hort:{{reports}}:photo:{token}"
+
+
+def photo_quota(minute: int) -> str:
+    """STRING how many photos the page has read for strangers in a minute since the epoch."""
+    return f"hort:{{reports}}:quota:{minute}"
+
+
 def partition_of(key: str) -> int:
     """The partition in a key's hash tag; ValueError where it has none."""
     match = _TAG.match(key)

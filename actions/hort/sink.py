@@ -191,7 +191,14 @@ def index_prefix(params: config.Params) -> str:
 
 
 def run(params: action.Args) -> action.Result:
-    """The action: ports from the parameters, then one batch; one that was done already is handed through."""
+    """The action: ports from the parameters, then one batch; one that was done already is handed through.
+
+    After the action `plates` there is no batch but a report, see `hort.plate_sink`.
+    """
+    if "report" in params and "batch_id" not in params:
+        from hort import plate_sink
+
+        return plate_sink.run(params)
     reference = action.required_reference(params)
     if params.get("acked") is True:
         return action.done(reference)

@@ -65,17 +65,19 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
     suite.start_source()
     addresses |= {
         "dashboard": suite.whisk.web("dashboard"),
+        **({"plates": suite.whisk.web("plates-page")} if suite.plates else {}),
         "models": suite.whisk.web("models"),
         "engine": suite.whisk.api_host,
         "Elasticsearch": suite.env["HORT_ELASTICSEARCH_URL"],
         "MQTT": suite.env["HORT_MQTT_URL"],
+        "key for reports": suite.env["HORT_REGISTRY_KEY"],
         "logs": str(options.state / "logs"),
     }
     for name, address in addresses.items():
         view.say(f"{name}: {address}")
     try:
         with view.watching():
-            _watch(options, suite, view, reader)
+            _watch(options, suite, view, reader, addresses)
     except Interrupted:
         if not options.summary:
             raise
@@ -84,7 +86,7 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
     return _drain(options, suite, view, reader, before)
 
 
-def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
+def _watch(options: Options, suite: Suite, view: View, reader: Reader, addresses: dict[str, str]) -> None:
     began = time.monotonic()
     looks: list[Facts] = []
     while True:
@@ -93,6 +95,8 @@ def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
             return
         if dead := suite.dead_parts():
             raise StartFailed(f"{dead[0].name} ended by itself, see {dead[0].log}")
+        if suite.plates is not None:
+            addresses["photo"] = suite.plates.state
         looks = [*looks[-10:], reader.read()]
         view.show(looks[-1], rate=_rate(looks), left=left)
         time.sleep(LOOK_EVERY_S if left is None else max(0.0, min(LOOK_EVERY_S, left)))

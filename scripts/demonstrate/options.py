@@ -27,6 +27,7 @@ class Options:
     summary: Path | None
     port: int
     state: Path
+    plates: bool
 
     @property
     def source(self) -> str:
@@ -48,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write a JSON object with the counts at the end")
     parser.add_argument("--port", type=int, default=3233, metavar="N", help="of the engine; a free one is taken where it is in use")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where data and logs go; emptied at each start; default .hort/demo")
+    parser.add_argument("--no-plates", action="store_true", help="without the licence plates (their reader is compiled at the first start)")
     given = parser.parse_args(arguments)
     if given.replay and not given.replay.is_file():
         parser.error(f"--replay: no such file: {given.replay}")
@@ -67,4 +69,5 @@ def parse(arguments: list[str] | None = None) -> Options:
         summary=given.summary.resolve() if given.summary else None,
         port=given.port,
         state=state.resolve(),
+        plates=not given.no_plates,
     )

@@ -13,6 +13,7 @@ import requests
 
 from demonstrate import processes
 from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROOT, Options
+from demonstrate.plates import Plates
 from demonstrate.view import View
 from demonstrate.whisk import Whisk
 
@@ -48,6 +49,7 @@ class Suite:
         self.env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
         self.whisk = Whisk("", GUEST_KEY)
         self.provider_url = ""
+        self.plates: Plates | None = None
 
     def prepare(self) -> None:
         """An empty state folder, after whatever an earlier, killed demo left running has been stopped."""
@@ -72,6 +74,8 @@ class Suite:
         self._await_subscription()
         self._view.step("Elasticsearch")
         self._await_elasticsearch()
+        if self.plates is not None:
+            self.plates.start(self.whisk.api_host)
 
     def start_source(self) -> None:
         """Data from here on; the first poll at once, since the alarm comes only at its next full ten seconds."""
@@ -91,6 +95,8 @@ class Suite:
         """Stops what was started, last first."""
         if self._deployed and (self._given.get(BROKER) or self._given.get(STORE)):
             self._remove_feed()
+        if self.plates is not None:
+            self.plates.stop()
         for part in reversed(self._parts):
             part.stop()
         if self._elasticsearch is not None:
@@ -130,6 +136,9 @@ class Suite:
         limits = ["--limits", "raised", "--invocations-per-minute", str(INVOCATIONS_PER_MINUTE)]
         limits += ["--fires-per-minute", str(INVOCATIONS_PER_MINUTE), "--concurrent", "100"]
         argv = [str(ROOT / "scripts" / "whisk"), "serve", "--port", str(port), "--state", str(self._options.state / "engine"), *limits]
+        if self._options.plates:
+            self.plates = Plates(logs=self._logs, env=self.env, tell=self._view.say)
+            argv += ["--map-image", self.plates.mapping]
         engine = self._start("engine", argv)
         self.whisk = Whisk(engine.address if "//" in engine.address else f"http://127.0.0.1:{port}", GUEST_KEY)
 

@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workloads import engine, report, stream, windows
+from workloads import engine, plates, report, stream, windows
+
+KINDS = {
+    "stream": "MQTT to Elasticsearch",
+    "engine": "invocations and fires",
+    "window": "window statistics",
+    "plates": "licence plates: bare OpenALPR and ours",
+}
 
 
 def main() -> int:
@@ -16,21 +23,45 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for name, what in (("stream", "MQTT to Elasticsearch"), ("engine", "invocations and fires"), ("window", "window statistics")):
+    for name, what in KINDS.items():
         kind = kinds.add_parser(name, help=what, description=what)
-        kind.add_argument("--json", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="write the figures there too")
+        kind.add_argument(
+            "--json", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="write the figures there too"
+        )
         if name == "stream":
             kind.add_argument("--rate", type=float, default=10_000, help="records a second; default 10000")
             kind.add_argument("--seconds", type=float, default=60, help="how long; default 60")
             kind.add_argument("--devices", type=int, default=600, help="how many devices; default 600")
-            kind.add_argument("--fresh-rate", type=float, default=500, help="records a second for freshness; default 500")
-            kind.add_argument("--fresh-seconds", type=float, default=30, help="how long for freshness; default 30")
+            kind.add_argument(
+                "--fresh-rate", type=float, default=500, help="records a second for freshness; default 500"
+            )
+            kind.add_argument(
+                "--fresh-seconds", type=float, default=30, help="how long for freshness; default 30"
+            )
         if name == "engine":
-            kind.add_argument("--calls", type=int, default=600, help="blocking invocations to time; default 600")
+            kind.add_argument(
+                "--calls", type=int, default=600, help="blocking invocations to time; default 600"
+            )
+        if name == "plates":
+            kind.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos")
+            kind.add_argument(
+                "--truth",
+                type=Path,
+                required=True,
+                metavar="FILE",
+                help="lines: file, [x, y, width, height,] plate; or JSON",
+            )
+            kind.add_argument("--country", default="us", help="whose plates; default us")
+            kind.add_argument(
+                "--n", type=int, default=plates.TOP_N, help=f"candidates a plate; default {plates.TOP_N}"
+            )
     given = parser.parse_args()
     before = report.machine()
     figures = {"machine": before, **_run(given)}
-    report.show(given.kind, figures)
+    if given.kind == "plates":
+        plates.show(figures)
+    else:
+        report.show(given.kind, figures)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
@@ -45,6 +76,8 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
             fresh_rate=given.fresh_rate,
             fresh_seconds=given.fresh_seconds,
         )
+    if given.kind == "plates":
+        return plates.run(photos=given.photos, truth=given.truth, country=given.country, n=given.n)
     return engine.run(calls=given.calls) if given.kind == "engine" else windows.run()
 
 

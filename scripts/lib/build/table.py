@@ -32,6 +32,9 @@ RECIPES = {
     "echo-model": Recipe("actions/echo-model", ("orjson",)),
     "anomaly-model": Recipe("actions/anomaly-model", ("orjson",)),
     "dashboard": Recipe("actions/dashboard", (*STORE, *ELASTICSEARCH)),
+    "report": Recipe("actions/report", (*STORE, *ELASTICSEARCH)),
+    "plates-page": Recipe("actions/plates-page", STORE),
+    "forget-plates": Recipe("actions/forget-plates", (*STORE, *ELASTICSEARCH)),
     "mqtt-feed": Recipe("feeds/mqtt", ()),
     "alarms-feed": Recipe("feeds/alarms", ()),
 }

@@ -1,0 +1,19 @@
+"""The end of the sequence `recognize`: stores a report with its plate, then lets go of the photo."""
+
+from __future__ import annotations
+
+from hort import action, clock, plate_documents, plate_index, sink, store
+from hort.bulk_writer import BulkWriter
+from hort.counters import RedisCounters
+from hort.report_store import RedisReports
+
+
+def run(params: action.Args) -> action.Result:
+    """Stores one report; the answer names no plate, as OpenWhisk keeps it in the activation's record."""
+    report_id, document = plate_documents.document(params, plate_documents.keeping(params), now=clock.now_ms())
+    index = plate_index.of(params)
+    index.put(report_id, document, BulkWriter(index.store, time_s=sink.seconds_left()))
+    client = store.connect(params)
+    RedisReports(client).stored(report_id)
+    RedisCounters(client).add({"sink.plates": 1, f"plates.{document['status']}": 1})
+    return {"report_id": report_id, "stored": {"plates": 1}, "status": document["status"], "expires_at": document["expires_at"]}

@@ -1,0 +1,150 @@
+"""Reports over HTTP: one is taken, its photo kept for a moment, the trigger fired; later its document can be read."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from redis import RedisError
+
+from hort import action, clock, config, keys, redaction, report_fields, store, urls, web
+from hort.errors import AddressRefused, ConfigError, ReportError, SinkUnavailable, WhiskUnavailable
+from hort.report_fields import Report
+from hort.report_store import RedisReports, Reports
+
+TRIGGER = "photo-submitted"
+MAX_BODY_BYTES = 1_048_576
+METHODS = "POST, GET"
+
+_NEEDS_KEY = "reports need the namespace owner's Basic auth or the registry key in X-HoRT-Key"
+
+
+class Whisk(Protocol):
+    """What is asked of OpenWhisk, see `hort.namespace.Namespace`."""
+
+    def web_path(self) -> str:
+        """Path of this action as a web action."""
+
+    def fire(self, trigger: str, payload: Mapping[str, Any]) -> None:
+        """Fires a trigger; WhiskUnavailable unless an active rule took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where reports are handed in.
+
+    Args:
+        reports: what is under way.
+        whisk: fires the trigger.
+        find: the stored document of a report, or None.
+        key: the secret that allows reports besides the owner's.
+        policy: which addresses a report's `url` may have.
+    """
+
+    reports: Reports
+    whisk: Whisk
+    find: Callable[[str], dict[str, Any] | None]
+    key: str = ""
+    policy: urls.Policy = urls.PUBLIC
+    now: Callable[[], int] = clock.now_ms
+    resolver: urls.Resolver = urls.system_resolver
+
+
+def handle(desk: Desk, request: web.Request) -> web.Result:
+    """The answer to one request to the web action."""
+    if request.method not in {"GET", "HEAD", "POST"}:
+        return web.answer(405, {"error": f"{request.method} is not supported, {METHODS} are"}, {"allow": METHODS})
+    if not web.may_write(request, key=desk.key):
+        return web.problem(401, _NEEDS_KEY)
+    try:
+        if request.method != "POST":
+            return _look_up(desk, request.path)
+        if request.path:
+            return web.problem(404, "a report is posted to the action itself, without a path")
+        return _take(desk, web.json_object(request.body, limit=MAX_BODY_BYTES))
+    except web.BadBody as error:
+        return web.problem(413 if len(request.body) > MAX_BODY_BYTES else 400, str(error))
+    except ReportError as error:
+        return web.problem(error.status, str(error), field=error.field, reason=error.reason)
+    except (WhiskUnavailable, SinkUnavailable) as error:
+        return web.answer(503, {"error": str(error)}, {"retry-after": "10"})
+
+
+def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
+    now = desk.now()
+    report = report_fields.read(values, now=now)
+    if report.url is not None:
+        _check_address(desk, report.url)
+    token = secrets.token_urlsafe(24)
+    begun = desk.reports.begin(report.report_id, digest=report.digest(), token=token, photo=report.photo or b"")
+    if begun == "other":
+        raise ReportError("id", report.report_id, "names another report already", status=409)
+    if begun == "new":
+        try:
+            desk.whisk.fire(TRIGGER, _payload(report, token, now))
+        except WhiskUnavailable:
+            desk.reports.abandon(report.report_id)
+            raise
+    where = f"{desk.whisk.web_path()}/{report.report_id}"
+    body = {"id": report.report_id, "status": "waiting" if begun == "new" else begun, "look_up": where, "index": "plates"}
+    return web.answer(202, body, {"location": where})
+
+
+def _check_address(desk: Desk, url: str) -> None:
+    try:
+        urls.resolve(url, desk.policy, resolver=desk.resolver)
+    except AddressRefused as error:
+        raise ReportError("url", urls.shown(url), f"is not allowed: {error.reason}") from error
+
+
+def _payload(report: Report, token: str, now: int) -> dict[str, Any]:
+    """What the trigger carries: facts and where the photo is, never the photo."""
+    received = clock.iso(now)
+    given_as = "url" if report.photo is None else "image"
+    facts = {"time": received, **report.facts, "received_at": received, "given_as": given_as}
+    if report.photo is None:
+        return {**report.reading, "report": facts, "url": report.url}
+    return {**report.reading, "report": facts, "photo": keys.photo(token)}
+
+
+def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:
+    if len(path) != 1:
+        return web.problem(404, "the path must be /<id of a report>")
+    document = desk.find(path[0])
+    if document is not None:
+        return web.answer(200, {"id": path[0], "status": "stored", "document": document})
+    status = desk.reports.status(path[0])
+    if status is None:
+        return web.problem(404, f"report '{path[0][:80]}' is not known")
+    return web.answer(200, {"id": path[0], "status": status})
+
+
+def run(args: action.Args) -> web.Result:
+    """The action: ports from the parameters, then one request."""
+    from hort import namespace
+
+    request = web.request(args)
+    params = action.strip(args)
+    try:
+        redaction.of(params)
+        desk = Desk(
+            reports=RedisReports(store.connect(params)),
+            whisk=namespace.of_this_action(params),
+            find=lambda report_id: _stored(params, report_id),
+            key=config.text(params, "registry_key", default=""),
+            policy=urls.policy(params),
+        )
+    except ConfigError as error:
+        return web.problem(500, f"this action is not set up: {error}")
+    try:
+        return handle(desk, request)
+    except RedisError as error:
+        return web.answer(503, {"error": f"Redis does not answer: {type(error).__name__}"}, {"retry-after": "10"})
+
+
+def _stored(params: config.Params, report_id: str) -> dict[str, Any] | None:
+    from hort import plate_index
+
+    return plate_index.of(params).find(report_id)

@@ -1,0 +1,149 @@
+"""Reports on their way in Redis: a photo until it is read, and what it takes to know a repeated report again.
+
+The photo rides by reference, like a batch: in a trigger's payload OpenWhisk would keep it, EXIF and all, in the activation
+record for days. Here it is deleted as soon as the report is stored, and expires by itself otherwise. No field of a report is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from hort import clock, keys, store
+
+PHOTO_S = 15 * 60
+"""How long a photo waits to be read."""
+KNOWN_S = 24 * 3_600
+"""How long a report's id is known."""
+AGAIN_MS = 60_000
+"""A report that is sent again fires again when it is not stored after this long: whatever was to read it is gone."""
+
+Begun = Literal["new", "waiting", "stored", "other"]
+
+_BEGIN = """
+local known = redis.call('HMGET', KEYS[1], 'digest', 'status', 'fired_ms', 'token')
+if known[1] and known[1] ~= ARGV[1] then return 'other' end
+if known[2] == 'stored' then return 'stored' end
+if known[3] and tonumber(ARGV[2]) - tonumber(known[3]) < tonumber(ARGV[3]) then return 'waiting' end
+redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'status', 'waiting', 'fired_ms', ARGV[2], 'token', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end
+return 'new'
+"""
+
+
+class Reports(Protocol):
+    """What a store of reports must do."""
+
+    def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
+        """Notes a report that is about to be read; only at `new` anything was written.
+
+        `waiting`: it is under way; `stored`: done; `other`: another report has this id. A photo of no bytes is not kept.
+        """
+
+    def photo(self, token: str) -> bytes | None:
+        """The photo behind a token, while it waits."""
+
+    def abandon(self, report_id: str) -> None:
+        """Forgets a report that could not be started, and its photo."""
+
+    def stored(self, report_id: str) -> None:
+        """Notes that a report is in the index, and deletes its photo."""
+
+    def status(self, report_id: str) -> str | None:
+        """`waiting` or `stored`; None for a report that is unknown (or forgotten)."""
+
+
+class RedisReports:
+    """Reports in Redis, see `Reports`."""
+
+    def __init__(self, client: store.Client, *, now: Callable[[], int] = clock.now_ms) -> None:
+        self._client: Any = client
+        self._now = now
+
+    def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
+        """See `Reports`; one script, so that two requests with one id start one reading."""
+        names = (keys.report(report_id), keys.photo(token))
+        values = (digest, self._now(), AGAIN_MS, token, KNOWN_S, photo, PHOTO_S)
+        begun: Begun = self._client.eval(_BEGIN, len(names), *names, *values).decode()
+        return begun
+
+    def photo(self, token: str) -> bytes | None:
+        """See `Reports`."""
+        found: bytes | None = self._client.get(keys.photo(token))
+        return found
+
+    def abandon(self, report_id: str) -> None:
+        """See `Reports`."""
+        self._drop_photo(report_id)
+        self._client.delete(keys.report(report_id))
+
+    def stored(self, report_id: str) -> None:
+        """See `Reports`."""
+        self._drop_photo(report_id)
+        if self._client.exists(keys.report(report_id)):
+            self._client.hset(keys.report(report_id), "status", "stored")
+
+    def status(self, report_id: str) -> str | None:
+        """See `Reports`."""
+        found: bytes | None = self._client.hget(keys.report(report_id), "status")
+        return None if found is None else found.decode()
+
+    def _drop_photo(self, report_id: str) -> None:
+        token = self._client.hget(keys.report(report_id), "token")
+        if token is not None:
+            self._client.delete(keys.photo(token.decode()))
+
+
+@dataclass
+class _Known:
+    digest: str
+    token: str
+    fired_ms: int
+    status: str = "waiting"
+
+
+class MemoryReports:
+    """Reports of one process, which never expire, see `Reports`."""
+
+    def __init__(self, *, now: Callable[[], int] = clock.now_ms) -> None:
+        self._known: dict[str, _Known] = {}
+        self._photos: dict[str, bytes] = {}
+        self._now = now
+
+    def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
+        """See `Reports`."""
+        known = self._known.get(report_id)
+        if known is not None and known.digest != digest:
+            return "other"
+        if known is not None and known.status == "stored":
+            return "stored"
+        if known is not None and self._now() - known.fired_ms < AGAIN_MS:
+            return "waiting"
+        self._known[report_id] = _Known(digest, token, self._now())
+        if photo:
+            self._photos[token] = photo
+        return "new"
+
+    def photo(self, token: str) -> bytes | None:
+        """See `Reports`."""
+        return self._photos.get(token)
+
+    def abandon(self, report_id: str) -> None:
+        """See `Reports`."""
+        known = self._known.pop(report_id, None)
+        if known is not None:
+            self._photos.pop(known.token, None)
+
+    def stored(self, report_id: str) -> None:
+        """See `Reports`."""
+        known = self._known.get(report_id)
+        if known is not None:
+            known.status = "stored"
+            self._photos.pop(known.token, None)
+
+    def status(self, report_id: str) -> str | None:
+        """See `Reports`."""
+        known = self._known.get(report_id)
+        return None if known is None else known.status

@@ -1,0 +1,1 @@
+// OpenALPR includes OpenCV's ml module and uses nothing of it.

@@ -1,0 +1,254 @@
+"""The plates page in a real browser: a photo goes in small and without EXIF, what comes back is shown, as text, in any width."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.support import pictures
+from tests.support.plates_page import Reply, served
+from tests.support.plates_suite import answer
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
+HOSTILE = "<img src=x onerror=alert(1)>&\"'"
+JPEG = pictures.encoded(pictures.quarters(320, 240))
+
+
+class Server:
+    """Answers the page; `asked` are the requests it saw."""
+
+    def __init__(self, *replies: tuple[int, dict[str, Any]]) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any], dict[str, str]]] = []
+        self._replies = list(replies)
+
+    def __call__(self, method: str, path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        self.asked.append((method, path, body, headers))
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+    def photo(self) -> Image.Image:
+        """The photo of the last reading."""
+        return Image.open(io.BytesIO(base64.b64decode(self.asked[-1][2]["image"])))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
+    sync = pytest.importorskip("playwright.sync_api", reason="the page is not tested: the package playwright is not installed")
+    with sync.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def look(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the page; at the end nothing was complained about, and nothing but the server was asked."""
+    opened: list[tuple[Any, Any, list[str], str]] = []
+
+    def open_page(reply: Reply, *, excused: str = "nothing", clock: bool = False, **options: Any) -> Any:
+        context = served(reply)
+        url = context.__enter__()
+        page = browser.new_page(**options)
+        said: list[str] = []
+
+        def complain(text: str) -> bool:
+            said.append(text)
+            return True
+
+        page.on("console", lambda message: complain(message.text))
+        page.on("pageerror", lambda error: complain(str(error)))
+        page.on("dialog", lambda dialog: (complain("a dialog"), dialog.dismiss()))
+        page.on("request", lambda request: INSIDE.match(request.url) or complain(f"outside: {request.url}"))
+        if clock:
+            page.clock.install()
+        page.goto(url)
+        opened.append((page, context, said, excused))
+        return page
+
+    yield open_page
+    for page, context, said, excused in opened:
+        page.close()
+        context.__exit__(None, None, None)
+        assert [text for text in said if excused not in text] == []
+
+
+def choose(page: Any, photo: bytes = JPEG, *, expect: str = "done", name: str = "car.jpg", kind: str = "image/jpeg") -> None:
+    page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": photo})
+    page.wait_for_selector(f"#status[data-state={expect}]")
+
+
+def green_pixels(page: Any) -> int:
+    """How much of the photo is covered by the outline of the chosen plate."""
+    count: int = page.evaluate(
+        """() => { const one = document.querySelector('#photo');
+          const data = one.getContext('2d').getImageData(0, 0, one.width, one.height).data; let found = 0;
+          for (let at = 0; at < data.length; at += 4)
+            found += data[at] < 90 && data[at + 1] > 230 && data[at + 2] > 110 && data[at + 2] < 180;
+          return found; }"""
+    )
+    return count
+
+
+def test_a_photo_is_read_and_shown(look: Callable[..., Any]) -> None:
+    server = Server((200, answer()))
+    page = look(server)
+    choose(page)
+    assert page.locator("#plate").inner_text() == "S168319"
+    assert "89.2 % sure" in page.locator("#sure").inner_text()
+    assert "S16831B" in page.locator("#candidates tbody").inner_text()
+    assert page.locator("#candidates tbody tr").count() == 1
+    assert green_pixels(page) > 100
+    assert page.locator("#crop").is_visible()
+    assert "S168319" in page.locator("#photo").get_attribute("aria-label")
+    assert server.asked[0][:2] == ("POST", "plates-page/read")
+    assert server.asked[0][2]["country"] == "us"
+    page.select_option("#country", "eu")
+    page.wait_for_selector("#status[data-state=done]")
+    assert server.asked[-1][2]["country"] == "eu"
+
+
+def test_hostile_plates_are_text(look: Callable[..., Any]) -> None:
+    reply = answer(HOSTILE)
+    reply["results"] = [{**reply["results"][0], "region": HOSTILE}, {**reply["results"][0], "plate": HOSTILE * 9}]
+    page = look(Server((200, reply)))
+    choose(page)
+    assert HOSTILE in page.locator("#plate").inner_text()
+    assert HOSTILE in page.locator("#plates").inner_text()
+    assert page.locator("main img, main script").count() == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{}, {"results": None}, {"results": [{}]}, {"results": [{"plate": 7, "confidence": "x", "candidates": 3, "coordinates": [{"x": "1"}, None]}]}],
+)
+def test_an_odd_answer_breaks_nothing(look: Callable[..., Any], reply: dict[str, Any]) -> None:
+    page = look(Server((200, reply)))
+    choose(page, expect="done" if reply.get("results") else "none")
+
+
+def test_several_plates_can_be_chosen(look: Callable[..., Any]) -> None:
+    reply = answer()
+    other = [{"x": 200, "y": 10}, {"x": 300, "y": 10}, {"x": 300, "y": 40}, {"x": 200, "y": 40}]
+    reply["results"].append({**reply["results"][0], "plate": "OTHER1", "coordinates": other})
+    page = look(Server((200, reply)))
+    choose(page)
+    page.locator("#plates button", has_text="OTHER1").click()
+    assert page.locator("#plate").inner_text() == "OTHER1"
+    assert page.locator("#plates button[aria-pressed=true]").inner_text() == "OTHER1"
+
+
+def test_a_large_photo_is_made_small_upright_and_without_exif(look: Callable[..., Any]) -> None:
+    noise = Image.effect_noise((4200, 3000), 90).convert("RGB")
+    server = Server((200, answer()))
+    page = look(server)
+    photo = pictures.with_orientation(6, noise)
+    assert len(photo) > 3_000_000
+    choose(page, photo)
+    sent = server.photo()
+    assert len(server.asked[-1][2]["image"]) * 3 // 4 <= 540_000
+    assert sent.format == "JPEG"
+    assert sent.height > sent.width, "turned as the camera was held"
+    assert not dict(sent.getexif())
+    assert b"SECRETCAM" not in base64.b64decode(server.asked[-1][2]["image"])
+
+
+def test_a_transparent_png_is_read_too(look: Callable[..., Any]) -> None:
+    server = Server((200, answer()))
+    page = look(server)
+    choose(page, pictures.encoded(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "PNG"), name="x.png", kind="image/png")
+    assert server.photo().getpixel((45, 30)) == (255, 255, 255)
+
+
+def test_what_is_no_photo_is_told(look: Callable[..., Any]) -> None:
+    server = Server((200, answer()))
+    page = look(server)
+    choose(page, b"%PDF-1.4", expect="bad", name="<b>bill.pdf", kind="image/jpeg")
+    assert "<b>bill.pdf" in page.locator("#status").inner_text()
+    assert server.asked == []
+
+
+def test_a_dropped_photo_is_taken(look: Callable[..., Any]) -> None:
+    page = look(Server((200, answer())))
+    data = base64.b64encode(JPEG).decode()
+    page.evaluate(
+        """(data) => { const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+          const transfer = new DataTransfer(); transfer.items.add(new File([bytes], 'a.jpg', { type: 'image/jpeg' }));
+          document.querySelector('#drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })); }""",
+        data,
+    )
+    page.wait_for_selector("#status[data-state=done]")
+
+
+def test_no_plate_and_refusals_are_told(look: Callable[..., Any]) -> None:
+    page = look(Server((200, answer() | {"results": [], "plate": None}), (422, {"code": "truncated", "error": HOSTILE})), excused="status of 422")
+    choose(page, expect="none")
+    assert page.locator("#result").is_hidden()
+    choose(page, expect="bad")
+    assert page.locator("#status").inner_text() == HOSTILE
+
+
+def test_a_reader_that_is_being_built_is_waited_for(look: Callable[..., Any]) -> None:
+    server = Server((503, {"code": "not-running", "error": "it is being built"}), (200, answer()))
+    page = look(server, excused="status of 503", clock=True)
+    choose(page, expect="wait")
+    assert "it is being built Next try in" in page.locator("#status").inner_text()
+    for _ in range(11):
+        page.clock.run_for(1000)
+    page.wait_for_selector("#status[data-state=done]")
+    assert len(server.asked) == 2
+
+
+def test_a_report_is_sent_and_followed(look: Callable[..., Any]) -> None:
+    taken = (202, {"id": "abc", "status": "waiting"})
+    stored = (200, {"status": "stored", "document": {"plate": HOSTILE, "expires_at": "2026-06-01T00:00:00.000Z"}})
+    server = Server((200, answer()), (401, {"error": "no"}), taken, (200, {"status": "waiting"}), stored)
+    page = look(server, excused="status of 401")
+    assert page.locator("#send").is_disabled()
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.fill("#place", "Clark & Lake")
+    page.fill("#lat", "41,88")
+    page.fill("#lon", "-87.63")
+    page.fill("#company", HOSTILE)
+    page.fill("#key", "k")
+    page.click("#send")
+    page.wait_for_selector("#report-status[data-state=bad]")
+    page.click("#send")
+    page.wait_for_selector("#report-status[data-state=done]")
+    assert f"plate {HOSTILE}, kept until 2026-06-01" in page.locator("#report-status").inner_text()
+    method, path, body, headers = server.asked[2]
+    assert (method, path, headers["x-hort-key"]) == ("POST", "report", "k")
+    assert body["place"] == {"lat": 41.88, "lon": -87.63, "text": "Clark & Lake"}
+    assert (body["company"], body["image"]) == (HOSTILE, server.asked[0][2]["image"])
+    assert server.asked[3][:2] == ("GET", "report/abc")
+
+
+@pytest.mark.parametrize("width", [320, 390, 820, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_any_width(look: Callable[..., Any], width: int, scheme: str) -> None:
+    reply = answer("W" * 60)
+    page = look(Server((200, reply)), viewport={"width": width, "height": 800}, color_scheme=scheme)
+    choose(page, pictures.encoded(pictures.quarters(1600, 900)))
+    page.locator("#report-box summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background))) < 200) == (scheme == "dark")
+
+
+def test_it_can_be_used_without_seeing(look: Callable[..., Any]) -> None:
+    page = look(Server((200, answer())))
+    choose(page)
+    page.locator("#report-box summary").click()
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('select, input, textarea, button')]
+            .filter((one) => !one.labels?.length && !one.textContent.trim() && !one.getAttribute('aria-label')).map((one) => one.id)"""
+    )
+    assert unnamed == []

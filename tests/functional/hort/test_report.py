@@ -1,0 +1,150 @@
+"""Reports from the request to the trigger, over in-memory twins."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from hort import report, web
+from hort.errors import SinkUnavailable, WhiskUnavailable
+from hort.report import Desk
+from hort.report_store import AGAIN_MS, MemoryReports
+from hort.testing import FakeClock
+from tests.support import pictures
+
+JPEG = pictures.with_orientation(6)
+PHOTO = base64.b64encode(JPEG).decode()
+
+
+class FakeWhisk:
+    """Remembers fires; `fail` makes them fail."""
+
+    def __init__(self) -> None:
+        self.fired: list[tuple[str, dict[str, Any]]] = []
+        self.fail = ""
+
+    def web_path(self) -> str:
+        return "/api/v1/web/guest/hort/report"
+
+    def fire(self, trigger: str, payload: Mapping[str, Any]) -> None:
+        if self.fail:
+            raise WhiskUnavailable(self.fail)
+        self.fired.append((trigger, dict(payload)))
+
+
+class Place:
+    """A desk with its twins."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.whisk = FakeWhisk()
+        self.reports = MemoryReports(now=self.clock)
+        self.documents: dict[str, dict[str, Any]] = {}
+        self.desk = Desk(self.reports, self.whisk, self.documents.get, key="secret", now=self.clock, resolver=self.resolve)
+        self.address = "93.184.216.34"
+
+    def resolve(self, _host: str, _port: int) -> Sequence[str]:
+        return [self.address]
+
+    def call(self, method: str = "POST", path: str = "", *, key: str = "secret", **values: Any) -> tuple[int, dict[str, Any]]:
+        body = json.dumps(values).encode() if method == "POST" else b""
+        request = web.Request(method, tuple(part for part in path.split("/") if part), body, key=key)
+        result = report.handle(self.desk, request)
+        return result["statusCode"], result["body"]
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def test_a_report_fires_the_trigger_with_a_reference_to_its_photo(place: Place) -> None:
+    status, body = place.call(image=PHOTO, company="UPS", place={"lat": 1, "lon": 2}, country="eu")
+    assert (status, body["status"], body["index"]) == (202, "waiting", "plates")
+    ((trigger, payload),) = place.whisk.fired
+    assert trigger == "photo-submitted"
+    assert set(payload) == {"country", "report", "photo"}
+    assert payload["report"]["given_as"] == "image"
+    assert payload["report"]["time"] == payload["report"]["received_at"] == "2023-11-14T22:13:20.000Z"
+    assert len(json.dumps(payload)) < 1000
+    assert place.reports.photo(payload["photo"].rsplit(":", 1)[1]) == JPEG
+
+
+def test_a_report_with_an_address_keeps_no_photo(place: Place) -> None:
+    status, _ = place.call(url="https://photos.example/a.jpg")
+    assert status == 202
+    payload = place.whisk.fired[0][1]
+    assert (payload["url"], payload["report"]["given_as"]) == ("https://photos.example/a.jpg", "url")
+    assert "photo" not in payload
+    place.address = "10.0.0.7"
+    status, body = place.call(url="https://inside.example/a.jpg")
+    assert (status, body["field"]) == (422, "url")
+    assert len(place.whisk.fired) == 1
+
+
+def test_a_repeated_report_fires_once_until_it_is_overdue(place: Place) -> None:
+    values = {"id": "report-1", "image": PHOTO}
+    assert place.call(**values)[0] == 202
+    place.clock.advance(AGAIN_MS - 1)
+    assert place.call(**values) == (202, {"id": "report-1", "status": "waiting", "look_up": "/api/v1/web/guest/hort/report/report-1", "index": "plates"})
+    assert len(place.whisk.fired) == 1
+    place.clock.advance(1)
+    assert place.call(**values)[0] == 202
+    assert len(place.whisk.fired) == 2
+    place.reports.stored("report-1")
+    place.clock.advance(10 * AGAIN_MS)
+    assert place.call(**values)[1]["status"] == "stored"
+    assert len(place.whisk.fired) == 2
+
+
+def test_an_id_belongs_to_one_report(place: Place) -> None:
+    place.call(id="report-1", image=PHOTO)
+    status, body = place.call(id="report-1", image=PHOTO, note="another")
+    assert (status, body["field"]) == (409, "id")
+
+
+def test_a_trigger_that_cannot_be_fired_leaves_nothing_behind(place: Place) -> None:
+    place.whisk.fail = "trigger 'photo-submitted' has no active rule: nothing would read it"
+    status, body = place.call(id="report-1", image=PHOTO)
+    assert (status, body["error"]) == (503, place.whisk.fail)
+    assert place.reports._photos == {}
+    assert place.call("GET", "report-1")[0] == 404
+    place.whisk.fail = ""
+    assert place.call(id="report-1", image=PHOTO)[0] == 202
+
+
+def test_a_report_can_be_looked_up(place: Place) -> None:
+    place.call(id="report-1", image=PHOTO)
+    assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "waiting"})
+    place.documents["report-1"] = {"plate": "S168319"}
+    assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "stored", "document": {"plate": "S168319"}})
+    assert place.call("GET", "report-2")[0] == 404
+    assert place.call("GET", "")[0] == 404
+    assert place.call("GET", "report-1/more")[0] == 404
+
+
+def test_an_index_that_does_not_answer_is_told(place: Place) -> None:
+    def find(_report_id: str) -> None:
+        raise SinkUnavailable("Elasticsearch did not answer: ConnectionTimeout")
+
+    desk = Desk(place.reports, place.whisk, find, key="secret")
+    result = report.handle(desk, web.Request("GET", ("report-1",), b"", key="secret"))
+    assert result["statusCode"] == 503
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", "report-1")])
+def test_nothing_without_the_key(place: Place, method: str, path: str) -> None:
+    for key in ("", "wrong", "secre\u0301t"):
+        assert place.call(method, path, key=key)[0] == 401
+    keyless = Desk(place.reports, place.whisk, place.documents.get)
+    assert report.handle(keyless, web.Request(method, (), b"{}"))["statusCode"] == 401
+    assert place.whisk.fired == []
+
+
+def test_other_methods_paths_and_bodies(place: Place) -> None:
+    assert place.call("DELETE", "report-1")[0] == 405
+    assert place.call("POST", "report-1", image=PHOTO)[0] == 404
+    for body, status in ((b"", 400), (b"[]", 400), (b"{" + b" " * 1_048_576, 413)):
+        assert report.handle(place.desk, web.Request("POST", (), body, key="secret"))["statusCode"] == status

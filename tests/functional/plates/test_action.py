@@ -1,0 +1,117 @@
+"""The action over a reader that is a twin in memory: order, waiting, deadlines, and what goes to the log."""
+
+import base64
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from plates import action, supervisor
+from plates.action import Action
+from plates.contract import Options, Trained
+from plates.errors import Refused
+from tests.support.polling import wait_until
+
+PHOTO = base64.b64encode(b"photo").decode()
+
+
+class Reader(supervisor.Supervisor):
+    """Answers with what it was asked, when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trained = Trained(("eu", "us"), {})
+        self.asked: list[tuple[bytes, Options, str, float]] = []
+        self.refusal: Refused | None = None
+        self.go = threading.Event()
+        self.go.set()
+        self.at_once = 0
+        self.most = 0
+
+    def ready(self) -> Any:
+        return None
+
+    def read(self, photo: bytes, options: Options, *, field: str, deadline: float) -> dict[str, Any]:
+        self.asked.append((photo, options, field, deadline))
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        self.go.wait(10)
+        self.at_once -= 1
+        if self.refusal:
+            raise self.refusal
+        return {"results": [{"plate": "SECRET7"}], "plate": "SECRET7"}
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+def run(reader: Reader, deadline_ms: int | None = None, **params: Any) -> dict[str, Any]:
+    return Action(reader).run(params, deadline_ms=deadline_ms, activation_id="abc")
+
+
+def test_photo_and_options_reach_the_reader(reader: Reader) -> None:
+    assert run(reader, image=PHOTO, country="eu", n=3)["plate"] == "SECRET7"
+    (photo, options, field, _), *_ = reader.asked
+    assert (photo, options.country, options.n, field) == (b"photo", ("eu",), 3, "image")
+
+
+def test_a_refusal_of_the_reader_is_the_result(reader: Reader) -> None:
+    reader.refusal = Refused("recognition-failed", "image", "the reader ended while it was at this image")
+    assert run(reader, image=PHOTO)["error"]["code"] == "recognition-failed"
+
+
+@pytest.mark.parametrize(("deadline_in_s", "timeout_ms", "wanted"), [(None, 5_000, 5.0), (2.5, 20_000, 2.0), (100, 3_000, 3.0)])
+def test_the_nearer_deadline_counts(reader: Reader, deadline_in_s: float | None, timeout_ms: int, wanted: float) -> None:
+    deadline_ms = None if deadline_in_s is None else int((time.time() + deadline_in_s) * 1000)
+    before = time.monotonic()
+    run(reader, deadline_ms, image=PHOTO, timeout_ms=timeout_ms)
+    assert reader.asked[0][3] - before == pytest.approx(wanted, abs=0.5)
+
+
+def test_photos_are_read_one_at_a_time(reader: Reader) -> None:
+    subject = Action(reader)
+    threads = [
+        threading.Thread(target=lambda: subject.run({"image": PHOTO}, deadline_ms=None, activation_id="")) for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reader.asked) == 5
+    assert reader.most == 1
+
+
+def test_too_many_waiting_are_turned_away_and_the_late_ones_told(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "MAX_WAITING", 1)
+    reader.go.clear()
+    subject = Action(reader)
+    results: list[dict[str, Any]] = []
+
+    def ask(timeout_ms: int) -> None:
+        results.append(subject.run({"image": PHOTO, "timeout_ms": timeout_ms}, deadline_ms=None, activation_id=""))
+
+    first = threading.Thread(target=ask, args=(20_000,))
+    first.start()
+    wait_until(lambda: reader.asked, what="the first photo at the reader")
+    second = threading.Thread(target=ask, args=(1_500,))
+    second.start()
+    wait_until(lambda: subject._places._value == 0, what="the second photo waiting")
+    assert subject.run({"image": PHOTO}, deadline_ms=None, activation_id="")["error"]["code"] == "busy"
+    second.join()
+    assert results[0]["error"]["code"] == "too-slow"
+    reader.go.set()
+    first.join()
+    assert results[1]["plate"] == "SECRET7"
+
+
+def test_the_log_line_has_counts_and_no_plate(reader: Reader, capsys: pytest.CaptureFixture[str]) -> None:
+    run(reader, image=PHOTO)
+    run(reader, image=PHOTO, n=0)
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["activation_id"], first["plates"]) == ("abc", 1)
+    assert (second["refused"], second["field"]) == ("bad-n", "n")
+    assert "SECRET7" not in str(first)

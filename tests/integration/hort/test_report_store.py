@@ -1,0 +1,70 @@
+"""Both stores of reports behave alike; the real one lets go of photos by itself."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from hort import keys
+from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, MemoryReports, RedisReports, Reports
+from hort.testing import FakeClock
+
+
+@pytest.fixture(params=["memory", "redis"])
+def made(request: pytest.FixtureRequest) -> tuple[Reports, FakeClock]:
+    clock = FakeClock()
+    if request.param == "memory":
+        return MemoryReports(now=clock), clock
+    return RedisReports(request.getfixturevalue("redis_client"), now=clock), clock
+
+
+def begin(reports: Reports, *, digest: str = "d", token: str = "t1", photo: bytes = b"photo\x00\xff") -> str:
+    return reports.begin("report-1", digest=digest, token=token, photo=photo)
+
+
+def test_a_report_s_life(made: tuple[Reports, FakeClock]) -> None:
+    reports, clock = made
+    assert reports.status("report-1") is None
+    assert begin(reports) == "new"
+    assert (reports.status("report-1"), reports.photo("t1")) == ("waiting", b"photo\x00\xff")
+    assert begin(reports, token="t2") == "waiting"
+    assert reports.photo("t2") is None
+    assert begin(reports, digest="other") == "other"
+    clock.advance(AGAIN_MS)
+    assert begin(reports, token="t3") == "new"
+    assert reports.photo("t3") is not None
+    reports.stored("report-1")
+    assert (reports.status("report-1"), reports.photo("t3")) == ("stored", None)
+    assert begin(reports, token="t4") == "stored"
+    assert begin(reports, digest="other") == "other"
+
+
+def test_one_that_could_not_be_started_is_forgotten(made: tuple[Reports, FakeClock]) -> None:
+    reports, _ = made
+    begin(reports)
+    reports.abandon("report-1")
+    assert (reports.status("report-1"), reports.photo("t1")) == (None, None)
+    assert begin(reports, digest="other") == "new"
+
+
+def test_unknown_reports_and_photos(made: tuple[Reports, FakeClock]) -> None:
+    reports, _ = made
+    reports.abandon("report-9")
+    reports.stored("report-9")
+    assert (reports.status("report-9"), reports.photo("t9")) == (None, None)
+
+
+def test_a_report_with_an_address_has_no_photo(made: tuple[Reports, FakeClock]) -> None:
+    reports, _ = made
+    assert begin(reports, photo=b"") == "new"
+    assert reports.photo("t1") is None
+
+
+def test_everything_expires(redis_client: "redis.Redis") -> None:
+    begin(RedisReports(redis_client))
+    ttl: Callable[[str], int] = redis_client.ttl
+    assert 0 < ttl(keys.photo("t1")) <= PHOTO_S
+    assert 0 < ttl(keys.report("report-1")) <= KNOWN_S
+    RedisReports(redis_client).stored("report-1")
+    assert 0 < ttl(keys.report("report-1")) <= KNOWN_S
+    assert set(redis_client.hgetall(keys.report("report-1"))) == {b"digest", b"status", b"fired_ms", b"token"}

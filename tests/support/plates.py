@@ -1,0 +1,84 @@
+"""The plates server as scripts/plates-native starts it, and calls to it."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import SCRIPTS
+from tests.support.polling import wait_until
+
+START_S = 280.0
+END_MARK = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
+
+
+class PlatesServer:
+    """A server of one's own on a free port; `environment` adds to its variables."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        ready, self.out, self.err = folder / "url", folder / "out", folder / "err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [SCRIPTS / "plates-native", "--port", "0", "--ready-file", ready],
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **environment},
+            )
+        wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=START_S, what="plates-native")
+        assert ready.exists(), self.err.read_text()[-2000:]
+        self.url = ready.read_text().strip()
+
+    def post(self, path: str, document: Any, *, timeout_s: float = 60.0) -> tuple[int, dict[str, Any]]:
+        """Status and answer; a document of bytes is sent as it is."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def run(self, **params: Any) -> dict[str, Any]:
+        """The result of one activation."""
+        status, result = self.post("/run", {"value": params, "activation_id": "a" * 32})
+        assert status == 200, result
+        return result
+
+    def read(self, photo: bytes, **params: Any) -> dict[str, Any]:
+        """The result on a photo."""
+        return self.run(image=base64.b64encode(photo).decode(), **params)
+
+    def refusal(self, **params: Any) -> str:
+        """The code with which some parameters are refused."""
+        error = self.run(**params)["error"]
+        assert set(error) == {"code", "field", "reason", "message"}
+        return str(error["code"])
+
+    def worker(self) -> int | None:
+        """The process id of the worker, while there is one."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            children += (thread / "children").read_text().split()
+        return next((int(child) for child in children), None)
+
+    def busy(self) -> bool:
+        """Whether the worker uses the processor: it is at a photo."""
+        worker = self.worker()
+        return worker is not None and Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[0] == "R"
+
+    def worker_is_gone(self) -> bool:
+        """Whether no process holds our folder's streams any more: the worker ended with its server."""
+        return self.process.poll() is not None and not any(
+            os.path.realpath(link) == str(self.out) for link in Path("/proc").glob("[0-9]*/fd/1")
+        )
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
