@@ -61,17 +61,20 @@ install_packages() {
   [ "${#APT_MISSING[@]}" -eq 0 ] || die "still missing after the installation: ${APT_MISSING[*]}"
 }
 
-apt_install() { # without questions, and without starting the services that packages bring (Debian's policy-rc.d: 101 = not allowed)
-  local policy=/usr/sbin/policy-rc.d ours='' status=0
-  if [ ! -e "$policy" ]; then
-    ours=1
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
-  as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true NEEDRESTART_MODE=l \
-    apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" || status=$?
-  [ -z "$ours" ] || as_root rm -f "$policy"
-  return "$status"
+# Without questions, and without starting the services that packages bring (Debian's policy-rc.d: 101 = not allowed). In a session of its
+# own: whoever interrupts the script must not interrupt dpkg in mid-work, nor leave the policy behind.
+apt_install() {
+  as_root setsid --wait sh -c '
+    policy=/usr/sbin/policy-rc.d ours= status=0
+    if [ ! -e "$policy" ]; then
+      ours=1
+      printf "#!/bin/sh\nexit 101\n" >"$policy"
+      chmod 755 "$policy"
+    fi
+    DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true NEEDRESTART_MODE=l \
+      apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" || status=$?
+    [ -z "$ours" ] || rm -f "$policy"
+    exit "$status"' apt_install "$@"
 }
 
 # ---- Python environments ---------------------------------------------------------------------------------------------------------

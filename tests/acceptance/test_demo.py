@@ -31,7 +31,7 @@ def servers() -> Iterator[Machine]:
 
 def _demo(machine: Machine, tmp_path: Path, *options: str) -> dict[str, Any]:
     summary = tmp_path / "summary.json"
-    argv = [str(SCRIPTS / "demo"), "--summary", str(summary), "--state", str(tmp_path / "demo"), "--port", "0", *options]
+    argv = [str(SCRIPTS / "demo"), "--summary", str(summary), "--state", str(tmp_path / "demo"), "--port", "0", "--no-plates", *options]
     done = subprocess.run(argv, env=machine.env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(summary.read_text())
@@ -76,7 +76,7 @@ def test_the_simulated_city(servers: Machine, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
-    argv = [str(SCRIPTS / "demo"), "--state", str(tmp_path / "demo"), "--port", "0"]
+    argv = [str(SCRIPTS / "demo"), "--state", str(tmp_path / "demo"), "--port", "0", "--no-plates"]
     log = tmp_path / "log"
     with log.open("wb") as out:
         demo = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
