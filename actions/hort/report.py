@@ -112,10 +112,15 @@ def _payload(report: Report, token: str, now: int) -> dict[str, Any]:
 def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:
     if len(path) != 1:
         return web.problem(404, "the path must be /<id of a report>")
-    document = desk.find(path[0])
+    status = desk.reports.status(path[0])
+    try:
+        document = desk.find(path[0])
+    except SinkUnavailable:
+        if status != "waiting":
+            raise
+        document = None  # an index that is just being made has no shard to ask yet
     if document is not None:
         return web.answer(200, {"id": path[0], "status": "stored", "document": document})
-    status = desk.reports.status(path[0])
     if status is None:
         return web.problem(404, f"report '{path[0][:80]}' is not known")
     return web.answer(200, {"id": path[0], "status": status})

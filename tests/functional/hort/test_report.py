@@ -129,9 +129,12 @@ def test_an_index_that_does_not_answer_is_told(place: Place) -> None:
     def find(_report_id: str) -> None:
         raise SinkUnavailable("Elasticsearch did not answer: ConnectionTimeout")
 
-    desk = Desk(place.reports, place.whisk, find, key="secret")
-    result = report.handle(desk, web.Request("GET", ("report-1",), b"", key="secret"))
-    assert result["statusCode"] == 503
+    place.desk = Desk(place.reports, place.whisk, find, key="secret")
+    assert place.call("GET", "report-1")[0] == 503
+    place.call(id="report-1", image=PHOTO)
+    assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "waiting"})
+    place.reports.stored("report-1")
+    assert place.call("GET", "report-1")[0] == 503
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", "report-1")])

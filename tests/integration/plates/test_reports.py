@@ -1,0 +1,70 @@
+"""A report's whole way with the real reader: engine, Redis, Elasticsearch, OpenALPR."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+from elasticsearch import Elasticsearch
+
+from hort.redaction import Redaction
+from tests.support.engine import Engine
+from tests.support.paths import ROOT, SCRIPTS
+from tests.support.plates import PlatesServer
+from tests.support.plates_suite import IMAGE, KEY, ZIPS, deploy
+from tests.support.polling import wait_until
+
+DRAWN = ROOT / "scripts" / "demonstrate" / "drawn.jpg"
+REDACT_KEY = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zips")
+    subprocess.run([SCRIPTS / "build", "--into", folder, *ZIPS], check=True, timeout=600)
+    return folder
+
+
+def report(whisk: Engine, photo: Path) -> dict[str, Any]:
+    """The stored document of a report with a photo."""
+    url = f"{whisk.apihost}/api/v1/web/guest/hort/report"
+    body = {"image": base64.b64encode(photo.read_bytes()).decode(), "company": "UPS"}
+    taken = requests.post(url, json=body, headers={"X-HoRT-Key": KEY}, timeout=60)
+    assert taken.status_code == 202, taken.text
+
+    def look() -> dict[str, Any]:
+        found = requests.get(f"{url}/{taken.json()['id']}", headers={"X-HoRT-Key": KEY}, timeout=60).json()
+        return found["document"] if found["status"] == "stored" else {}
+
+    return wait_until(look, timeout_s=90, what="the report's document")
+
+
+def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
+    new_whisk: Callable[..., Engine],
+    plates: PlatesServer,
+    zips: Path,
+    redis_url: str,
+    redis_client: "redis.Redis",
+    elasticsearch_url: str,
+    elasticsearch_client: Elasticsearch,
+    shared: Callable[[str], Path],
+) -> None:
+    settings = {"HORT_REDIS_URL": redis_url, "HORT_ELASTICSEARCH_URL": elasticsearch_url, "HORT_REGISTRY_KEY": KEY}
+    whisk = new_whisk("--map-image", f"{IMAGE}={plates.url}")
+    deploy(whisk, zips, {**settings, "HORT_REDACT": "true", "HORT_REDACT_KEY": REDACT_KEY})
+    document = report(whisk, DRAWN)
+    assert (document["plate"], document["status"]) == (Redaction(REDACT_KEY.encode()).digest("EZ84217"), "read")
+    assert len(document["coordinates"]) == 4
+    _, records = whisk.call("GET", "activations?limit=200&docs=true")
+    assert {"plates", "sink", "report"} <= {record["name"] for record in records}
+    for text in (json.dumps(records), json.dumps(elasticsearch_client.search(index="plates").body)):
+        assert "EZ8" not in text
+        assert REDACT_KEY not in text
+    deploy(whisk, zips, settings)
+    document = report(whisk, shared("data/plates/photos/s16-8319.jpg"))
+    assert (document["plate"], document["redacted"]) == ("S168319", False)
