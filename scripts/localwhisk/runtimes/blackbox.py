@@ -74,6 +74,10 @@ class MappedWorker:
         self._http.close()
 
 
+_ULIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:2048")
+"""OpenWhisk's own; an engine's defaults may be the host's, which it cannot set from inside another container."""
+
+
 def container_tool() -> str | None:
     """Find podman or docker."""
     return shutil.which("podman") or shutil.which("docker")
@@ -111,7 +115,7 @@ class ContainerWorker:
     async def _start(self, spec: ActionSpec, context: RunContext) -> Verdict | None:
         memory = f"{spec.memory_mb}m"
         code, out, _ = await self._command(
-            *("run", "-d", "-p", "127.0.0.1::8080", "--memory", memory, "--memory-swap", memory),
+            *("run", "-d", "-p", "127.0.0.1::8080", "--memory", memory, "--memory-swap", memory, *_ULIMITS),
             *("-e", f"__OW_API_HOST={context.api_host}", self._image),
         )
         if code != 0:
