@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch
 
 from workloads import limits as raw
 from workloads.machine import Machine, model, services, suite
-from workloads.usage import Meter, Usage
+from workloads.usage import Meter
 
 STOCK = ("--limits", "stock")
 RAISED = ("--limits", "raised", "--invocations-per-minute", "600", "--fires-per-minute", "600")
@@ -137,8 +137,3 @@ def _ratios(sustained: dict[str, Any], limits: dict[str, Any]) -> dict[str, floa
         "of Redis": rate / limits["redis"]["records_per_s"],
         "of Elasticsearch (two documents a record)": 2 * rate / limits["elasticsearch"]["documents_per_s"],
     }
-
-
-def used_by_suite(usage: dict[str, Usage]) -> float:
-    """CPU seconds of the suite's own processes."""
-    return sum(usage[part].cpu_s for part in SUITE if part in usage)
