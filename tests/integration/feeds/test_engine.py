@@ -43,7 +43,7 @@ def provider(
     done(whisk.call("PUT", "triggers/devices?overwrite=true", {}))
     yield provider
     provider.kill()
-    for path in ("rules/devices-keep", "triggers/devices"):
+    for path in ("rules/devices-keep", "triggers/devices", "actions/clock/alarm", "packages/clock"):
         whisk.call("DELETE", path)
 
 

@@ -78,7 +78,7 @@ def feeds(
         yield Feeds(whisk, provider, zips, topic_root, mqtt_url)
     finally:
         provider.kill()
-        for name in ("device-events", "mine", "clock"):
+        for name in ("device-events", "mine", "yearly"):
             whisk.call("DELETE", f"triggers/{name}")
         whisk.call("DELETE", "packages/borrowed")
 
@@ -114,9 +114,9 @@ def test_wskdeploy_and_wsk_create_feeds(feeds: Feeds, mqtt_url: str) -> None:
     status, said = feeds.wsk("trigger", "update", "mine", "-p", "linger_ms", "30")
     assert status == 0, said
     assert feeds.wsk("trigger", "get", "mine")[0] == 0
-    status, said = feeds.wsk("trigger", "create", "clock", "--feed", "alarms/alarm", "-p", "cron", "0 0 1 1 *")
+    status, said = feeds.wsk("trigger", "create", "yearly", "--feed", "alarms/alarm", "-p", "cron", "0 0 1 1 *")
     assert status == 0, said
-    for name in ("mine", "clock"):
+    for name in ("mine", "yearly"):
         status, said = feeds.wsk("trigger", "delete", name)
         assert status == 0, said
 
