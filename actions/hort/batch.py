@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import secrets
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -64,13 +63,19 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """A batch's messages by column: `topics[topic_index[i]]`, `payloads[i]`, `received_at[i]`, `flags[i]`."""
+    """A batch's messages by column: `topics[topic_index[i]]`, `payloads[i]`, `received_at[i]`, `flags[i]`.
+
+    Of a batch that replays dead letters `names[i]` is what message i was called in its first batch, and `extra` are stage
+    fields that ingest adds to its own, see `hort.replay`.
+    """
 
     topics: Sequence[str]
     topic_index: Sequence[int]
     payloads: Sequence[bytes]
     received_at: Sequence[int]
     flags: bytes
+    names: Sequence[str] = ()
+    extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -96,16 +101,17 @@ def created_ms(batch_id: str) -> int:
 
 def pack(messages: Messages) -> bytes:
     """The journal's binary form (MessagePack, columns little-endian)."""
-    raw: bytes = msgpack.packb(
-        {
-            "v": VERSION,
-            "topics": list(messages.topics),
-            "topic_index": array("I", messages.topic_index).tobytes(),
-            "payloads": list(messages.payloads),
-            "received_at": array("q", messages.received_at).tobytes(),
-            "flags": messages.flags,
-        }
-    )
+    value: dict[str, Any] = {
+        "v": VERSION,
+        "topics": list(messages.topics),
+        "topic_index": array("I", messages.topic_index).tobytes(),
+        "payloads": list(messages.payloads),
+        "received_at": array("q", messages.received_at).tobytes(),
+        "flags": messages.flags,
+    }
+    if messages.names or messages.extra:
+        value |= {"names": list(messages.names), "extra": dict(messages.extra)}
+    raw: bytes = msgpack.packb(value)
     return raw
 
 
@@ -118,7 +124,8 @@ def unpack(raw: bytes) -> Messages:
         index, received = array("I"), array("q")
         index.frombytes(value["topic_index"])
         received.frombytes(value["received_at"])
-        return Messages(value["topics"], index, value["payloads"], received, value["flags"])
+        names, extra = value.get("names", ()), value.get("extra", {})
+        return Messages(value["topics"], index, value["payloads"], received, value["flags"], names, extra)
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise BatchError(f"journalled batch of {len(raw)} bytes cannot be read: {error}") from error
 
@@ -181,5 +188,5 @@ def _inline_payload(number: int, item: Mapping[str, Any]) -> bytes:
         raise BatchError(f"messages[{number}].encoding must be utf-8 or base64, got {encoding!r}")
     try:
         return base64.b64decode(payload, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or text that is not ASCII
         raise BatchError(f"messages[{number}].payload is not base64: {error}") from error

@@ -96,10 +96,16 @@ class Client:
             document = self._document(self._url, "gbfs.json")
             feeds = parse_feeds(document, language=self._language)
             self._feeds = _Kept(
-                {name: urljoin(self._url, url) for name, url in feeds.items()}, self._keep_until(document)
+                {name: self._absolute(name, url) for name, url in feeds.items()}, self._keep_until(document)
             )
         feeds = self._feeds.value
         return dict(feeds)
+
+    def _absolute(self, name: str, url: str) -> str:
+        try:
+            return urljoin(self._url, url)
+        except ValueError as error:
+            raise GbfsError("gbfs.json", f"feeds.{name[:40]}.url", url, "must be a URL") from error
 
     def _information(self) -> Mapping[str, Record]:
         """Names and capacities; a source without them, or one whose list fails now, still has its status published."""

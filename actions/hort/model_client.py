@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from hort import clock, outgoing
+from hort import clock, outgoing, urls
 from hort.breaker import Breakers
 from hort.errors import AddressRefused, CallFailed
 from hort.results import ERROR, OPEN, TIMEOUT, Sheet
@@ -214,7 +214,7 @@ class ModelCalls:
         except AddressRefused as error:
             raise Failure(str(error)) from error
         if not 200 <= answer.status < 300:
-            raise _refused(answer)
+            raise _refused(answer, self._model.url)
         return self._values(answer.body, count)
 
     def _values(self, body: bytes, count: int) -> Sequence[Any]:
@@ -236,8 +236,9 @@ def _query(analytics: bytes, device_data: bytes) -> str:
     return f"analytics={quote(analytics, safe='')}&device_data={quote(device_data, safe='')}"
 
 
-def _refused(answer: outgoing.Answer) -> Failure:
-    text = answer.body[:200].decode("utf-8", "replace")
+def _refused(answer: outgoing.Answer, url: str) -> Failure:
+    """What a status says; servers like to repeat the address they were asked for, and results are read by many."""
+    text = urls.without_secrets(answer.body[:2_000].decode("utf-8", "replace"), url)[:200]
     status = answer.status
     passing = status >= 500 or status in _PASSING
     counted = passing or status < 400 or status in _WRONG_ADDRESS

@@ -210,6 +210,8 @@ def _url(key: str, value: Any) -> str:
         urls.parse(value)
     except AddressRefused as error:
         raise ModelError(key, urls.shown(value), f"is not usable: {error.reason}") from error
+    if urls.is_masked(value):
+        raise ModelError(key, urls.shown(value), f"holds {urls.MASK} for a value that only readers with the key are shown")
     return str(value)
 
 

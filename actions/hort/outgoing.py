@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import urljoin
 
@@ -31,6 +31,7 @@ MAX_IDLE = 64
 RESOLVER_THREADS = 32
 """More than models in use: a name whose servers are silent holds one until the system gives up."""
 
+CREDENTIALS = frozenset({"authorization", "cookie", "x-hort-key"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _Key = tuple[str, str, int]
 
@@ -102,7 +103,8 @@ class Client:
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or location is None:
                 return answer
-            url = _next(url, location, call, answer.status)
+            url, before = _next(url, location, call, answer.status), url
+            call = _without_credentials(call, before, url)
         raise CallFailed("redirect", f"more than {call.max_redirects} redirects")
 
     async def _once(self, url: str, call: Call) -> Answer:
@@ -187,12 +189,23 @@ class Client:
 
 
 def _next(url: str, location: str, call: Call, status: int) -> str:
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+    except ValueError as error:
+        raise CallFailed("redirect", f"status {status} leads to what is no URL") from error
     if call.method != "GET" and status in {301, 302, 303}:
         raise CallFailed("redirect", f"status {status} would turn a {call.method} into a GET")
     if url.startswith("https:") and not target.startswith("https:"):
         raise AddressRefused(urls.shown(target), "a redirect must not leave https")
     return target
+
+
+def _without_credentials(call: Call, before: str, url: str) -> Call:
+    """What goes to another origin than the caller named carries no key of his."""
+    old, new = urls.parse(before), urls.parse(url)
+    if (old.scheme, old.host, old.port) == (new.scheme, new.host, new.port):
+        return call
+    return replace(call, headers={name: value for name, value in call.headers.items() if name.lower() not in CREDENTIALS})
 
 
 def _request(origin: urls.Origin, call: Call) -> tuple[bytes, bytes]:
@@ -209,7 +222,10 @@ def _request(origin: urls.Origin, call: Call) -> tuple[bytes, bytes]:
         lines.append(f"Content-Length: {len(call.body)}")
     if any("\r" in line or "\n" in line for line in lines):
         raise CallFailed("request", "a header holds a line break")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), call.body
+    try:
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), call.body
+    except UnicodeEncodeError as error:
+        raise CallFailed("request", "a header holds what is not Latin-1") from error
 
 
 def _cause(error: OSError | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, models, outgoing, urls
+from hort import clock, models, outgoing, urls, web
 from hort.counters import Counters
 from hort.errors import AddressRefused, CallFailed, ModelError
 from hort.model_store import ModelStore
@@ -33,15 +33,16 @@ class Listing:
     refused: list[str]
 
 
-def http_fetch(policy: urls.Policy, *, timeout_s: float) -> Fetch:
-    """Reads a registry over HTTP; PollFailed unless it answers 200."""
+def http_fetch(policy: urls.Policy, *, timeout_s: float, key: str = "") -> Fetch:
+    """Reads a registry over HTTP; PollFailed unless it answers 200. A registry of HoRT shows whole addresses to its `key` only."""
+    headers = {"Accept": "application/json", **({web.KEY_HEADER: key} if key else {})}
 
     def fetch(url: str) -> bytes:
         try:
             answer = outgoing.get(
                 url,
                 policy=policy,
-                headers={"Accept": "application/json"},
+                headers=headers,
                 timeout_s=timeout_s,
                 max_bytes=MAX_LIST_BYTES,
             )

@@ -1,4 +1,7 @@
-"""The model registry: reading, adding, changing and removing models, and the HTTP answers for it."""
+"""The model registry: reading, adding, changing and removing models, and the HTTP answers for it.
+
+Anybody may read; a model's address is whole only for those who may write, see `hort.urls.masked`.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +136,7 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         if len(path) > 1:
             return web.problem(404, "the path must be /<name of a model>")
         if request.method in {"GET", "HEAD"}:
-            return _read(registry, path)
+            return _read(registry, path, whole=web.may_write(request, key=registry.key))
         if request.method not in {"PUT", "PATCH", "DELETE"}:
             headers = {"allow": METHODS}
             return web.answer(405, {"error": f"{request.method} is not supported, {METHODS} are"}, headers)
@@ -154,10 +157,13 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         return web.problem(status, str(error), **facts)
 
 
-def _read(registry: Registry, path: tuple[str, ...]) -> web.Result:
+def _read(registry: Registry, path: tuple[str, ...], *, whole: bool) -> web.Result:
+    """One model or all; whoever may not write sees addresses masked, for a query may hold a model's key."""
+    found = [registry.get(path[0])] if path else registry.all()
+    if not whole:
+        found = [replace(model, url=urls.masked(model.url)) for model in found]
     if path:
-        return web.answer(200, registry.described([registry.get(path[0])])[0])
-    found = registry.all()
+        return web.answer(200, registry.described(found)[0])
     active = active_list(registry.store)
     return web.answer(
         200,

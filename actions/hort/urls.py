@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from hort import config
 from hort.errors import AddressRefused, ConfigError
@@ -21,6 +21,9 @@ from hort.errors import AddressRefused, ConfigError
 MAX_URL = 2048
 MAX_ADDRESSES = 8
 PORTS = {"http": 80, "https": 443}
+MASK = "***"
+SHORTEST_SECRET = 4
+"""A shorter value of a query is no secret, and masking it would make a text unreadable."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -117,11 +120,41 @@ def _target(parts: SplitResult) -> str:
 
 
 def shown(url: object) -> str:
-    """A URL fit for logs and errors: short, without a password."""
+    """A URL fit for logs and errors: short, and masked."""
     if not isinstance(url, str):
         return f"<{type(url).__name__}>"
-    text = re.sub(r"//[^/@]*@", "//", url)
+    text = masked(url)
     return text if len(text) <= 200 else text[:200] + "..."
+
+
+def masked(url: str) -> str:
+    """A URL fit for anybody: no user, no password, no fragment, and each value of its query masked."""
+    address, _, query = re.sub(r"//[^/?#]*@", "//", url).partition("#")[0].partition("?")
+    if not query:
+        return address
+    return f"{address}?{'&'.join(_masked_part(part) for part in query.split('&'))}"
+
+
+def is_masked(url: str) -> bool:
+    """True where a value of the query is the mask: somebody hands back what he was shown."""
+    parts = url.partition("#")[0].partition("?")[2].split("&")
+    return any(part.rpartition("=")[2] == MASK for part in parts)
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A text, such as a server's error, in which the values of this URL's query are masked should it repeat them."""
+    for _, value in parse_qsl(urlsplit(url).query.replace("+", "%2B")):
+        if len(value) >= SHORTEST_SECRET:
+            for form in (value, quote(value, safe="")):
+                text = text.replace(form, MASK)
+    return text
+
+
+def _masked_part(part: str) -> str:
+    name, equals, value = part.partition("=")
+    if not equals:
+        return MASK if part else part
+    return f"{name}={MASK if value else ''}"
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:

@@ -13,11 +13,12 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
     client = store.connect(params)
     timeout_s = config.number(params, "registry_timeout_s", default=10, minimum=0.1, maximum=40)
+    key = config.text(params, "registry_url_key", default="")
     result = poll.poll(
         RedisModelStore(client),
         RedisCounters(client),
         url=config.text(params, "registry_url", default=""),
-        fetch=poll.http_fetch(urls.policy(params), timeout_s=timeout_s),
+        fetch=poll.http_fetch(urls.policy(params), timeout_s=timeout_s, key=key),
     )
     if result["last_error"]:
         action.log("models.poll", error=result["last_error"], models=len(result["models"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 from collections.abc import Callable
@@ -126,7 +125,7 @@ def _key(request: Request) -> str:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     try:
         key = base64.b64decode(credentials, validate=True).decode() if scheme.lower() == "basic" else ""
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII or not UTF-8
         key = ""
     if ":" not in key:
         raise _Answer(401, "the trigger's key must be given as basic authorization")

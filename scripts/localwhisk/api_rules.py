@@ -69,7 +69,7 @@ async def switch(call: ApiCall) -> Response:
     status = body.get("status")
     if "status" not in body:
         raise malformed(messages.key_not_found("status"))
-    if status not in _STATES:
+    if not isinstance(status, str) or status not in _STATES:
         raise malformed(f"{status} is not a recognized rule state")
     rule = call.engine.catalog.require(Rule, _doc(call))
     trigger = _trigger(call, rule)

@@ -125,3 +125,11 @@ def test_a_stored_model_that_cannot_be_read_costs_only_itself(polling: Polling) 
     result = polling.own()
     assert result["models"] == ["m"]
     assert "old" in result["last_error"]
+
+
+def test_a_registry_that_masks_its_addresses_is_said_to(polling: Polling) -> None:
+    """Without the key of a registry of HoRT its addresses cannot be called: that is an error, not a call with asterisks."""
+    polling.foreign({"endpoints": [{"m": URL + "?token=***"}], "models": [{"name": "m", "url": URL + "?token=***"}]})
+    found = active_list(polling.store)
+    assert found["models"] == []
+    assert "readers with the key" in found["last_error"]

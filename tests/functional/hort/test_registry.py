@@ -227,3 +227,49 @@ def test_no_request_breaks_the_registry(requests: list[dict[str, Any]]) -> None:
         result = registry.handle(target, web.request(args))
         assert 200 <= result["statusCode"] < 500
         json.dumps(result)
+
+
+SECRET_URL = "http://model.example/score?token=hunter2hunter2&v=1"
+MASKED_URL = "http://model.example/score?token=***&v=***"
+
+
+@pytest.mark.parametrize("path", ["/", "/m"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_only_who_may_write_sees_what_is_secret_in_an_address(models_registry: Registry, method: str, path: str) -> None:
+    assert call(models_registry, "PUT", "/m", {"url": SECRET_URL})[1]["url"] == SECRET_URL
+    for key in ("", "wrong", "secre", "secret\0", "sécret", "s" * 100_000):
+        shown = json.dumps(call(models_registry, method, path, key=key))
+        assert "hunter2" not in shown
+        assert MASKED_URL in shown
+    assert SECRET_URL in json.dumps(call(models_registry, method, path))
+
+
+def test_the_original_s_contract_holds_masked_and_whole(models_registry: Registry) -> None:
+    call(models_registry, "PUT", "/m", {"url": SECRET_URL})
+    call(models_registry, "PUT", "/plain", {"url": URL})
+    assert call(models_registry, "GET", "/", key="")[1]["endpoints"] == [{"m": MASKED_URL}, {"plain": URL}]
+    assert call(models_registry, "GET", "/")[1]["endpoints"] == [{"m": SECRET_URL}, {"plain": URL}]
+
+
+def test_a_masked_address_that_is_written_back_replaces_nothing(models_registry: Registry) -> None:
+    call(models_registry, "PUT", "/m", {"url": SECRET_URL})
+    shown = call(models_registry, "GET", "/m", key="")[1]
+    for method, value in (("PUT", shown), ("PATCH", {"url": MASKED_URL})):
+        status, body = call(models_registry, method, "/m", value)
+        assert (status, body["field"]) == (422, "url")
+        assert "readers with the key" in body["reason"]
+    assert call(models_registry, "GET", "/m")[1]["url"] == SECRET_URL
+
+
+def test_the_own_registry_s_poll_gets_the_whole_address(models_registry: Registry) -> None:
+    call(models_registry, "PUT", "/m", {"url": SECRET_URL})
+    poll.poll(models_registry.store, MemoryCounters(), url="", fetch=lambda _url: b"")
+    (model,) = registry.active_list(models_registry.store)["models"]
+    assert model["url"] == SECRET_URL
+
+
+@pytest.mark.parametrize("url", ["http://user:hunter2@model.example/", "http://:hunter2@model.example/", "http://a/?k=hunter2 x", "ftp://a/?k=hunter2"])
+def test_an_address_that_is_refused_shows_no_secret(models_registry: Registry, url: str) -> None:
+    status, body = call(models_registry, "PUT", "/m", {"url": url})
+    assert status == 422
+    assert "hunter2" not in json.dumps(body)

@@ -169,3 +169,31 @@ def test_nothing_that_python_calls_private_passes(
         return
     assert address.is_global or address.version == 6
     assert not address.is_multicast
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a/b", "http://a/b"),
+        ("http://a/b?", "http://a/b"),
+        ("http://a/b?token=s3cret", "http://a/b?token=***"),
+        ("http://a/b?x=1&y=&s3cret&z=2=3", "http://a/b?x=***&y=&***&z=***"),
+        ("http://a/b?x=1#s3cret", "http://a/b?x=***"),
+        ("http://user:s3cret@a/b", "http://a/b"),
+        ("http://user:p@s3cret@a/b@c", "http://a/b@c"),
+        ("http://a/b?x=http://u:s3cret@c/?d=e", "http://a/b?x=***"),
+    ],
+)
+def test_masked(url: str, shown: str) -> None:
+    assert urls.masked(url) == shown
+    assert urls.masked(shown) == shown
+    assert urls.is_masked(shown) == ("***" in shown)
+    assert not urls.is_masked(url)
+    assert "s3cret" not in urls.shown(url)
+
+
+def test_a_server_s_text_loses_what_is_secret_in_the_address() -> None:
+    url = "http://a/b?token=s3%2Fcr+et&v=1"
+    text = urls.without_secrets("no model at /b?token=s3%2Fcr%2Bet&v=1 for s3/cr+et", url)
+    assert text == "no model at /b?token=***&v=1 for ***"
+    assert urls.without_secrets("nothing", "http://a/b") == "nothing"
