@@ -13,6 +13,11 @@ from hort.presence import RedisPresence
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
+    with action.failures_told("close", params):
+        return _close(params)
+
+
+def _close(params: dict[str, Any]) -> dict[str, Any]:
     client = store.connect(params)
     closer = Closer(
         panes=RedisPaneStore(client),

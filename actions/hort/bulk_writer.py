@@ -8,6 +8,7 @@ goes wrong (429, 5xx, no connection, no permission) is tried again with growing 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 SHORTEST_TIMEOUT_S = 1.0
 LONGEST_TIMEOUT_S = 20.0
 
+_STATUS = re.compile(r"(?:HTTP )?([1-5]\d\d)\b")
 _PASSING_400 = frozenset({"index_closed_exception", "cluster_block_exception"})
 """Error types that come with a 400 and are no fault of the document."""
 
@@ -103,7 +105,7 @@ class BulkWriter:
                 return
             if attempt < len(PAUSES_S):
                 self._wait(PAUSES_S[attempt], problem)
-                self.counts["retried"] += len(portion)
+                self.counts[f"retried.{_code(problem)}"] += len(portion)
         raise SinkUnavailable(f"{len(portion)} documents for {index} were not taken: {problem}")
 
     def _attempt(
@@ -149,6 +151,12 @@ class BulkWriter:
         if self._clock() + seconds >= self._deadline:
             raise SinkUnavailable(f"out of time: {problem}")
         self._pause(seconds)
+
+
+def _code(problem: str) -> str:
+    """What a retry is counted under: the HTTP status, or `unreachable` where there was none."""
+    found = _STATUS.match(problem)
+    return found[1] if found else "unreachable"
 
 
 def _is_refusal(error: ItemError) -> bool:

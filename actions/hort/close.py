@@ -76,10 +76,12 @@ class Closer:
         waiting = self.panes.outbox(now)
         if waiting.due is not None:
             action.log("close.again", batch_id=waiting.due.batch_id, waiting=waiting.count)
+            self.counters.add({"close.again": 1})
             return {**waiting.due.as_result(), "drain": True, "again": True}
         token = secrets.token_hex(8)
         if waiting.count or not self.panes.begin(token, ttl_ms=TURN_MS):
             action.log("close.busy", waiting=waiting.count)
+            self.counters.add({"close.busy": 1})
             return {**action.done(Reference(f"close-{HOME}-{token}", _journal())), "busy": True}
         try:
             return _Run(self, settings, self.panes.state(), now, token).result()
@@ -101,6 +103,9 @@ class _Run:
     now: int
     token: str
     began: float = field(default_factory=time.monotonic)
+    put_off: int = 0
+    forgotten: int = 0
+    expired: int = 0
     views: PaneViews = field(init=False)
     writer: Writer = field(init=False)
 
@@ -128,6 +133,9 @@ class _Run:
             self.views.plan([*dirty, *due[: self.settings.max_windows]])
             dirty_until = self._write_again(dirty, closed)
             until = self._write_due(due, closed) if dirty_until is None else closed
+            self.put_off = sum(end > until for end in due)
+            self.put_off += 0 if dirty_until is None else sum(end >= dirty_until for end in dirty)
+            self.expired = sum(closed < self.settings.grid.last_end(start) <= until for start in self.views.expired())
             before = self.settings.grid.removable_before(self.now, until)
             settlements = self.views.settlements(closed, dirty_until=dirty_until, before=before)
             self.writer.end(self._alarms(until, settlements))
@@ -180,7 +188,7 @@ class _Run:
                 before = silence.cutoff(self.settings.grid, self._progress(partition, until), rules.after)
             settlement.transitions = self._transitions(partition, before)
             lines += [silence.alarm_lines(item, window_end=until) for item in settlement.transitions]
-            silence.forget(self.closer.presence, partition, self.now - rules.forget_after_ms)
+            self.forgotten += silence.forget(self.closer.presence, partition, self.now - rules.forget_after_ms)
         return lines
 
     def _transitions(self, partition: int, before: int) -> list[Transition]:
@@ -204,6 +212,7 @@ class _Run:
         references = self.writer.references
         if not references and until == self.state.closed and not any(settlements.values()):
             self.views.tidy([])
+            self.closer.counters.add({"close.forgotten": self.forgotten, "close.panes-expired": self.expired})
             return self._nothing()
         done = self.closer.panes.commit(
             Commit(
@@ -224,13 +233,17 @@ class _Run:
         return self._finish(settlements)
 
     def _in_vain(self) -> dict[str, Any]:
-        action.log("close.other-was-first", generation=self.state.generation)
+        action.log("close.other-was-first", batch_id=self.writer.name, generation=self.state.generation)
+        self.closer.counters.add({"close.in-vain": 1})
         self.views.tidy([])
         self.closer.panes.discard(self.writer.references)
         return self._nothing()
 
     def _nothing(self) -> dict[str, Any]:
-        return action.done(Reference(self.writer.name, _journal()))
+        return action.done(self._unstored())
+
+    def _unstored(self) -> Reference:
+        return Reference(self.writer.name, _journal())
 
     def _finish(self, settlements: dict[int, Settlement]) -> dict[str, Any]:
         moved = [item for settlement in settlements.values() for item in settlement.transitions]
@@ -239,10 +252,14 @@ class _Run:
             "close.windows-again": self.writer.windows_again,
             "close.documents": self.writer.documents,
             "close.overflows": self.writer.overflows,
+            "close.put-off": self.put_off,
+            "close.panes-expired": self.expired,
+            "close.forgotten": self.forgotten,
             "alarms.silent": sum(item.silent for item in moved),
             "alarms.resumed": sum(not item.silent for item in moved),
         }
         self.closer.counters.add(counts)
+        action.log_trouble("close.trouble", self.writer.references[0] if self.writer.references else self._unstored(), counts)
         facts = {name.split(".")[1].replace("-", "_"): count for name, count in counts.items()}
         if not self.writer.references:
             return {**self._nothing(), **facts}

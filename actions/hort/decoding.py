@@ -77,6 +77,7 @@ class _Decoder:
         self._key_numbers: dict[Key, int] = {}
         self._stamps: dict[int, bytes] = {}
         self._seen: set[str] = set()
+        self._over: set[tuple[str, str]] = set()
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -91,6 +92,7 @@ class _Decoder:
             if route is None or not self._plain(route, position, content, received):
                 self._message(_Origin(position, messages.topics[topic], content, received))
         self.decoded.counts["messages"] = len(messages)
+        self.decoded.counts["fields-over"] = len(self._over)
 
     def _plain(self, route: _Route, position: int, content: bytes, received: int) -> bool:
         """Takes a flat record whose shape is known; False where the message is anything else."""
@@ -292,11 +294,13 @@ class _Decoder:
     def _first_sight(self, device_type: str, known: schema.TypeSchema, name: str, value: Any) -> str | None:
         """The kind of a field that no schema has; it is noted for the schema as long as that may grow."""
         kind = schema.kind_of(value)
-        if kind is None or not known.open:
+        if kind is None:
             return None
-        fields = self.decoded.unknown.setdefault(device_type, {})
-        if name not in fields and len(known.fields) + len(fields) < self._options.max_schema_fields:
-            fields[name] = kind
+        fields = self.decoded.unknown.setdefault(device_type, {}) if known.open else {}
+        if known.open and (name in fields or len(known.fields) + len(fields) < self._options.max_schema_fields):
+            fields.setdefault(name, kind)
+        elif self._options.schema.of(device_type) is None:
+            self._over.add((device_type, name))
         return None
 
 

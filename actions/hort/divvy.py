@@ -100,6 +100,7 @@ class Poller:
         seconds = self.settings.timeout_s + self.settings.follow_s + LOCK_SPARE_S
         token = self.state.lock(round(seconds * 1000))
         if token is None:
+            self.counters.add({"divvy.busy": 1})
             return {"published": 0, "reason": "another poll is running"}
         try:
             return self._follow()

@@ -76,7 +76,9 @@ class Ingest:
         fields = {**decoded.stage_fields(), _SUMMARY: orjson.dumps(summary)}
         if not self.journal.write_stage(reference, fields, _SUMMARY):
             return self._staged_by_another(reference)
-        self.counters.add(counts(decoded))
+        found = counts(decoded)
+        self.counters.add(found)
+        action.log_trouble("ingest.trouble", reference, found)
         return {**reference.as_result(), **summary}
 
     def _staged_by_another(self, reference: Reference) -> action.Result:
@@ -95,6 +97,7 @@ class Ingest:
                 break
             known.update(self.schemas.extend(decoded.unknown))
             decoded = decode(messages, self.options, known, batch_id=batch_id)
+        decoded.counts["fields-unsettled"] += sum(map(len, decoded.unknown.values()))
         if decoded.identities:
             repeats = self.repeats.claim(decoded.identities, ttl_ms=self.options.dedupe_ms)
             decoded.without(repeats)
@@ -103,12 +106,12 @@ class Ingest:
 
 
 def counts(decoded: Decoded) -> dict[str, int]:
-    """What a batch adds to the counters: `ingest.records`, `ingest.dead`, `dead.<reason>` and so on."""
+    """What a batch adds to the counters: `ingest.records`, `dead.ingest.<reason>` and so on."""
     found = {
-        name if name.startswith("dead.") else f"ingest.{name}": count
+        f"dead.{STAGE}.{name.removeprefix('dead.')}" if name.startswith("dead.") else f"ingest.{name}": count
         for name, count in decoded.counts.items()
     }
-    return {**found, "ingest.records": len(decoded.lines), "ingest.dead": len(decoded.dead)}
+    return {**found, "ingest.records": len(decoded.lines)}
 
 
 def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Reference, Messages | None]:
@@ -135,6 +138,11 @@ def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Referenc
 
 def run(params: action.Args) -> action.Result:
     """The action: ports from the parameters, then one batch."""
+    with action.failures_told(STAGE, params):
+        return _run(params)
+
+
+def _run(params: action.Args) -> action.Result:
     client = store.connect(params)
     journal = RedisJournal(client)
     options = ingest_options.from_params(params)

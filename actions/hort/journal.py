@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hort import activation_log, keys, store
 from hort import batch as batches
-from hort import keys, store
+from hort.counters import RedisCounters
 
 DIRECT_TTL_S = 86_400
 """How long messages are kept that nobody fires again."""
@@ -268,16 +269,19 @@ class RedisJournal:
         return [None if score is None else int(score) for score in pipeline.execute()]
 
     def entries(self, references: Sequence[batches.Reference]) -> list[Entry]:
-        """A place whose batch is gone (a Redis that evicts) is given up: it would be the first one for ever."""
+        """A place whose batch is gone (a Redis that evicts) is given up: it would be the first one for ever. It is told."""
         pipeline = self._client.pipeline(transaction=False)
         for reference in references:
             pipeline.hmget(reference.batch_key, ["trigger", "count", "bytes", "created_ms", "attempts"])
-        found = []
+        found, gone = [], []
         for reference, row in zip(references, pipeline.execute(), strict=True):
-            if row[0] is None:
-                self._client.zrem(reference.journal, reference.batch_id)
-            else:
+            if row[0] is not None:
                 found.append(Entry(reference, row[0].decode(), *map(int, row[1:])))
+            elif self._client.zrem(reference.journal, reference.batch_id):  # an ack takes both away at once
+                gone.append(reference.batch_id)
+        if gone:
+            RedisCounters(self._client).add({"journal.vanished": len(gone)})
+            activation_log.log("journal.vanished", batch_id=gone[0], batches=gone, error="Redis no longer has them: it evicts, or lost writes")
         return found
 
     def take(self, reference: batches.Reference, *, due_ms: int) -> bool:

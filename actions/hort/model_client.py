@@ -41,16 +41,20 @@ class Sender(Protocol):
 
 
 class Failure(Exception):
-    """A call brought nothing usable; `passing` says that it may do so later, `counted` that the breaker should know."""
+    """A call brought nothing usable; `passing` says that it may do so later, `counted` that the breaker should know.
+
+    `kind` is a stable code for what failed.
+    """
 
     def __init__(
-        self, reason: str, *, status: str = ERROR, passing: bool = False, counted: bool = True
+        self, reason: str, *, status: str = ERROR, passing: bool = False, counted: bool = True, kind: str = "answer"
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.passing = passing
         self.counted = counted
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class ModelCalls:
         if first is None or not await self._unit(first):
             return False
         self._breakers.succeeded(self._model.name)
+        self._sheet.breaker["closed"] += 1
         return True
 
     async def _work(self, units: Iterator[Sequence[int]]) -> None:
@@ -159,18 +164,23 @@ class ModelCalls:
             except Failure as failure:
                 latency_ms = self._called(began)
                 if failure.counted:
-                    self._tripped |= self._breakers.failed(
-                        self._model.name, self._model.breaker, now=self._now()
-                    )
+                    self._failed()
                 pause = min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt) * random.uniform(0.5, 1)
                 if not self._again(failure, attempt, pause):
                     self._sheet.failed(slots, failure.status, latency_ms, failure.reason)
                     return not failure.counted
                 attempt += 1
+                self._sheet.retries[failure.kind] += 1
                 await asyncio.sleep(pause)
             else:
                 self._sheet.answered(slots, values, self._called(began))
                 return True
+
+    def _failed(self) -> None:
+        """Tells the breaker; that it opens counts once, however many calls were under way."""
+        if self._breakers.failed(self._model.name, self._model.breaker, now=self._now()) and not self._tripped:
+            self._tripped = True
+            self._sheet.breaker["opened"] += 1
 
     def _again(self, failure: Failure, attempt: int, pause: float) -> bool:
         if not failure.passing or self._tripped or self._limits.left_s <= pause:
@@ -210,6 +220,7 @@ class ModelCalls:
                 error.reason,
                 status=TIMEOUT if late else ERROR,
                 passing=late or error.kind in {"connect", "closed"},
+                kind=error.kind,
             ) from error
         except AddressRefused as error:
             raise Failure(str(error)) from error
@@ -242,6 +253,7 @@ def _refused(answer: outgoing.Answer, url: str) -> Failure:
     status = answer.status
     passing = status >= 500 or status in _PASSING
     counted = passing or status < 400 or status in _WRONG_ADDRESS
+    kind = "http-5xx" if status >= 500 else f"http-{status}"
     return Failure(
-        f"status {status}: {text}" if text else f"status {status}", passing=passing, counted=counted
+        f"status {status}: {text}" if text else f"status {status}", passing=passing, counted=counted, kind=kind
     )

@@ -71,6 +71,14 @@ class PaneViews:
         touched = {start for starts in self._touched.values() for start in starts}
         return sorted({end for start in touched for end in self.grid.ends_of(start) if end <= closed})
 
+    def expired(self) -> set[int]:
+        """Starts of the panes, of those that were looked at, that went before a close could merge all that was in them."""
+        return {
+            start
+            for (partition, start), content in self._contents.items()
+            if start in self._touched[partition] and content.base is None and not content.batches
+        }
+
     def plan(self, ends: Iterable[int]) -> None:
         """Looks at what the windows that may be written consist of: so many parts are needed, so many batches are read."""
         wanted = list(ends)

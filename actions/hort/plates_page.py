@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from redis import RedisError
 
 from hort import action, clock, config, keys, page, report_fields, store, web
+from hort.counters import RedisCounters
 from hort.errors import ConfigError, ReportError, WhiskUnavailable
 from hort.namespace import Invoked
 
@@ -24,6 +25,7 @@ DEFAULT_QUOTA = 20
 MINUTE_MS = 60_000
 READS = ("image", *report_fields.READING)
 MAX_BODY_BYTES = 1_048_576
+TOO_MANY = 429
 
 STARTING = "The plate reader does not answer. Where it was started just now it may still be being built, which takes minutes once."
 """Said when OpenWhisk could not run the action."""
@@ -114,7 +116,7 @@ def _over_quota(reader: Reader, request: web.Request) -> web.Result | None:
         return None
     wait = str(60 - now // 1000 % 60)
     text = f"{reader.per_minute} photos a minute are read for everybody together: try again in {wait} s, or send the key"
-    return web.answer(429, {"error": text, "code": "quota"}, {"retry-after": wait})
+    return web.answer(TOO_MANY, {"error": text, "code": "quota"}, {"retry-after": wait})
 
 
 def _answer(invoked: Invoked) -> web.Result:
@@ -149,13 +151,17 @@ def _read(request: web.Request, params: dict[str, Any]) -> web.Result:
     from hort import namespace
 
     try:
+        client = store.connect(params)
         reader = Reader(
             whisk=namespace.of_this_action(params),
-            quota=RedisQuota(store.connect(params)),
+            quota=RedisQuota(client),
             key=config.text(params, "registry_key", default=""),
             per_minute=config.integer(params, "photos_per_minute", default=DEFAULT_QUOTA, maximum=10_000),
         )
-        return read(reader, request)
+        result = read(reader, request)
+        if result["statusCode"] == TOO_MANY:
+            RedisCounters(client).add({"plates.too-many": 1})
+        return result
     except ConfigError as error:
         return web.problem(500, f"this action is not set up: {error}")
     except RedisError as error:

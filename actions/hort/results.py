@@ -13,6 +13,7 @@ from hort import documents
 from hort.models import Model
 from hort.records import Records
 
+STAGE = "score"
 MAX_RESULT_BYTES = 32 * 1024
 MAX_ERROR = 300
 OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
@@ -37,6 +38,8 @@ class Sheet:
         self.positions = positions
         self.counts: Counter[str] = Counter()
         self.calls = 0
+        self.retries: Counter[str] = Counter()
+        self.breaker: Counter[str] = Counter()
         self.latency_ms = 0.0
         self.last_error = ""
         self.dead: list[bytes] = []
@@ -117,7 +120,7 @@ class Sheet:
         record = orjson.loads(document)
         return documents.dead_letter(
             f"{record['record_id']}/{self.model.name}",
-            stage="score",
+            stage=STAGE,
             reason=f"model-{status}",
             detail=f"model {self.model.name}: {error}",
             topic=record["topic"],

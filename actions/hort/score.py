@@ -21,7 +21,7 @@ from hort.model_store import ModelStore
 from hort.models import Model
 from hort.records import Key, Records
 from hort.registry import active_list
-from hort.results import ERROR, OK, TIMEOUT, Sheet
+from hort.results import ERROR, OK, STAGE, TIMEOUT, Sheet
 
 ACTIVE_FOR_S = 1.0
 """How long the list of active models is used before it is read again."""
@@ -47,10 +47,14 @@ def budget_s(params: Mapping[str, Any], *, now: Callable[[], int] = clock.now_ms
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a batch's scoring brought: bulk lines for two indices, and counts by name of the counter."""
+    """What a batch's scoring brought: bulk lines for two indices, and counts by name of the counter.
+
+    `made` counts what was done (calls, retries, breakers), `counts` what becomes of the batch if this scoring is the one that is kept.
+    """
 
     results: bytes
     dead: bytes
+    made: Mapping[str, int]
     counts: Mapping[str, int]
     statuses: Mapping[str, int]
 
@@ -193,24 +197,36 @@ def pick(group: str, members: Sequence[Model], device: str) -> Model | None:
 
 def scored(sheets: Sequence[Sheet]) -> Scored:
     """The sheets of one batch put together."""
-    counts: Counter[str] = Counter()
+    made: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
+    buried: Counter[str] = Counter()
     for sheet in sheets:
         statuses.update(sheet.counts)
-        counts.update(
-            {f"score.{status}.{sheet.model.name}": number for status, number in sheet.counts.items()}
-        )
-        counts["score.calls"] += sheet.calls
-    counts.update({f"score.{status}": number for status, number in statuses.items()})
+        made["score.calls"] += sheet.calls
+        made.update({f"score.retries.{kind}": number for kind, number in sheet.retries.items()})
+        made.update({f"breaker.{change}": number for change, number in sheet.breaker.items()})
+        if sheet.dead:
+            buried.update({f"dead.{STAGE}.model-{status}": sheet.counts[status] for status in sheet.counts if status != OK})
+    counts = {"score.batches": 1, **{f"score.{status}": number for status, number in statuses.items()}, **buried}
     dead = b"".join(line for sheet in sheets for line in sheet.dead)
-    return Scored(b"".join(sheet.lines() for sheet in sheets), dead, counts, statuses)
+    return Scored(b"".join(sheet.lines() for sheet in sheets), dead, made, counts, statuses)
 
 
-def note(store: ModelStore, sheets: Sequence[Sheet], *, now: int) -> None:
-    """Adds what happened to each model's numbers."""
+def troubles(sheets: Sequence[Sheet]) -> dict[str, dict[str, Any]]:
+    """Of each model that gave no answer to some record: how many by status, and the last error."""
+    return {
+        sheet.model.name: {**{status: count for status, count in sheet.counts.items() if status != OK}, "error": sheet.last_error}
+        for sheet in sheets
+        if sheet.last_error
+    }
+
+
+def note(store: ModelStore, sheets: Sequence[Sheet], *, kept: bool, now: int) -> None:
+    """Adds what happened to each model's numbers; results count where they are the ones that are kept."""
     for sheet in sheets:
         facts = {"last_at": clock.iso(now)} if sheet.counts[OK] else {}
         if sheet.last_error:
             facts |= {"last_error": sheet.last_error, "last_error_at": clock.iso(now)}
-        numbers = {**sheet.counts, "calls": sheet.calls, "latency_ms": round(sheet.latency_ms)}
+        made = {**sheet.breaker, "retries": sheet.retries.total(), "calls": sheet.calls, "latency_ms": round(sheet.latency_ms)}
+        numbers = {**made, **sheet.counts} if kept else made
         store.add_stats(sheet.model.name, counts=numbers, facts=facts)

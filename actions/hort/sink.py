@@ -10,7 +10,7 @@ import os
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ MAX_LOGGED = 10
 _LATE = "late"
 _FAILURES = "sink_failures"
 _FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES)
+_KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
 _PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
 
 
@@ -81,10 +82,12 @@ class Sink:
         try:
             stored = self._store(reference, stage, writer)
         except SinkUnavailable as error:
-            self._again_later(reference, stage, error)
+            self._again_later(reference, stage, error, writer.counts)
             raise
         if self.journal.ack(reference):
-            self.counters.add({f"sink.{name}": count for name, count in (stored + writer.counts).items()})
+            counts = _named(stored + writer.counts)
+            self.counters.add(counts)
+            action.log_trouble("sink.trouble", reference, counts)
         return {**reference.as_result(), "stored": dict(stored)}
 
     def _store(self, reference: Reference, stage: Stage, writer: BulkWriter) -> Counter[str]:
@@ -105,6 +108,7 @@ class Sink:
                 stored["unburied"] += _given_up(reference, written.rejected)
             else:
                 dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+                writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
         if dead:
             written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
             stored["dead"] += written.stored
@@ -140,13 +144,16 @@ class Sink:
         except (StoreBusy, RequestRefused) as error:
             raise SinkUnavailable(f"index templates could not be put: {error}") from error
 
-    def _again_later(self, reference: Reference, stage: Stage, error: SinkUnavailable) -> None:
+    def _again_later(
+        self, reference: Reference, stage: Stage, error: SinkUnavailable, counts: Mapping[str, int]
+    ) -> None:
         """Moves the batch's next delivery: sooner than the provider's deadline, but later each time."""
         failures = int(stage.get(_FAILURES, b"0"))
         wait = min(action.RETRY_SOON_MS << min(failures, 10), MAX_RETRY_MS)
         self.journal.write_stage(reference, {_FAILURES: str(failures + 1).encode()})
         self.journal.retry_at(reference, self.now() + wait)
-        self.counters.add({"sink.unavailable": 1})
+        retried = {name: count for name, count in counts.items() if name.startswith("retried.")}
+        self.counters.add({"sink.unavailable": 1, **_named(retried)})
         action.log("sink.unavailable", batch_id=reference.batch_id, retry_in_ms=wait, error=str(error))
 
 
@@ -157,6 +164,19 @@ def _given_up(reference: Reference, rejected: Sequence[Rejected]) -> int:
         problem = f"{item.kind}: {item.reason[: documents.MAX_DETAIL]}"
         action.log("sink.unburied", batch_id=reference.batch_id, letter=name, of=len(rejected), error=problem)
     return len(rejected)
+
+
+def _named(counts: Mapping[str, int]) -> dict[str, int]:
+    """What was done under the names of its counters."""
+    return {
+        f"dead.{STAGE}.{name.removeprefix('dead.')}" if name.startswith("dead.") else f"{STAGE}.{name}": count
+        for name, count in counts.items()
+    }
+
+
+def _reason(kind: str) -> str:
+    """An error's type as a counter may name it: what is in front of Elasticsearch may answer anything."""
+    return kind if _KIND.match(kind) else "refused"
 
 
 def mark_late(events: list[Pair], positions: bytes) -> None:
@@ -195,6 +215,11 @@ def run(params: action.Args) -> action.Result:
 
     After the action `plates` there is no batch but a report, see `hort.plate_sink`.
     """
+    with action.failures_told(STAGE, params):
+        return _run(params)
+
+
+def _run(params: action.Args) -> action.Result:
     if "report" in params and "batch_id" not in params:
         from hort import plate_sink
 

@@ -52,7 +52,7 @@ def skip_step(reference: Reference, journal: Journal, counters: Counters, *, lim
     letter = _letter(reference, reference.batch_id, step, detail, b"", at_ms=journal.created(reference) or 0)
     dead = (journal.read_stage(reference, ["dead"]) or {}).get("dead", b"")
     if journal.write_stage(reference, {STEPS[step]: b"", "dead": dead + letter}):
-        counters.add({f"{step}.skipped": 1, f"dead.{REASON}": 1})
+        counters.add({f"{step}.skipped": 1, f"dead.{step}.{REASON}": 1})
         action.log(f"{step}.skipped", batch_id=reference.batch_id, error=detail)
 
 

@@ -84,6 +84,7 @@ class Windower:
         counts["window.records"] = len(batch.times)
         counts["window.devices-folded"] = len(folded)
         counts["window.devices-dropped"] = len(dropped)
+        counts["window.over-limit"] = int((np.isin(batch.key_index, dropped) & ~late).sum())
         if outcome == MERGED:
             self._report(reference, counts)
         return {
@@ -95,9 +96,7 @@ class Windower:
 
     def _report(self, reference: Reference, counts: dict[str, int]) -> None:
         self.counters.add(counts)
-        lost = {name: count for name, count in counts.items() if count and name != "window.records"}
-        if lost:
-            action.log("window.left-out", batch_id=reference.batch_id, **lost)
+        action.log_trouble("window.trouble", reference, counts)
 
     def _too_many(
         self, partition: int, batch: Records, keep: npt.NDArray[np.bool_], settings: Settings

@@ -11,31 +11,50 @@ from hort.counters import RedisCounters
 from hort.errors import BatchError
 from hort.model_store import RedisModelStore
 from hort.records import Records
+from hort.results import STAGE, Sheet
 
 STAGED = ("events", "keys", "key_index", "dead")
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
+    with action.failures_told(STAGE, params):
+        return _main(params)
+
+
+def _main(params: dict[str, Any]) -> dict[str, Any]:
     reference = action.required_reference(params)
     journal = action.journal(params)
-    scored = journal.read_stage(reference, ["results"])
-    if scored is None:
+    before = journal.read_stage(reference, ["results"])
+    if before is None:
         return action.done(reference)
-    if "results" in scored:
+    if "results" in before:
         return {**reference.as_result(), "scored": "before"}
     stage = journal.read_stage(reference, STAGED)
     if stage is None:
         return action.done(reference)
-    result, fields = _score(params, reference, stage)
-    if not journal.write_stage(reference, fields):
+    sheets = _score(params, reference, stage)
+    scored = score.scored(sheets)
+    kept = journal.write_stage(reference, _fields(scored, sheets, stage), "results")
+    _tell(params, reference, scored, sheets, kept=kept)
+    if kept:
+        return {**reference.as_result(), "models": len(sheets), "results": dict(scored.statuses)}
+    if journal.read_stage(reference, ["results"]) is None:
         return action.done(reference)
-    return {**reference.as_result(), **result}
+    return {**reference.as_result(), "scored": "by another"}
 
 
-def _score(
-    params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _tell(
+    params: dict[str, Any], reference: batch.Reference, scored: score.Scored, sheets: list[Sheet], *, kept: bool
+) -> None:
+    client = store.connect(params)
+    counts = {**scored.made, **scored.counts} if kept else scored.made
+    RedisCounters(client).add(counts)
+    score.note(RedisModelStore(client), sheets, kept=kept, now=clock.now_ms())
+    action.log_trouble("score.trouble", reference, counts, models=score.troubles(sheets))
+
+
+def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes]) -> list[Sheet]:
     for name in ("events", "keys", "key_index"):
         if name not in stage:
             raise BatchError(
@@ -47,16 +66,16 @@ def _score(
     records = Records(stage.pop("events"), stage["keys"], stage["key_index"])
     if found and len(records):
         records.join(*join.lookup(client, reference.partition, records.keys))
-    sheets = _scorer(urls.policy(params)).score(
+    return _scorer(urls.policy(params)).score(
         records, found, breakers=RedisBreakers(client), budget_s=score.budget_s(params)
     )
-    scored = score.scored(sheets)
-    RedisCounters(client).add({"score.batches": 1, **scored.counts})
-    score.note(RedisModelStore(client), sheets, now=clock.now_ms())
+
+
+def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:
     fields = {"results": scored.results}
     if scored.dead:
         fields["dead"] = stage.get("dead", b"") + scored.dead
-    return {"models": len(sheets), "results": dict(scored.statuses)}, fields
+    return fields
 
 
 @lru_cache(maxsize=4)

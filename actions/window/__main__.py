@@ -25,4 +25,5 @@ def windower(client: store.Client) -> Windower:
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
-    return windower(store.connect(params)).run(action.required_reference(params), settings(params))
+    with action.failures_told("window", params):
+        return windower(store.connect(params)).run(action.required_reference(params), settings(params))

@@ -61,8 +61,7 @@ def test_batch_of_the_journal_is_staged() -> None:
     assert world.counters.all() == {
         "ingest.messages": 2,
         "ingest.records": 1,
-        "ingest.dead": 1,
-        "dead.not-json": 1,
+        "dead.ingest.not-json": 1,
     }
 
 

@@ -282,17 +282,33 @@ def test_no_model_and_no_record_are_no_work(bench: Bench) -> None:
     assert bench.run(model("m"), rows=[]) == {}
 
 
+def test_retries_and_the_breaker_are_counted(bench: Bench) -> None:
+    bench.sender.replies["flaky"] = failing(503)
+    flaky = model("flaky", retries=1, concurrency=2, breaker={"failures": 3, "within_s": 60, "open_s": 10})
+    sheet = bench.run(flaky)["flaky"]
+    assert sheet.breaker == {"opened": 1}
+    made = score.scored([sheet]).made
+    assert made["score.retries.http-5xx"] == sheet.retries["http-5xx"] > 0
+    assert made["breaker.opened"] == 1
+    bench.sender.replies["flaky"] = good
+    bench.clock.advance(11_000)
+    assert bench.run(flaky)["flaky"].breaker == {"closed": 1}
+
+
 def test_counts_and_numbers_tell_what_happened(bench: Bench) -> None:
     bench.sender.replies["bad"] = failing(500)
     sheets = bench.run(model("good"), model("bad", protocol="instances", on_error="dead-letter"))
     whole = score.scored(list(sheets.values()))
     assert whole.statuses == {"ok": 5, "error": 5}
-    assert whole.counts["score.ok.good"] == whole.counts["score.error.bad"] == whole.counts["score.ok"] == 5
-    assert whole.counts["score.calls"] == 6
+    assert whole.counts == {"score.batches": 1, "score.ok": 5, "score.error": 5, "dead.score.model-error": 5}
+    assert whole.made == {"score.calls": 6}
+    trouble = score.troubles(list(sheets.values()))
+    assert list(trouble) == ["bad"]
+    assert "500" in trouble["bad"]["error"]
     assert len(staged.documents(whole.results)) == 10
     assert len(staged.documents(whole.dead)) == 5
     store = MemoryModelStore()
-    score.note(store, list(sheets.values()), now=1_700_000_000_000)
+    score.note(store, list(sheets.values()), kept=True, now=1_700_000_000_000)
     numbers = store.stats(["good", "bad"])
     assert (numbers["good"]["ok"], numbers["good"]["calls"]) == ("5", "5")
     assert numbers["bad"]["last_error"] == "status 500: boom"

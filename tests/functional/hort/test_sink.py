@@ -112,6 +112,33 @@ def test_refused_document_becomes_a_dead_letter_and_the_rest_is_stored() -> None
     assert letter["@timestamp"] == "2026-01-31T12:00:00.123Z"
     assert b'"name":"b"' in buried(letter)
     assert world.counters.all()["sink.dead"] == 1
+    assert world.counters.all()["dead.sink.document_parsing_exception"] == 1
+    world.run()
+    assert world.counters.all()["dead.sink.document_parsing_exception"] == 1, "a batch that comes again counts once"
+
+
+@pytest.mark.parametrize(("problem", "reason"), [("HTTP 429 busy", "429"), ("ConnectionError: refused", "unreachable")])
+def test_what_is_tried_again_is_counted_by_reason_also_when_the_batch_is_put_off(problem: str, reason: str) -> None:
+    world = World()
+    world.put({"events": lines("a", "b")})
+    world.documents.failures = [StoreBusy(problem) for _ in range(5)]
+
+    with pytest.raises(SinkUnavailable):
+        world.run()
+
+    assert world.counters.all() == {"sink.unavailable": 1, f"sink.retried.{reason}": 8}
+    world.run()
+    assert world.counters.all() == {"sink.unavailable": 1, f"sink.retried.{reason}": 8, "sink.all-events": 2}
+
+
+def test_an_error_that_is_no_name_is_counted_as_refused() -> None:
+    world = World()
+    world.documents.refuse = lambda *_: (400, "<html>no name</html>")
+    world.put({"events": lines("a")})
+
+    world.run()
+
+    assert world.counters.all()["dead.sink.refused"] == 1
 
 
 def test_dead_letters_that_are_refused_too_are_given_up_logged_and_counted(

@@ -69,7 +69,7 @@ def test_item_that_may_succeed_later_is_sent_again_alone(status: int) -> None:
     assert (written.stored, written.rejected) == (5, [])
     assert world.store.requests[0] == 5
     assert set(world.store.requests[1:]) == {1}
-    assert world.writer.counts["retried"] == len(world.store.requests) - 1
+    assert world.writer.counts[f"retried.{status}"] == len(world.store.requests) - 1
 
 
 def test_item_that_is_refused_twice_is_handed_back_with_its_error() -> None:
