@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -63,6 +63,8 @@ class Decoded:
     counts: Counter[str] = field(default_factory=Counter)
     unknown: schema.Unknown = field(default_factory=dict)
     identities: list[Identity] = field(default_factory=list)
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+    """Stage fields of a replay, over those made here."""
 
     def block(self, device_type: str, names: Names) -> Block:
         """The block of these fields, empty at first."""
@@ -93,6 +95,7 @@ class Decoded:
             ),
             "dead": b"".join(self.dead),
             "count": str(len(self.lines)).encode(),
+            **self.extra,
         }
 
 

@@ -7,12 +7,13 @@ compressed, of an odd kind, new, or named by its fields goes the longer way thro
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from hort import clock, documents, event_time, payload, schema
+from hort import clock, documents, event_time, payload, replay, schema
 from hort.batch import Messages
 from hort.decoded import Block, Decoded, Identity, Key
 from hort.flatten import Flat, flatten
@@ -71,6 +72,9 @@ class _Decoder:
         self._options = options
         self._known = known
         self._batch_id = batch_id
+        self._names = messages.names
+        self._stored = replay.STORED in messages.extra
+        self.decoded.extra = messages.extra
         self._budget = payload.Budget(records=max(payload.MAX_ARRAY_RECORDS, options.caps.records_per_message))
         self._routes: dict[tuple[str, Key], _Route] = {}
         self._plans: dict[str, dict[Shape, Block]] = {}
@@ -92,6 +96,7 @@ class _Decoder:
             if route is None or not self._plain(route, position, content, received):
                 self._message(_Origin(position, messages.topics[topic], content, received))
         self.decoded.counts["messages"] = len(messages)
+        self.decoded.counts["replayed"] = len(replay.letters(messages.extra))
         self.decoded.counts["fields-over"] = len(self._over)
 
     def _plain(self, route: _Route, position: int, content: bytes, received: int) -> bool:
@@ -107,8 +112,12 @@ class _Decoder:
         block = route.plans.get((*data, *map(type, data.values())))
         if block is None or not 0 <= received <= event_time.LATEST_MS:
             return False
-        self._write(f"{self._batch_id}.{position}", route, data, block, at=received, received=received)
+        self._write(self._name(position), route, data, block, at=received, received=received)
         return True
+
+    def _name(self, position: int) -> str:
+        """What a message is called, and its record where it is the only one: a replayed one as in its first batch."""
+        return self._names[position] if self._names else f"{self._batch_id}.{position}"
 
     def _message(self, origin: _Origin) -> None:
         """Takes any message: each of its records, or one dead letter for what is bad in it."""
@@ -131,11 +140,11 @@ class _Decoder:
         if problems:
             self._dead_items(origin, items, problems, whole=items is not value)
 
-    def _dead(self, origin: _Origin, problem: Undecodable, content: bytes) -> None:
+    def _dead(self, origin: _Origin, problem: Undecodable, content: bytes, items: Sequence[int] = ()) -> None:
         self.decoded.counts[f"dead.{problem.reason}"] += 1
         self.decoded.dead.append(
             documents.dead_letter(
-                f"{self._batch_id}.{origin.position}",
+                self._name(origin.position),
                 stage=STAGE,
                 reason=problem.reason,
                 detail=problem.detail,
@@ -143,6 +152,7 @@ class _Decoder:
                 batch_id=self._batch_id,
                 payload=content,
                 at_ms=min(max(origin.received, 0), event_time.LATEST_MS),
+                items=items,
             )
         )
 
@@ -158,7 +168,7 @@ class _Decoder:
         more = ", ..." if len(problems) > MAX_NAMED_ITEMS else ""
         detail = f"items {named}{more} of {len(items)}: {first.detail}"
         bad = orjson.dumps([items[number] for number in problems])
-        self._dead(origin, Undecodable(first.reason, detail), bad)
+        self._dead(origin, Undecodable(first.reason, detail), bad, list(problems))
 
     # -- records ---------------------------------------------------------------------------------------------------
 
@@ -168,8 +178,8 @@ class _Decoder:
         flat = flatten(item, self._options.caps)
         route = self._route(origin.topic, self._key(found, flat))
         at = self._time(flat, origin.received)
-        owner = f"{self._batch_id}.{origin.position}{suffix}"
-        record_id = self._identity(route.key, flat) or owner
+        owner = self._name(origin.position) + suffix
+        record_id = owner if self._stored else self._identity(route.key, flat) or owner
         if record_id != owner:
             if record_id in self._seen:
                 self.decoded.counts["repeats"] += 1

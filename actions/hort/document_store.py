@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ class DocumentStore(Protocol):
 
     def bulk(self, index: str, body: bytes, *, timeout_s: float) -> list[ItemError]:
         """Stores the documents of a bulk body; the ones that were not stored."""
+
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        """Removes documents; one that is not there is as good as removed."""
 
     def template_versions(self, pattern: str) -> dict[str, int]:
         """Versions of the index templates whose names match."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -87,6 +88,11 @@ def _indexable(value: Any, depth: int) -> bool:
     return True
 
 
+def letter_id(message_id: str, stage: str) -> str:
+    """The `_id` of a dead letter."""
+    return safe_id(f"{message_id}-{stage}")
+
+
 def dead_letter(
     message_id: str,
     *,
@@ -97,8 +103,11 @@ def dead_letter(
     batch_id: str,
     payload: bytes,
     at_ms: int,
+    items: Sequence[int] = (),
 ) -> bytes:
     """Both lines of one dead letter; its id is message id + stage.
+
+    `items`: where the payload is only a part of a message's array, the places of its records in that array.
 
     `reason` is a stable code (`not-json`), `detail` a sentence. Of a long payload the first 256 KiB are kept and
     `payload_truncated` says so; `payload_bytes` is its whole size. `at_ms` must not change when the batch comes again.
@@ -115,4 +124,6 @@ def dead_letter(
         "payload_bytes": len(payload),
         "payload_truncated": len(payload) > MAX_DEAD_PAYLOAD,
     }
-    return bulk_line(f"{message_id}-{stage}", doc)
+    if items:
+        doc["items"] = list(items)
+    return bulk_line(letter_id(message_id, stage), doc)

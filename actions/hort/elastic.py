@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import orjson
 from elastic_transport import ApiResponse, TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
@@ -19,6 +20,8 @@ REQUEST_TIMEOUT_S = 20.0
 CONNECTIONS = 4
 REFUSED = frozenset({400, 413})
 """Statuses of a whole request that say its body is at fault; any other failure may pass."""
+
+NOT_THERE = 404
 
 _ANY_ERRORS = "errors"
 _ERRORS = "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
@@ -110,6 +113,14 @@ class ElasticStore:
             lambda: client.perform_request("POST", path, params=params, headers=_NDJSON, body=body)
         ).body
         return found
+
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        """Posts a bulk body of deletions; StoreBusy where one of them failed."""
+        body = b"".join(b'{"delete":{"_id":%b}}\n' % orjson.dumps(name) for name in ids)
+        answer = self._post(index, body, REQUEST_TIMEOUT_S, _ERRORS)
+        failed = [item for item in _item_errors(answer.get("items", [])) if item.status != NOT_THERE]
+        if failed:
+            raise StoreBusy(f"{failed[0].status} {failed[0].kind}")
 
     def template_versions(self, pattern: str) -> dict[str, int]:
         """Versions of the index templates whose names match; one without a version has 0."""

@@ -13,7 +13,7 @@ from typing import Any
 from hort import documents
 from hort.document_store import DocumentStore
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of a template: a store with an older version gets the new one."""
 PRIORITY = 200
 FIELD_LIMIT = 2_000
@@ -71,7 +71,7 @@ PROPERTIES: dict[str, Mapping] = {
         "@timestamp": _DATE,
         "detail": {"type": "text"},
         "payload_base64": _UNINDEXED,
-        "payload_bytes": _LONG,
+        **_fields(_LONG, "payload_bytes", "items"),
         "payload_truncated": _BOOLEAN,
     },
     documents.ALARMS: {

@@ -19,6 +19,7 @@ Key = tuple[str, str, str]
 
 _ID_AT = len(b'{"record_id":')
 _BATCH = b',"batch_id":'
+_TYPE = b',"device_type":'
 _TIME = b',"@timestamp":'
 _RECEIVED = b',"received_at":'
 _DATA = b',"data":'
@@ -73,9 +74,12 @@ class Records:
         return b"%b%b%b}" % (self.heads[position], _DATA, self.data[position])
 
     def identities(self) -> list[tuple[bytes, bytes]]:
-        """Of each record: its id (JSON text), and `"<id>","device_type":..,"device_id":..,"event":..,"@timestamp":".."`."""
+        """Of each record: its id (JSON text), and `"<id>","batch_id":..,"device_type":..,"device_id":..,"event":..,"@timestamp":".."`.
+
+        The records of a batch all have its id.
+        """
         parts = [
-            b',"device_type":%b,"device_id":%b,"event":%b,"@timestamp":' % tuple(map(orjson.dumps, key))
+            b'%b,"device_type":%b,"device_id":%b,"event":%b,"@timestamp":' % (self._batch(), *map(orjson.dumps, key))
             for key in self.keys
         ]
         result = []
@@ -84,6 +88,13 @@ class Records:
             when = head[head.rindex(_TIME) + len(_TIME) : head.rindex(_RECEIVED)]
             result.append((name, b"%b%b%b" % (name, parts[number], when)))
         return result
+
+    def _batch(self) -> bytes:
+        """`,"batch_id":".."`."""
+        if not self.heads:
+            return b""
+        head = self.heads[0]
+        return head[head.index(_BATCH) : head.index(_TYPE)]
 
     def _check(self) -> None:
         if len(self.heads) != len(self.key_index):

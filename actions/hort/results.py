@@ -98,6 +98,13 @@ class Sheet:
             self._lines = []
         return self._joined
 
+    def names(self) -> list[str]:
+        """`<record id>/<model>` of each record that went to the model."""
+        return [self._name(orjson.loads(self._identities[position][0])) for position in self.positions]
+
+    def _name(self, record_id: str) -> str:
+        return f"{record_id}/{self.model.name}"
+
     def _line(self, position: int, tail: bytes) -> bytes:
         name, identity = self._identities[position]
         if len(name) > self._longest_name:
@@ -119,7 +126,7 @@ class Sheet:
         document = self.records.document(position)
         record = orjson.loads(document)
         return documents.dead_letter(
-            f"{record['record_id']}/{self.model.name}",
+            self._name(record["record_id"]),
             stage=STAGE,
             reason=f"model-{status}",
             detail=f"model {self.model.name}: {error}",

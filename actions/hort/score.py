@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hort import clock, config, model_client, models, outgoing, urls
+import orjson
+
+from hort import clock, config, documents, model_client, models, outgoing, replay, urls
 from hort.breaker import Breakers
 from hort.errors import ModelError
 from hort.model_client import Limits, ModelCalls, Sender
@@ -156,6 +158,22 @@ def sheets_for(records: Records, found: Sequence[Model]) -> list[Sheet]:
             positions = [position for position, key in enumerate(records.key_index) if key in mine]
             sheets.append(Sheet(model, records, positions, identities))
     return [sheet for sheet in sheets if sheet.positions]
+
+
+def asked(found: Sequence[Model], stage: Mapping[str, bytes]) -> list[Model]:
+    """The models that a staged batch is for: all, or those that a replay is limited to."""
+    if replay.MODELS not in stage:
+        return list(found)
+    names = orjson.loads(stage[replay.MODELS])
+    return [model for model in found if model.name in names]
+
+
+def answered(sheets: Sequence[Sheet], stage: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of a replay that is limited to some models: its dead letters without those whose model was not asked, which stay."""
+    if replay.MODELS not in stage:
+        return {}
+    done = {documents.letter_id(name, STAGE) for sheet in sheets for name in sheet.names()}
+    return {replay.REPLAYED: replay.only([name for name in replay.letters(stage) if name in done])}
 
 
 def assign(keys: Sequence[Key], found: Sequence[Model]) -> dict[str, set[int]]:

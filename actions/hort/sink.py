@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from hort import action, clock, config, documents, elastic, event_time, indices, store
+from hort import action, clock, config, documents, elastic, event_time, indices, replay, store
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
 from hort.counters import Counters, RedisCounters
@@ -42,7 +42,7 @@ MAX_LOGGED = 10
 
 _LATE = "late"
 _FAILURES = "sink_failures"
-_FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES)
+_FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
 _KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
 _PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
 
@@ -94,7 +94,9 @@ class Sink:
         """Writes all fields; how many documents each index took, and `dead` for those that were refused."""
         stored: Counter[str] = Counter()
         bodies = {name: pairs(stage[name]) for name in documents.INDEX_OF if stage.get(name)}
-        if not bodies:
+        if replay.STORED in stage:
+            bodies.pop("events", None)
+        if not bodies and not stage.get(replay.REPLAYED):
             return stored
         self._ensure_templates()
         if _LATE in stage and "events" in bodies:
@@ -113,10 +115,22 @@ class Sink:
             written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
             stored["dead"] += written.stored
             stored["unburied"] += _given_up(reference, written.rejected)
+        stored["replayed"] = self._dug_out(replay.letters(stage), again=[*bodies.get("dead", ()), *dead])
         return +stored
 
+    def _dug_out(self, letters: list[str], *, again: Sequence[Pair]) -> int:
+        """Removes the dead letters whose replay is stored now; how many. What died again was written again and stays."""
+        kept = {_id_of(pair) for pair in again}
+        gone = [name for name in letters if name not in kept]
+        if gone:
+            try:
+                self.documents.delete(self.prefix + documents.DEAD_LETTERS, gone)
+            except (StoreBusy, RequestRefused) as error:
+                raise SinkUnavailable(f"{len(gone)} replayed dead letters could not be removed: {error}") from error
+        return len(gone)
+
     def _dead_letter(self, reference: Reference, index: str, rejected: Rejected) -> Pair:
-        doc_id = orjson.loads(rejected.pair[0])["index"]["_id"]
+        doc_id = _id_of(rejected.pair)
         document = _parsed(rejected.pair[1])
         (pair,) = pairs(
             documents.dead_letter(
@@ -160,10 +174,14 @@ class Sink:
 def _given_up(reference: Reference, rejected: Sequence[Rejected]) -> int:
     """How many dead letters were refused for good: they are logged and lost, since the batch would come back for ever."""
     for item in rejected[:MAX_LOGGED]:
-        name = orjson.loads(item.pair[0])["index"]["_id"]
+        name = _id_of(item.pair)
         problem = f"{item.kind}: {item.reason[: documents.MAX_DETAIL]}"
         action.log("sink.unburied", batch_id=reference.batch_id, letter=name, of=len(rejected), error=problem)
     return len(rejected)
+
+
+def _id_of(pair: Pair) -> str:
+    return str(orjson.loads(pair[0])["index"]["_id"])
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, int]:

@@ -240,6 +240,13 @@ class MemoryDocuments:
                 errors.append(ItemError(position, problem[0], problem[1], "made up"))
         return errors
 
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        """Removes documents."""
+        if self.failures:
+            raise self.failures.pop(0)
+        for name in ids:
+            self.indices.get(index, {}).pop(name, None)
+
     def _conflict(self, index: str, head: dict[str, Any]) -> tuple[int, str] | None:
         """What an external version (greater or equal) forbids."""
         name, version = (index, head["_id"]), head.get("version", 0)

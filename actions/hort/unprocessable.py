@@ -8,7 +8,7 @@ cannot store now, it can when Elasticsearch is back.
 
 from __future__ import annotations
 
-from hort import action, batch, documents
+from hort import action, batch, documents, replay
 from hort.batch import Messages, Reference
 from hort.counters import Counters
 from hort.decoded import Decoded
@@ -32,7 +32,7 @@ def buried(reference: Reference, raw: bytes, *, tries: int, at_ms: int, whole: b
         decoded.dead += _letters(reference, batch.unpack(raw), detail) if whole else []
     except (BatchError, ValueError, IndexError, TypeError) as error:
         detail = f"{detail}: {error}"
-    if not decoded.dead:
+    if not decoded.dead and not replay.is_replay(reference.batch_id):  # a replay's own dead letters are still there
         decoded.dead.append(_letter(reference, reference.batch_id, STAGE, detail, raw, at_ms=at_ms))
     decoded.counts["messages"] = decoded.counts[f"dead.{REASON}"] = len(decoded.dead)
     action.log("ingest.unprocessable", batch_id=reference.batch_id, dead=len(decoded.dead), error=detail)
@@ -49,18 +49,28 @@ def skip_step(reference: Reference, journal: Journal, counters: Counters, *, lim
     if tries <= limit:
         return
     detail = f"{step} did not get through with this batch {tries - 1} times while others passed: it is stored without"
-    letter = _letter(reference, reference.batch_id, step, detail, b"", at_ms=journal.created(reference) or 0)
-    dead = (journal.read_stage(reference, ["dead"]) or {}).get("dead", b"")
-    if journal.write_stage(reference, {STEPS[step]: b"", "dead": dead + letter}):
+    if journal.write_stage(reference, _without(reference, journal, step, detail)):
         counters.add({f"{step}.skipped": 1, f"dead.{step}.{REASON}": 1})
         action.log(f"{step}.skipped", batch_id=reference.batch_id, error=detail)
 
 
+def _without(reference: Reference, journal: Journal, step: str, detail: str) -> dict[str, bytes]:
+    """The stage fields that let a batch pass a step; a replay that was for such a step's sake leaves its dead letters alone."""
+    stage = journal.read_stage(reference, ["dead", replay.STORED]) or {}
+    if replay.STORED in stage:
+        return {STEPS[step]: b"", replay.REPLAYED: b""}
+    letter = _letter(reference, reference.batch_id, step, detail, b"", at_ms=journal.created(reference) or 0)
+    return {STEPS[step]: b"", "dead": stage.get("dead", b"") + letter}
+
+
 def _letters(reference: Reference, messages: Messages, detail: str) -> list[bytes]:
-    rows = zip(messages.topic_index, messages.payloads, messages.received_at, strict=True)
+    if replay.STORED in messages.extra:
+        return []
+    names = messages.names or [f"{reference.batch_id}.{at}" for at in range(len(messages))]
+    rows = zip(names, messages.topic_index, messages.payloads, messages.received_at, strict=True)
     return [
-        _letter(reference, f"{reference.batch_id}.{at}", STAGE, detail, content, at_ms=received, topic=messages.topics[topic])
-        for at, (topic, content, received) in enumerate(rows)
+        _letter(reference, name, STAGE, detail, content, at_ms=received, topic=messages.topics[topic])
+        for name, topic, content, received in rows
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from hort import action, batch, clock, config, join, score, store, urls
+from hort import action, batch, clock, config, join, replay, score, store, urls
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
 from hort.errors import BatchError
@@ -13,7 +13,7 @@ from hort.model_store import RedisModelStore
 from hort.records import Records
 from hort.results import STAGE, Sheet
 
-STAGED = ("events", "keys", "key_index", "dead")
+STAGED = ("events", "keys", "key_index", "dead", replay.MODELS, replay.REPLAYED)
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
             )
     redis_url = config.text(params, "redis_url", default=store.DEFAULT_URL)
     client = store.client(redis_url)
-    found = _active(redis_url)()
+    found = score.asked(_active(redis_url)(), stage)
     records = Records(stage.pop("events"), stage["keys"], stage["key_index"])
     if found and len(records):
         records.join(*join.lookup(client, reference.partition, records.keys))
@@ -72,7 +72,7 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
 
 
 def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:
-    fields = {"results": scored.results}
+    fields = {"results": scored.results, **score.answered(sheets, stage)}
     if scored.dead:
         fields["dead"] = stage.get("dead", b"") + scored.dead
     return fields

@@ -12,7 +12,7 @@ from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Backoff, Gate, next_minute
 from feeds.provider.whisk import Outcome, Target, Whisk
-from hort import batch
+from hort import batch, replay
 from hort.feed_options import INLINE_LIMIT, FeedConfig
 from hort.journal import Entry, Journal, Usage
 
@@ -203,9 +203,10 @@ class Firing:
 
     def _payload(self, entry: Entry) -> dict[str, Any] | None:
         """What an action gets; None where the batch is done. Batches that were cut when the feed fired by reference may be
-        too large to go inline: whoever was told to read the journal still can.
+        too large to go inline: whoever was told to read the journal still can. A replay is more than its messages.
         """
-        if self.config.delivery == "reference" or (entry.count > 1 and entry.bytes > INLINE_LIMIT):
+        too_large = entry.count > 1 and entry.bytes > INLINE_LIMIT
+        if self.config.delivery == "reference" or too_large or replay.is_replay(entry.reference.batch_id):
             return payloads.by_reference(entry)
         raw = self._journal.load(entry.reference)
         if raw is None:

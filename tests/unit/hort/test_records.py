@@ -40,7 +40,7 @@ def test_identities_are_those_of_the_documents(rows: list[staged.Row]) -> None:
         found = orjson.loads(b'{"record_id":' + identity + b"}")
         assert orjson.loads(name) == document["record_id"]
         assert found == {
-            key: document[key] for key in ("record_id", "device_type", "device_id", "event", "@timestamp")
+            key: document[key] for key in ("record_id", "batch_id", "device_type", "device_id", "event", "@timestamp")
         }
 
 

@@ -26,6 +26,7 @@ def test_an_answer_becomes_a_document_of_the_design() -> None:
         {
             "_id": "b-0-1.0/m",
             "record_id": "b-0-1.0",
+            "batch_id": "b-0-1",
             "device_type": "bike",
             "device_id": "d0",
             "event": "status",

@@ -1,0 +1,66 @@
+"""What both commands do around their work: failures as one clear line, times as people write them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import redis
+from elastic_transport import TransportError
+from elasticsearch import ApiError
+
+from hort.document_store import RequestRefused, StoreBusy
+from hort.errors import HortError
+from operate.connections import NotConnected
+
+USAGE = 2
+"""Exit status where the command could not do its work at all."""
+_AGO = re.compile(r"(\d{1,9})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Refused(Exception):
+    """The command cannot do that; the message says why."""
+
+
+def carried_out(work: Callable[[], int]) -> int:
+    """The exit status of some work; a part that does not answer is named, without its credentials."""
+    try:
+        return work()
+    except (Refused, NotConnected, HortError, ValueError) as error:
+        return _failed(str(error))
+    except redis.RedisError as error:
+        return _failed(f"Redis: {type(error).__name__}: {error}")
+    except ApiError as error:
+        return _failed(f"Elasticsearch answered {error.status_code}: {str(error.message)[:200]}")
+    except (TransportError, StoreBusy, RequestRefused) as error:
+        return _failed(f"Elasticsearch: {str(error)[:200]}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _failed(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return USAGE
+
+
+def moment(text: str) -> str:
+    """An option's time for a search: ISO 8601, or how long ago (`15m`, `2h`, `3d`)."""
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return f"now-{int(ago[1]) * _SECONDS[ago[2]]}s"
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither ISO 8601 nor like 15m, 2h, 3d") from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
+
+
+def positive(text: str) -> int:
+    """An option's number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return int(text)

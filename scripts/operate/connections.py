@@ -1,0 +1,103 @@
+"""Where the parts are: options, then the environment, then what runs over the state folder (a stack, a demo, an engine)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from demonstrate.options import GUEST_KEY, ROOT
+from hort import config, elastic, store
+from hort.elastic import ElasticStore
+from hort.sink import index_prefix
+from lib.deploy.environment import read_env_file
+from localwhisk import instance
+
+LOCAL_ENGINE = "http://127.0.0.1:3233"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_ENGINES = ("engine", "demo/engine", "whisk")
+"""Folders in the state folder over which an engine may run."""
+_NAMES = {
+    f"elasticsearch_{name}": f"HORT_ELASTICSEARCH_{name.upper()}" for name in ("url", "api_key", "username", "password", "ca")
+} | {"redis_url": "HORT_REDIS_URL", "index_prefix": "HORT_INDEX_PREFIX", "topic_pattern": "HORT_TOPIC_PATTERN"}
+
+
+class NotConnected(Exception):
+    """A part cannot be used; the message says which and what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """`params` are what actions would be given; `api_key` is the namespace's key and never shows."""
+
+    params: Mapping[str, Any]
+    api_host: str
+    api_key: str
+    insecure: bool
+
+    def __repr__(self) -> str:
+        return f"Connections({self.api_host})"
+
+    @property
+    def prefix(self) -> str:
+        """What goes before each index name."""
+        return index_prefix(self.params)
+
+    def redis(self) -> store.Client:
+        """The Redis of the actions."""
+        return store.connect(dict(self.params))
+
+    def elasticsearch(self) -> ElasticStore:
+        """The Elasticsearch of the sink."""
+        return elastic.connect(self.params)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say where things are."""
+    group = parser.add_argument_group(
+        "connection",
+        "From HORT_REDIS_URL, HORT_ELASTICSEARCH_URL, HORT_API_HOST, HORT_AUTH, HORT_INDEX_PREFIX, else from what runs over the state folder.",
+    )
+    group.add_argument("--state", type=Path, default=Path(os.environ.get("HORT_STATE") or ROOT / ".hort"), metavar="DIR")
+    group.add_argument("--apihost", default=os.environ.get("HORT_API_HOST", ""), metavar="URL", help="address of the OpenWhisk API")
+    group.add_argument("--insecure", action="store_true", help="do not check the API host's certificate")
+    group.add_argument("--json", action="store_true", help="JSON instead of text")
+
+
+def resolve(options: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> Connections:
+    """The connections; NotConnected where a foreign API host has no key."""
+    state: Path = options.state
+    known: dict[str, str] = {}
+    for folder in (state / "demo", state):
+        for path in sorted(folder.glob("*.env")):
+            known |= read_env_file(path)
+    found = {name: environment.get(variable) or known.get(variable) for name, variable in _NAMES.items()}
+    host = options.apihost or known.get("HORT_API_HOST") or _running(state) or LOCAL_ENGINE
+    host = host if "://" in host else f"https://{host}"
+    return Connections({name: value for name, value in found.items() if value}, host.rstrip("/"), _key(host, environment), options.insecure)
+
+
+def topic_pattern(connections: Connections, default: str) -> str:
+    """Where a device type stands in a topic."""
+    return config.text(connections.params, "topic_pattern", default=default)
+
+
+def _running(state: Path) -> str:
+    """The address of an engine over one of the usual folders."""
+    found = (instance.running(state / folder) for folder in _ENGINES)
+    return next((engine.address for engine in found if engine is not None), "")
+
+
+def _key(host: str, environment: Mapping[str, str]) -> str:
+    key = environment.get("HORT_AUTH", "")
+    if key:
+        if ":" not in key:
+            raise NotConnected("HORT_AUTH must have the form uuid:secret")
+        return key
+    if urlsplit(host).hostname in _LOOPBACK:
+        return GUEST_KEY
+    raise NotConnected(f"{urlsplit(host).hostname} needs a key: set HORT_AUTH")
