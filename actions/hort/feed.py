@@ -44,7 +44,7 @@ def trigger_name(args: Mapping[str, Any]) -> str:
         parts = ["", "_", name]
     if len(parts) == 2:
         parts = ["", *parts]
-    if len(parts) != 3 or parts[0] or not parts[1] or not parts[2]:
+    if len(parts) != 3 or parts[0] or not parts[1] or not parts[2] or not name.isprintable():
         raise FeedRefused(f"parameter 'triggerName' must be /namespace/name, got {name!r}")
     namespace = os.environ.get("__OW_NAMESPACE", "_") if parts[1] == "_" else parts[1]
     return f"/{namespace}/{parts[2]}"
@@ -66,7 +66,7 @@ def _handle(args: Mapping[str, Any], call: Call) -> dict[str, Any]:
 def key(args: Mapping[str, Any]) -> str:
     """The key of the trigger's owner."""
     value = args.get("authKey") or os.environ.get("__OW_API_KEY")
-    if not isinstance(value, str) or ":" not in value:
+    if not isinstance(value, str) or ":" not in value or not value.isascii() or not value.isprintable():
         raise FeedRefused("parameter 'authKey' must be given as uuid:key")
     return value
 

@@ -1,6 +1,7 @@
 """The model registry: reading, adding, changing and removing models, and the HTTP answers for it.
 
-Anybody may read; a model's address is whole only for those who may write, see `hort.urls.masked`.
+Anybody may read. A model's address is whole only for those who ask for it and may write (see `hort.urls.masked`); the answer to
+a change is masked, too, for OpenWhisk keeps it in an activation record.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ def _read(registry: Registry, path: tuple[str, ...], *, whole: bool) -> web.Resu
     """One model or all; whoever may not write sees addresses masked, for a query may hold a model's key."""
     found = [registry.get(path[0])] if path else registry.all()
     if not whole:
-        found = [replace(model, url=urls.masked(model.url)) for model in found]
+        found = [_masked(model) for model in found]
     if path:
         return web.answer(200, registry.described(found)[0])
     active = active_list(registry.store)
@@ -180,10 +181,12 @@ def _write(registry: Registry, request: web.Request, name: str) -> web.Result:
         registry.delete(name)
         return web.answer(200, {"deleted": name})
     values = web.json_object(request.body, limit=models.MAX_MODEL_BYTES)
-    if request.method == "PATCH":
-        return web.answer(200, registry.described([registry.patch(name, values)])[0])
-    model, new = registry.put(name, values)
-    return web.answer(201 if new else 200, registry.described([model])[0])
+    model, new = (registry.patch(name, values), False) if request.method == "PATCH" else registry.put(name, values)
+    return web.answer(201 if new else 200, registry.described([_masked(model)])[0])
+
+
+def _masked(model: Model) -> Model:
+    return replace(model, url=urls.masked(model.url))
 
 
 def active_list(store: ModelStore) -> dict[str, Any]:

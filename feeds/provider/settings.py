@@ -44,4 +44,6 @@ def _secret(overrides: Mapping[str, object], name: str) -> str:
     if len(value) < MINIMUM_SECRET:
         reason = f"(environment HORT_{name.upper()}) must have at least {MINIMUM_SECRET} characters"
         raise ConfigError(name, None, reason)
+    if not value.isascii() or not value.isprintable():
+        raise ConfigError(name, None, f"(environment HORT_{name.upper()}) must be printable ASCII, as headers carry it")
     return value

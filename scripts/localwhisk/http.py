@@ -245,7 +245,7 @@ def json_value(value: Any, status: int = 200) -> Response:
 
 def text(body: str, status: int = 200) -> Response:
     """Answer with plain text."""
-    return Response(status, body.encode(), TEXT)
+    return Response(status, body.encode("utf-8", "replace"), TEXT)
 
 
 def error_response(error: ApiError, transaction_id: str) -> Response:

@@ -136,7 +136,7 @@ def _authorize(request: Request, target: Target, caller: Identity | None) -> Non
         allowed = caller is not None
     elif isinstance(required, (str, int)):
         given = request.header(PASS_HEADER) or ""
-        allowed = hmac.compare_digest(given.encode(), str(required).encode())
+        allowed = hmac.compare_digest(given.encode(), str(required).encode("utf-8", "surrogatepass"))
     else:
         allowed = False
     if not allowed:

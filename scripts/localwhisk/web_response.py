@@ -58,11 +58,11 @@ def _json(result: Any) -> Response:
 
 
 def _html(result: Any) -> Response:
-    return Response(200, _property(result, "html", "text/html").encode(), _HTML)
+    return Response(200, _property(result, "html", "text/html").encode("utf-8", "replace"), _HTML)
 
 
 def _svg(result: Any) -> Response:
-    return Response(200, _property(result, "svg", _SVG).encode(), _SVG)
+    return Response(200, _property(result, "svg", _SVG).encode("utf-8", "replace"), _SVG)
 
 
 def _text(result: Any) -> Response:

@@ -74,12 +74,11 @@ def drip(exchange: Exchange) -> None:
 
 
 @contextmanager
-def model_server(behave: Behave) -> Iterator[ModelServer]:
+def model_server(behave: Behave, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[ModelServer]:
     """A server whose every request is handed to `behave`; `url` is its address."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    host, port = server.server_address[:2]
+    server = _Server((host, port), _Handler)
     server.behave = behave
-    server.model = ModelServer(f"http://{host!s}:{port}/model", threading.Event())
+    server.model = ModelServer(f"http://{host}:{server.server_address[1]}/model", threading.Event())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -236,7 +236,8 @@ MASKED_URL = "http://model.example/score?token=***&v=***"
 @pytest.mark.parametrize("path", ["/", "/m"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_only_who_may_write_sees_what_is_secret_in_an_address(models_registry: Registry, method: str, path: str) -> None:
-    assert call(models_registry, "PUT", "/m", {"url": SECRET_URL})[1]["url"] == SECRET_URL
+    assert call(models_registry, "PUT", "/m", {"url": SECRET_URL})[1]["url"] == MASKED_URL
+    assert call(models_registry, "PATCH", "/m", {"retries": 1})[1]["url"] == MASKED_URL
     for key in ("", "wrong", "secre", "secret\0", "sécret", "s" * 100_000):
         shown = json.dumps(call(models_registry, method, path, key=key))
         assert "hunter2" not in shown

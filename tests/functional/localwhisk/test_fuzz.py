@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localwhisk.app import COLLECTIONS
 from tests.support import fuzz
-from tests.support.localwhisk_app import LocalWhisk
+from tests.support.localwhisk_app import GUEST, LocalWhisk
 
 PAIRS = [{"key": "k", "value": {"v": 1}}, {"key": "web-export", "value": True}]
 LIMITS = {"timeout": 60_000, "memory": 256, "logs": 10, "concurrency": 1}
@@ -63,11 +64,16 @@ def _filled(draw: st.DrawFn, pattern: str) -> str:
     return pattern.format(*(draw(NAMES) for _ in range(pattern.count("{}"))))
 
 
+_ACTIONS_FAULT = (502,)
+"""The real server's answer where an action failed."""
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, str, bytes, dict[str, str]]:
     """One request."""
     query = "&".join(f"{name}={quote(value)}" for name, value in draw(QUERY).items())
-    return draw(METHODS), draw(paths()) + (f"?{query}" if query else ""), draw(BODIES), draw(HEADERS)
+    headers = draw(HEADERS) if draw(st.integers(0, 3)) == 0 else {}
+    return draw(METHODS), draw(paths()) + (f"?{query}" if query else ""), draw(BODIES), headers
 
 
 def prepared(folder: Path) -> LocalWhisk:
@@ -81,7 +87,7 @@ def prepared(folder: Path) -> LocalWhisk:
     return local
 
 
-@fuzz.profile(150)
+@fuzz.profile(60)
 @given(st.lists(requests(), min_size=1, max_size=12))
 def test_no_request_is_answered_with_500(calls: list[tuple[str, str, bytes, dict[str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -95,10 +101,36 @@ def test_no_request_is_answered_with_500(calls: list[tuple[str, str, bytes, dict
             local.close()
 
 
-_ACTIONS_FAULT = (502,)
-"""The real server's answer where an action failed."""
-
-
 def _status(local: LocalWhisk, method: str, path: str, body: bytes, headers: dict[str, str]) -> int:
     sent: dict[str, Any] = {name: value.encode("utf-8").decode("latin-1") for name, value in headers.items()}
     return local.call(method, quote(path, safe="/%?=&;+"), body, headers=sent).status
+
+
+# -- what it found ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("credentials", ["Basic \u00e9\u00e9\u00e9\u00e9", "Basic ====", "Basic /w==", "Basic", "Basic " + "A" * 100_000])
+def test_credentials_that_are_no_base64_are_401(local: LocalWhisk, credentials: str) -> None:
+    sent = {"authorization": credentials.encode().decode("latin-1")}
+    assert local.call("GET", "actions", identity=None, headers=sent).status == 401
+
+
+@pytest.mark.parametrize("key", ["", ":", f"{GUEST.uuid}:", f"{GUEST.uuid}:\u00e9", f"{GUEST.uuid}:{GUEST.key}x", f"{GUEST.uuid}:{GUEST.key[:-1]}", f"{GUEST.uuid}:" + "k" * 100_000, f"\0{GUEST.auth}", f" {GUEST.auth}"])
+def test_wrong_keys_are_401(local: LocalWhisk, key: str) -> None:
+    sent = {"authorization": "Basic " + base64.b64encode(key.encode()).decode()}
+    assert local.call("GET", "actions", identity=None, headers=sent).status == 401
+
+
+@pytest.mark.parametrize("status", [[], {}, 1, True, "\ud800"])
+def test_a_rule_s_state_that_is_none_is_400(local: LocalWhisk, status: object) -> None:
+    assert local.call("POST", "rules/r", {"status": status}).status == 400
+
+
+def test_half_a_surrogate_pair_in_a_web_action_s_secret_or_answer(local: LocalWhisk) -> None:
+    local.put_web("w", require_whisk_auth="\ud800")
+    for sent in ({}, {"x-require-whisk-auth": "?"}, {"x-require-whisk-auth": "\u00e9"}):
+        assert local.call("GET", "/api/v1/web/guest/default/w", identity=None, headers=sent).status == 401
+    local.put_web("w")
+    for extension in ("http", "json", "html", "svg", "text"):
+        answer = local.call("GET", f"/api/v1/web/guest/default/w.{extension}?x=1", {extension: "\ud800", "body": "\ud800"})
+        assert answer.status < 500
