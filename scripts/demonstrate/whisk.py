@@ -26,6 +26,10 @@ class Whisk:
         result: dict[str, Any] = self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
         return result
 
+    def fire(self, trigger: str, payload: dict[str, Any]) -> None:
+        """Fires a trigger."""
+        self._call("POST", f"triggers/{trigger}", payload, text=True)
+
     def set_rule(self, rule: str, *, active: bool) -> None:
         """Switches a rule on or off."""
         self._call("POST", f"rules/{rule}", {"status": "active" if active else "inactive"}, text=True)
