@@ -45,7 +45,10 @@ class Stage:
 
     machine: Machine
     network: Network
+    broker_url: str
     redis_url: str
+    elasticsearch_url: str
+    """The three services themselves, past all proxies."""
     batches: Batches
     elasticsearch: ElasticsearchProxy
     parts: dict[str, Part] = field(default_factory=dict)
@@ -101,11 +104,12 @@ def stage(*, limits: str = "raised", settings: dict[str, str] | None = None) -> 
         machine = stack.enter_context(services())
         network = Network()
         stack.callback(network.close)
+        direct = (machine.mqtt_url, machine.redis_url, machine.elasticsearch_url)
         batches = Batches(machine.redis_url)
         stack.callback(batches.close)
         elasticsearch = ElasticsearchProxy(machine.elasticsearch_url)
         stack.callback(elasticsearch.close)
-        built = Stage(machine, network, machine.redis_url, batches, elasticsearch)
+        built = Stage(machine, network, *direct, batches, elasticsearch)
         _services(built)
         _ways_to_services(built)
         _engine(built, stack, limits)

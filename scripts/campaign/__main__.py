@@ -1,0 +1,92 @@
+"""Drives a known stream through the whole suite while its parts are killed, stopped, cut off, refused, filled up and set wrong.
+
+A campaign is drawn from its seed: kills and pauses of broker, Redis, Elasticsearch, provider, engine and actions, resets and slow or
+dead ways between them, refusals, full disk and memory, jumping clocks, repeated deliveries, redeployments, several at once. At the
+end every record, window and model result is compared with what was published. Everything runs on this machine in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from campaign import plan
+from campaign.devices import Devices
+from campaign.faults import KINDS
+from campaign.session import Session
+from campaign.stage import FIRES, stage
+from campaign.watch import Watch
+
+
+def main() -> int:
+    """0 where nothing was lost, doubled or wrong; 1 where something was."""
+    given = _arguments()
+    if given.list:
+        for kind in KINDS.values():
+            print(f"{kind.name:28} {kind.seconds[0]:g} to {kind.seconds[1]:g} s")
+        return 0
+    seconds = given.minutes * 60
+    durations = {kind.name: kind.seconds for kind in KINDS.values()}
+    planned = plan.make(durations, seed=given.seed, seconds=seconds, only=given.faults)
+    print(f"seed {given.seed}: {len(planned)} faults in {given.minutes:g} minutes, {given.rate:g} records/s", file=sys.stderr)
+    with stage(limits=given.limits) as built:
+        devices, watch = Devices(built.broker_url, seed=given.seed, rate=given.rate), Watch(built.elasticsearch_url)
+        try:
+            report = Session(stage=built, devices=devices, watch=watch, seed=given.seed, seconds=seconds).run(planned)
+            _keep(given.logs, built.machine.state, devices, failed=not report.ok)
+            report.show()
+            if given.json:
+                report.write(given.json)
+            if given.hold and not report.ok:
+                _hold(built.machine.env)
+        finally:
+            watch.close()
+            devices.close()
+    return 0 if report.ok else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./scripts/chaos", description=__doc__.partition("\n\n")[0], epilog=__doc__.partition("\n\n")[2])
+    parser.add_argument("--minutes", type=float, default=5, help="how long faults are injected; default 5")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of plan and stream; default: the time, printed")
+    parser.add_argument("--faults", type=_kinds, default=(), metavar="LIST", help="only these kinds, with commas; see --list")
+    parser.add_argument("--rate", type=float, default=100, help="records a second; default 100")
+    parser.add_argument("--limits", choices=sorted(FIRES), default="raised", help="of the engine; default raised")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there too")
+    parser.add_argument("--logs", type=Path, metavar="DIR", help="keep logs and what was published there; default .hort/chaos where it failed")
+    parser.add_argument("--hold", action="store_true", help="where it failed, keep everything running until Enter, to look around")
+    parser.add_argument("--list", action="store_true", help="the kinds of fault, and end")
+    given = parser.parse_args()
+    if given.minutes <= 0 or given.rate <= 0:
+        parser.error(f"--minutes and --rate must be above 0, got {given.minutes:g} and {given.rate:g}")
+    return given
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise argparse.ArgumentTypeError(f"unknown fault {unknown[0]!r}; there are {', '.join(sorted(KINDS))}")
+    return kinds
+
+
+def _keep(folder: Path | None, state: Path, devices: Devices, *, failed: bool) -> None:
+    if folder is None and not failed:
+        return
+    where = folder or Path(__file__).resolve().parents[2] / ".hort" / "chaos"
+    shutil.rmtree(where, ignore_errors=True)
+    shutil.copytree(state / "logs", where / "logs")
+    devices.save(where / "published.jsonl.gz")
+    print(f"logs and what was published are in {where}", file=sys.stderr)
+
+
+def _hold(env: dict[str, str]) -> None:
+    for name in ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL", "HORT_STATE"):
+        print(f"{name}={env[name]}", file=sys.stderr)
+    input("Enter ends it: ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
