@@ -84,7 +84,7 @@ class Link:
 
     def _client_arrived(self, transport: asyncio.Transport) -> None:
         self.up.source = self.down.sink = transport
-        self.up.regulate()
+        self.up.advance()
         self._watch = self._owner.opened(self)
         if self._watch is None:
             self._gone = True
@@ -110,7 +110,8 @@ class Link:
             reset(transport)
             return
         self.down.source = self.up.sink = transport
-        self.conditions_changed()
+        self.up.advance()
+        self.down.advance()
 
     def _asked(self, data: bytes) -> None:
         if self._watch:

@@ -51,31 +51,39 @@ class Pipe:
         self._timer: asyncio.TimerHandle | None = None
         self._sink_full = False
         self._source_ended = False
-        self._reading = True
 
     def feed(self, data: bytes) -> None:
         """Takes bytes of the source."""
         if self._held or self._conditions.slow or self._conditions.hung or self.sink is None:
             self._hold(data)
-            self._drain()
+            self.advance()
         else:
             self._pass(self.sink, data)
 
     def end(self) -> None:
         """The source has no more to say (its half of the connection is closed)."""
         self._source_ended = True
-        self._drain()
+        self.advance()
 
     def sink_full(self, full: bool) -> None:  # noqa: FBT001 - it is the transport's own news
         """The sink takes no more for now, or again."""
         self._sink_full = full
-        self._drain()
+        self.advance()
 
     def conditions_changed(self) -> None:
         """Lets go what waits for its time under earlier conditions."""
         self._held = deque((0.0, data) for _, data in self._held)
         self._free_at = 0.0
-        self._drain()
+        self.advance()
+
+    def advance(self) -> None:
+        """Passes on what may pass now, and reads on when there is a place for more."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self.sink is not None and not self._conditions.hung:
+            self._pass_what_is_due(self.sink)
+        self._regulate()
 
     def drop(self) -> None:
         """Forgets what is held: the connection is gone."""
@@ -100,14 +108,6 @@ class Pipe:
         size = max(SMALLEST_PIECE, int(rate / PIECES_PER_S))
         return [data[at : at + size] for at in range(0, len(data), size)]
 
-    def _drain(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if self.sink is not None and not self._conditions.hung:
-            self._pass_what_is_due(self.sink)
-        self.regulate()
-
     def _pass_what_is_due(self, sink: asyncio.Transport) -> None:
         now = self._loop.time()
         while self._held and not self._sink_full and self._held[0][0] <= now:
@@ -115,7 +115,7 @@ class Pipe:
             self._held_bytes -= len(data)
             self._pass(sink, data)
         if self._held and not self._sink_full:
-            self._timer = self._loop.call_at(self._held[0][0], self._drain)
+            self._timer = self._loop.call_at(self._held[0][0], self.advance)
         if self._source_ended and not self._held and not self.ended:
             self.ended = True
             if not sink.is_closing():
@@ -126,18 +126,17 @@ class Pipe:
         self.passed += len(data)
         sink.write(data)
 
-    def regulate(self) -> None:
-        """Reads from the source when, and only when, there is a place for what it says."""
+    def _regulate(self) -> None:
+        if self.source is None or self._source_ended or self.source.is_closing():
+            return
         wanted = (
             self.sink is not None
             and not self._sink_full
             and not self._conditions.hung
             and self._held_bytes < HELD_BYTES
         )
-        if self.source is None or wanted == self._reading or self._source_ended:
-            return
-        self._reading = wanted
-        if wanted:
+        # Asked each time, since uvloop reads on after a pause that is asked for while the connection is being made.
+        if wanted and not self.source.is_reading():
             self.source.resume_reading()
-        else:
+        elif not wanted and self.source.is_reading():
             self.source.pause_reading()
