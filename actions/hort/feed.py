@@ -103,7 +103,7 @@ def ask(
 def _result(answer: requests.Response, address: str) -> dict[str, Any]:
     try:
         value = answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FeedRefused(f"the feed's provider at {address} answered {answer.status_code} without JSON") from error
     if answer.status_code >= 300 or not isinstance(value, dict):
         text = value.get("error") if isinstance(value, dict) else None

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from hort.errors import FeedRefused
 
-MINIMUM_KEY = 16
+CANNOT_BE_OPENED = "stored secrets cannot be opened: HORT_PROVIDER_KEY is not the one that sealed them, or they were changed"
 
 
 class Vault:
@@ -26,9 +26,9 @@ class Vault:
         return self._fernet.encrypt(json.dumps(value).encode()).decode()
 
     def open(self, text: str) -> dict[str, Any]:
-        """The object again; FeedRefused where the key is another one or the text was changed."""
+        """The object again; FeedRefused where the key is another one or the text was changed. Neither shows in the error."""
         try:
             value: dict[str, Any] = json.loads(self._fernet.decrypt(text.encode()))
-        except (InvalidToken, ValueError) as error:
-            raise FeedRefused("stored secrets cannot be opened: HORT_PROVIDER_KEY is not the one that sealed them") from error
+        except (InvalidToken, ValueError):
+            raise FeedRefused(CANNOT_BE_OPENED) from None
         return value
