@@ -74,4 +74,10 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return {"ok": self.ok, **asdict(self)}
+        counters = ("published", "acked", "stored", "unseen", "windows", "alarms")
+        return {
+            "ok": self.ok,
+            **{name: dict(getattr(self, name)) for name in counters},
+            "results": {name: dict(counts) for name, counts in self.results.items()},
+            "findings": {kind: [asdict(finding) for finding in found] for kind, found in self.findings.items()},
+        }

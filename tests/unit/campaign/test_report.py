@@ -66,6 +66,15 @@ def test_findings_are_printed_up_to_a_limit_and_all_are_in_the_json(tmp_path: Pa
     assert len(value["injected"]) == 4
 
 
+def test_what_was_counted_is_in_the_json(tmp_path: Path) -> None:
+    verdict = Perfect.of(steady()).verdict()
+    report(verdict).write(tmp_path / "report.json")
+    value = json.loads((tmp_path / "report.json").read_text())["verdict"]
+    assert value["stored"] == dict(verdict.stored)
+    assert value["windows"]["compared"] == verdict.windows["compared"]
+    assert value["results"] == {"m1": {"ok": sum(verdict.stored.values())}}
+
+
 def test_another_problem_fails_the_campaign_too() -> None:
     failed = report(Perfect.of(steady()).verdict(), problems=["the engine ended by itself"])
     assert not failed.ok
