@@ -14,6 +14,7 @@ from elasticsearch import ApiError
 
 from hort.document_store import RequestRefused, StoreBusy
 from hort.errors import HortError
+from operate.activations import WhiskFailed
 from operate.connections import NotConnected
 
 USAGE = 2
@@ -30,7 +31,7 @@ def carried_out(work: Callable[[], int]) -> int:
     """The exit status of some work; a part that does not answer is named, without its credentials."""
     try:
         return work()
-    except (Refused, NotConnected, HortError, ValueError) as error:
+    except (Refused, NotConnected, WhiskFailed, HortError, ValueError) as error:
         return _failed(str(error))
     except redis.RedisError as error:
         return _failed(f"Redis: {type(error).__name__}: {error}")
@@ -49,6 +50,8 @@ def _failed(text: str) -> int:
 
 def moment(text: str) -> str:
     """An option's time for a search: ISO 8601, or how long ago (`15m`, `2h`, `3d`)."""
+    if not text:
+        return ""
     ago = _AGO.fullmatch(text)
     if ago:
         return f"now-{int(ago[1]) * _SECONDS[ago[2]]}s"

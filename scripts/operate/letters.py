@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from hort import documents
+from hort import documents, keys
+from hort.batch import Reference
 from hort.decoding import STAGE as INGEST
 from hort.results import STAGE as SCORE
 from hort.sink import STAGE as SINK
@@ -52,6 +54,12 @@ class Letter:
         )
 
     @property
+    def batch(self) -> Reference:
+        """The batch that made it; ids that are no provider's are looked for in the first partition."""
+        registration, partition = origin(self.batch_id)
+        return Reference(self.batch_id, keys.journal(partition, registration))
+
+    @property
     def truncated(self) -> bool:
         """Whether only the beginning of the payload was kept."""
         return self.payload_bytes > len(self.payload)
@@ -71,6 +79,13 @@ class Letter:
         """From the document that it holds, else from its topic; "" where neither says so."""
         found = self.document.get("device_type") or self.document.get("devicetype")
         return str(found or (pattern.match(self.topic) or {}).get("device_type", ""))
+
+
+def origin(batch_id: str) -> tuple[str, int]:
+    """The registration and the partition in a batch id."""
+    registration, _, rest = batch_id.partition("-")
+    partition = rest.partition("-")[0]
+    return registration, int(partition) if re.fullmatch(r"[0-9]{1,6}", partition) else 0
 
 
 def milliseconds(iso: object) -> int:

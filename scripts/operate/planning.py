@@ -23,7 +23,7 @@ from hort.decoding import STAGE as INGEST
 from hort.errors import BatchError
 from hort.results import STAGE as SCORE
 from hort.sink import STAGE as SINK
-from operate.letters import WINDOW, Letter, field_of, milliseconds
+from operate.letters import WINDOW, Letter, field_of, milliseconds, origin
 
 MAX_LETTERS = 2_000
 MAX_BYTES = 4_000_000
@@ -179,7 +179,7 @@ def _document(letter: Letter) -> Piece:
 
 def _place(letter: Letter, feeds: Sequence[Feed], trigger: str) -> tuple[Feed, int] | str:
     """The journal that a letter's replay goes to: its own feed's where there is still one; or why there is none."""
-    registration, partition = _origin(letter.batch_id)
+    registration, partition = origin(letter.batch_id)
     usable = [feed for feed in feeds if feed.ack == "sink"]
     own = [feed for feed in usable if feed.id == registration and not trigger]
     named = [feed for feed in usable if feed.trigger == trigger] if trigger else usable
@@ -188,12 +188,6 @@ def _place(letter: Letter, feeds: Sequence[Feed], trigger: str) -> tuple[Feed, i
         return f"which feed shall replay it? --trigger must name one whose batches sink acknowledges; there are: {have}"
     feed = (own or named)[0]
     return feed, partition if partition < feed.width else 0
-
-
-def _origin(batch_id: str) -> tuple[str, int]:
-    registration, _, rest = batch_id.partition("-")
-    partition = rest.partition("-")[0]
-    return registration, int(partition) if partition.isdigit() else 0
 
 
 def _add(drafts: list[_Draft], piece: Piece, letter: Letter) -> None:

@@ -94,8 +94,11 @@ class Replayer:
         busy = set(self.under_way())
         free = [name for name in ids if name not in busy]
         found = self.letters(free)
-        outcome.under_way += [name for name in ids if name in busy]
         outcome.gone += [name for name in free if name not in found]
+        # A batch that is delivered again writes its letters again: until it is acknowledged they are not settled.
+        busy |= {name for name, letter in found.items() if self.journal.created(letter.batch) is not None}
+        free = [name for name in free if name not in busy]
+        outcome.under_way += [name for name in ids if name in busy]
         portions, refused = plan([found[name] for name in free if name in found], self.feeds, records=self.records, trigger=self.trigger)
         outcome.refused |= refused
         return [(self._journalled(portion), portion) for portion in portions]
