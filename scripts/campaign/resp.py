@@ -57,7 +57,7 @@ class Values:
     def _read_line(self, data: bytes, at: int) -> int:
         if not self._line and not self._open:
             self._pushed = data[at] == PUSH
-            if not self._pushed and data[at] != ATTRIBUTE:
+            if not self._pushed:
                 self.begun += 1
                 self.head = b""
         end = data.find(b"\n", at)
