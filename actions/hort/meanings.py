@@ -145,4 +145,4 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     texts = [f"(?P<{part[1:-1]}>[^.]+)" if part.startswith("{") else re.escape(part) for part in parts]
     if pattern.endswith("}"):
         texts[-2] = texts[-2].replace("[^.]+", ".+")
-    return re.compile("".join(texts))
+    return re.compile("".join(texts), re.DOTALL)

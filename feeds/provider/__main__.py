@@ -15,16 +15,19 @@ from pathlib import Path
 
 import uvicorn
 
-from feeds.provider import api, service, settings
+from feeds.provider import api, service, settings, suite_metrics
 from feeds.provider.alarms import Alarms, AlarmStore
 from feeds.provider.leases import RedisLeases
-from feeds.provider.log import log
+from feeds.provider.log import log, relay
 from feeds.provider.meters import Meters
 from feeds.provider.registrations import RedisRegistrations
+from feeds.provider.suite_metrics import SuiteMetrics
 from feeds.provider.supervisor import Supervisor
+from feeds.provider.tally import Tally
 from feeds.provider.vault import Vault
 from feeds.provider.whisk import HttpWhisk
 from hort import clock, store
+from hort.counters import RedisCounters
 from hort.errors import ConfigError
 from hort.journal import RedisJournal
 
@@ -55,6 +58,7 @@ def main() -> int:
     gc.set_threshold(GC_THRESHOLD, 20, 20)
     listener = socket.create_server((config.host, config.port), reuse_port=False)
     host, port = listener.getsockname()[:2]
+    relay("localwhisk")
     server, supervisor, alarms = _build(config)
     supervisor.start()
     alarms.start()
@@ -81,13 +85,15 @@ def _options() -> argparse.Namespace:
 def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
     client = store.client(config.redis_url)
     meters, whisk = Meters(), HttpWhisk(insecure=config.api_insecure)
+    meters.add(SuiteMetrics(suite_metrics.client(config.redis_url)))
     vault = Vault(config.key)
     registrations = RedisRegistrations(client, vault)
     works = service.RedisWorks(
         client, RedisJournal(client), registrations, whisk, clock=clock.now_ms, meters=meters
     )
     leases = RedisLeases(client, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
-    supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters)
+    tally = Tally(meters, RedisCounters(client))
+    supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters, tally=tally.flush)
     alarms = Alarms(AlarmStore(client, vault), leases, whisk, api_host=config.api_host, clock=clock.now_ms, meters=meters)
     lifecycle = service.Lifecycle(
         registrations, whisk, api_host=config.api_host, clock=clock.now_ms, changed=supervisor.wake

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from feeds.provider.columns import PacketIds, digest
 from feeds.provider.connection import Connection
 from feeds.provider.ledger import Ledger
+from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.unacked import Unacked
 
@@ -72,6 +73,7 @@ class Acks:
             again, self._again = self._again, {}
             for qos, mids in again.items():
                 self._meters.duplicates.labels(self._trigger).inc(len(mids))
+                log("duplicates", trigger=self._trigger, count=len(mids), qos=qos)
                 self._ack(connection, qos, mids)
         self._forget_later(self._unacked.confirmed(connection.confirmed))
 

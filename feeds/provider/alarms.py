@@ -139,6 +139,7 @@ class Alarms:
 
     async def _fire(self, registration: Registration) -> int:
         status = await self._status(self._whisk.fire_status, registration, registration["payload"])
+        self._meters.alarm_fires.labels(str(status)).inc()
         log("alarm-fired", alarm=f"{registration['namespace']}/{registration['name']}", status=status)
         return status
 
@@ -180,7 +181,7 @@ class Alarms:
             self._failed("time was no longer kept: it begins anew")
         if mine and self._service is None:
             self._seen = await self._store.raw()
-            service = AlarmService(self._store, self._fire, delete_trigger=self._delete_trigger)
+            service = AlarmService(self._store, self._fire, delete_trigger=self._delete_trigger, watcher=_Watcher(self._meters))
             try:
                 await service.start()
             except Exception:
@@ -223,6 +224,19 @@ class Alarms:
             await asyncio.to_thread(self._leases.release, LEASE)
         except redis.RedisError as error:
             log("release-failed", error=type(error).__name__)
+
+
+class _Watcher:
+    """Counts what does not happen, see `localwhisk.alarms.service.Watcher`."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+
+    def missed(self, key: str, reason: str, count: int) -> None:  # noqa: ARG002 - the port's signature
+        self._meters.alarms_missed.labels(reason).inc(count)
+
+    def disabled(self, key: str, status_code: int | None) -> None:  # noqa: ARG002 - the port's signature
+        self._meters.alarms_disabled.labels("ended" if status_code is None else str(status_code)).inc()
 
 
 class _Homed:

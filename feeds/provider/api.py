@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.service import Caller, Lifecycle
 from hort import feed_options
@@ -63,7 +64,8 @@ def application(
         return JSONResponse(facts, status_code=200 if facts["ok"] else 503)
 
     async def metrics(_request: Request) -> Response:
-        return Response(meters.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text = await run_in_threadpool(meters.text)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Starlette(
         routes=[
@@ -72,7 +74,11 @@ def application(
             Route("/health", healthy, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
         ],
-        exception_handlers={_Answer: _answer, HortError: _refused, redis.RedisError: _away},
+        exception_handlers={
+            _Answer: _counted(meters, _answer),
+            HortError: _counted(meters, _refused),
+            redis.RedisError: _counted(meters, _away),
+        },
     )
 
 
@@ -138,6 +144,19 @@ def _caller(request: Request, body: dict[str, Any]) -> Caller:
     if not isinstance(trigger, str) or not isinstance(api_host, str):
         raise _Answer(400, "'trigger' must be given as /namespace/name, 'api_host' is text")
     return Caller(trigger, key, api_host)
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def _counted(meters: Meters, handler: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        response = await handler(request, error)
+        meters.requests_refused.labels(str(response.status_code)).inc()
+        log("request-refused", error=error, method=request.method, path=request.url.path, status=response.status_code)
+        return response
+
+    return handle
 
 
 async def _answer(_request: Request, error: Exception) -> Response:

@@ -71,6 +71,7 @@ class Firing:
         self._checks: list[_Check] = []
         self._unfinished: dict[batch.Reference, int] = {}
         self._turn = 0
+        self._was_full = False
 
     def step(self) -> int:
         """One look at the journal and at most one fire; how many milliseconds to wait before the next step."""
@@ -109,6 +110,22 @@ class Firing:
         self._meters.journal_bytes.labels(label).set(total.bytes)
         self._meters.in_flight.labels(label).set(total.in_flight)
         self._meters.lag.labels(label).set((now - total.oldest_ms) / 1000 if total.oldest_ms else 0)
+        self._meters.stuck.labels(label).set(gate.stuck)
+        self._tell_full()
+
+    def _tell_full(self) -> None:
+        gate, label = self._gate, self.target.trigger
+        if gate.full == self._was_full:
+            return
+        self._was_full = gate.full
+        self._meters.full.labels(label).set(gate.full)
+        facts = {"trigger": label, "batches": gate.batches, "bytes": gate.bytes}
+        if not gate.full:
+            log("journal-has-room", **facts)
+            return
+        limit = "batches" if gate.batches >= gate.max_batches else "bytes"
+        self._meters.filled.labels(label, limit).inc()
+        log("journal-full", error=f"as many {limit} as it may hold: the broker has to wait", **facts)
 
     def _again(self, now: int) -> Entry | None:
         """The unfinished batch that is due first. Until they are done no others begin: what the actions leave for each other
@@ -140,6 +157,7 @@ class Firing:
         deadline = min(round(self.config.ack_deadline_s * 1000) << min(entry.attempts, 10), DEADLINE_LIMIT_MS)
         if payload is None or not self._journal.take(entry.reference, due_ms=now + deadline):
             return
+        self._tell_cut(entry, payload)
         self._gate.in_flight += 1
         self._gate.pace.count(now)
         outcome = self._whisk.fire(self.target, payload)
@@ -149,6 +167,15 @@ class Firing:
             self._accepted(entry, outcome, carried="messages" in payload)
         else:
             self._not_accepted(entry, outcome)
+
+    def _tell_cut(self, entry: Entry, payload: dict[str, Any]) -> None:
+        """Messages of an inline fire that come as an error; counted with each fire."""
+        cut = [row for row in payload.get("messages", ()) if "error" in row]
+        if cut:
+            reason = "too-large" if cut[0]["payload"] is None else "unreadable"
+            self._meters.cut.labels(self.target.trigger, reason).inc(len(cut))
+            batch_id = entry.reference.batch_id
+            log("cut", error=cut[0]["error"], trigger=self.target.trigger, batch_id=batch_id, count=len(cut), reason=reason)
 
     def _accepted(self, entry: Entry, outcome: Outcome, *, carried: bool) -> None:
         self._hold(held=False)
@@ -176,6 +203,7 @@ class Firing:
         self._gate.in_flight -= 1
         self._hold(held=outcome.kind == "held")
         if outcome.kind == "refused":
+            log("refused", error=f"answer {outcome.status}", trigger=self.target.trigger, batch_id=entry.reference.batch_id)
             self._switch_off(outcome)
             self._gate.firing = False
             return
@@ -234,6 +262,7 @@ class Firing:
         now = self._clock()
         throttled = any("Too many" in error for error in errors)
         due = self._after_busy(429 if throttled else 500, now)
+        self._meters.not_started.labels(self.target.trigger, "throttled" if throttled else "error").inc()
         self._journal.retry_at(check.entry.reference, due)
         log("not-started", error="; ".join(errors), trigger=self.target.trigger, batch_id=check.entry.reference.batch_id)
 

@@ -21,6 +21,14 @@ _RELEASE_LUA = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
+# The field '*' is no registration: it holds the greatest token of all.
+_NEXT_LUA = """
+local all = tonumber(redis.call('HGET', KEYS[1], '*') or '0')
+local mine = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+local token = math.max(all, mine) + 1
+redis.call('HSET', KEYS[1], '*', token, ARGV[1], token)
+return token
+"""
 
 
 class Leases(Protocol):
@@ -50,6 +58,7 @@ class RedisLeases:
         self._provider = provider
         self._renew = self._client.register_script(_RENEW_LUA)
         self._release = self._client.register_script(_RELEASE_LUA)
+        self._next = self._client.register_script(_NEXT_LUA)
 
     def beat(self, now: int) -> int:
         """Notes the time, drops providers that have not been seen."""
@@ -60,10 +69,10 @@ class RedisLeases:
         return int(pipeline.execute()[2])
 
     def acquire(self, registration: str) -> int | None:
-        """SET NX, then the next token."""
+        """SET NX, then a token above all that were given out: a feed that is removed and made anew must not meet an old owner's."""
         if not self._client.set(keys.lease(registration), self._provider, nx=True, px=LEASE_MS):
             return None
-        return int(self._client.hincrby(keys.FENCES, registration, 1))
+        return int(self._next(keys=[keys.FENCES], args=[registration]))
 
     def renew(self, registration: str, token: int) -> bool:
         """Compares, then extends: each who takes a lease is given a new token, so the last one given out tells."""

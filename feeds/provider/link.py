@@ -148,6 +148,7 @@ class Link:
         """See the Handler port."""
         if not self.active:
             return
+        self._meters.lost.labels(self._stream.trigger, "broken" if self.up else "not-made").inc()
         self.up, self._dialling_since, self._trouble = False, 0, reason
         self._subscribe_at = 0
         self._acks.lost()
@@ -206,6 +207,8 @@ class Link:
         try:
             name, _, saved = (self._save or self._subscriptions.load()).partition("\n")
             found = json.loads(saved) if f"{name}\n" == self._name() else None
-        except (redis.RedisError, ValueError):
+        except (redis.RedisError, ValueError) as error:
+            self._meters.errors.labels(self._stream.trigger, "subscriptions").inc()
+            log("subscriptions-unreadable", error=type(error).__name__, trigger=self._stream.trigger)
             found = None
         return tuple(found) if found else (None,)

@@ -88,7 +88,10 @@ class Outbox:
             except redis.RedisError as error:
                 self._write_at = self._clock() + self._backoff.next_ms()
                 self._meters.errors.labels(self._trigger, "redis").inc()
-                log("journal-failed", error=f"{type(error).__name__}: {error}", trigger=self._trigger)
+                batch_id = outgoing.reference.batch_id if outgoing.reference else None
+                retry = self._write_at - self._clock()
+                text = f"{type(error).__name__}: {error}"
+                log("journal-failed", error=text, trigger=self._trigger, batch_id=batch_id, count=outgoing.count, retry_in_ms=retry)
                 return
             self._pieces.popleft()
             self._backoff.reset()

@@ -66,7 +66,9 @@ class Registration:
 
 
 class Registrations(Protocol):
-    """What a store of registrations must do."""
+    """What a store of registrations must do; `unreadable` says how many `all` could not read."""
+
+    unreadable: int
 
     def all(self) -> dict[str, Registration]:
         """Every registration by id, deleted ones in their grace included."""
@@ -103,12 +105,15 @@ class RedisRegistrations:
     def __init__(self, client: store.Client, vault: Vault) -> None:
         self._client: Any = client
         self._vault = vault
+        self.unreadable = 0
 
     def all(self) -> dict[str, Registration]:
         """Those that can be read; the others are logged, not lost."""
         rows = self._client.hgetall(keys.REGISTRATIONS)
         read = {name.decode(): self._readable(name.decode(), raw) for name, raw in rows.items()}
-        return {name: registration for name, registration in read.items() if registration is not None}
+        found = {name: registration for name, registration in read.items() if registration is not None}
+        self.unreadable = len(read) - len(found)
+        return found
 
     def get(self, registration: str) -> Registration | None:
         """One registration."""

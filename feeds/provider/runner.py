@@ -136,6 +136,8 @@ class Runner:
             "fires": self.firing.fires,
             "refires": self.firing.refires,
             "waiting": self.intake.waiting,
+            "full": gate.full,
+            "stuck": gate.stuck,
         }
 
     def _take_in(self) -> None:
@@ -149,7 +151,8 @@ class Runner:
             self.intake.stop(flush=False)
             log("fenced", error=error, trigger=self.registration.trigger)
         except redis.RedisError as error:
-            log("stop-unflushed", error=type(error).__name__, trigger=self.registration.trigger)
+            facts = {"trigger": self.registration.trigger, "messages": self.intake.waiting}
+            log("stop-unflushed", error=f"{type(error).__name__}: the broker sends again what it has no ack of", **facts)
 
     def _open(self) -> None:
         while not self._stopping.is_set():

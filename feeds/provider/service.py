@@ -21,6 +21,7 @@ from hort.errors import FeedRefused
 from hort.feed_options import FeedConfig
 from hort.journal import Journal
 
+SHOWN_BATCHES = 20
 PAUSED = {"kind": "ADMIN", "statusCode": None, "message": "paused"}
 
 
@@ -179,17 +180,29 @@ class RedisWorks:
         )
 
     def purge(self, registration: Registration) -> int:
-        """Ends the session, drops journal, spool and packet ids."""
+        """Ends the session, drops journal, spool, packet ids and fences; what is lost with them is told."""
         self.end_session(registration)
         dropped = 0
         for partition in range(registration.width):
-            dropped += self._journal.drop(keys.journal(partition, registration.id))
-            self._client.delete(keys.spool(partition, registration.id), keys.unacked(partition, registration.id))
+            dropped += self._drop(registration, partition)
+        self._client.hdel(keys.FENCES, registration.id)
+        return dropped
+
+    def _drop(self, registration: Registration, partition: int) -> int:
+        client: Any = self._client
+        journal, spool = keys.journal(partition, registration.id), keys.spool(partition, registration.id)
+        first = [name.decode() for name in client.zrange(journal, 0, SHOWN_BATCHES - 1)]
+        spooled, dropped = int(client.llen(spool)), self._journal.drop(journal)
+        client.delete(spool, keys.unacked(partition, registration.id), keys.fence(partition, registration.id))
+        if dropped or spooled:
+            text = "the feed was deleted and its grace is over"
+            log("dropped", error=text, trigger=registration.trigger, batches=dropped, batch_ids=first, spooled_pieces=spooled)
         return dropped
 
     def end_session(self, registration: Registration) -> None:
         """A broker that does not answer keeps the session until it expires there."""
         if not connection.end_session(registration.config, registration.client_id, self._clock):
+            self._meters.errors.labels(registration.trigger, "session").inc()
             log("session-kept", error="the broker did not answer", trigger=registration.trigger)
 
 

@@ -16,7 +16,7 @@ import redis
 
 from feeds.provider.leases import Leases
 from feeds.provider.log import log
-from feeds.provider.meters import Meters
+from feeds.provider.meters import NONE, Meters
 from feeds.provider.registrations import Registration, Registrations, switched
 from feeds.provider.runner import Runner
 from feeds.provider.whisk import Outcome
@@ -53,13 +53,21 @@ class Supervisor:
     """Ticks in a thread of its own; `wake` makes it look at once."""
 
     def __init__(
-        self, registrations: Registrations, leases: Leases, works: Works, *, clock: Callable[[], int], meters: Meters
+        self,
+        registrations: Registrations,
+        leases: Leases,
+        works: Works,
+        *,
+        clock: Callable[[], int],
+        meters: Meters,
+        tally: Callable[[], None] = lambda: None,
     ) -> None:
         self._registrations = registrations
         self._leases = leases
         self._works = works
         self._clock = clock
         self._meters = meters
+        self._tally = tally
         self._runners: dict[str, Runner] = {}
         self._tokens: dict[str, int] = {}
         self._under_way: dict[str, _Work] = {}
@@ -101,6 +109,7 @@ class Supervisor:
             for registration in list(self._tokens):
                 self._leases.release(registration)
             self._leases.leave()
+            self._tally()
         except redis.RedisError as error:
             log("release-failed", error=type(error).__name__)
 
@@ -116,6 +125,8 @@ class Supervisor:
             self._let_go(next(iter(self._runners)))
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
+        self._meters.unreadable.set(self._registrations.unreadable)
+        self._tally()
         self.last_tick_ms, self.problem = self._clock(), ""
 
     def _run(self) -> None:
@@ -125,6 +136,7 @@ class Supervisor:
                 self.tick()
             except Exception as error:  # noqa: BLE001 - the service goes on, and health tells; Redis being away ends up here too
                 self.problem = f"{type(error).__name__}: {error}"
+                self._meters.errors.labels(NONE, "tick").inc()
                 log("tick-failed", error=self.problem)
             self._wake.wait(TICK_S)
 
@@ -152,7 +164,9 @@ class Supervisor:
             elif runner is not None and name not in registrations:
                 self._let_go(name)
             elif runner is not None and (runner.fenced or not runner.alive or not held):
-                log("lease-lost", error="another provider serves it", trigger=runner.registration.trigger)
+                reason = "fenced" if runner.fenced else "taken" if runner.alive else "thread-died"
+                self._meters.leases_lost.labels(runner.registration.trigger, reason).inc()
+                log("lease-lost", error="another provider serves it", trigger=runner.registration.trigger, reason=reason)
                 self._let_go(name, flush=False)
 
     def _acquire(self, registrations: dict[str, Registration], share: int) -> None:
@@ -189,6 +203,8 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - told; the registration is served again or gone all the same
                 self._meters.errors.labels(runner.registration.trigger, "supervisor").inc()
                 log("work-failed", error=f"{type(error).__name__}: {error}", trigger=runner.registration.trigger)
+
+            self._meters.ended(runner.registration.trigger)
 
         done = self._pool.submit(work)
         done.add_done_callback(lambda _done: self.wake())
@@ -238,6 +254,7 @@ class Supervisor:
         text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."
         message = f"{text} {outcome.message}".strip()
         reason: dict[str, Any] = {"kind": "AUTO", "statusCode": outcome.status, "message": message}
+        self._meters.disables.labels(registration.trigger, str(outcome.status)).inc()
         log("disabled", error=message, trigger=registration.trigger, status=outcome.status)
 
         def edit(now: Registration | None) -> Registration | None:

@@ -130,6 +130,7 @@ class MemoryRegistrations:
 
     def __init__(self) -> None:
         self.rows: dict[str, Registration] = {}
+        self.unreadable = 0
         self.facts: dict[str, dict[str, Any]] = {}
         self.texts: dict[str, str] = {}
 

@@ -33,6 +33,26 @@ class DeleteTrigger(Protocol):
         """Delete."""
 
 
+class Watcher(Protocol):
+    """Is told what does not happen; both are logged besides."""
+
+    def missed(self, key: str, reason: str, count: int) -> None:
+        """So many ticks are skipped: `late` after a pause, `busy` while a fire is under way."""
+
+    def disabled(self, key: str, status_code: int | None) -> None:
+        """An alarm is switched off: it ended by itself (None), or because of that answer to a fire."""
+
+
+class _Nobody:
+    def missed(self, key: str, reason: str, count: int) -> None:
+        """Nothing."""
+
+    def disabled(self, key: str, status_code: int | None) -> None:
+        """Nothing."""
+
+
+_MOST_COUNTED = 1_000
+"""Skipped ticks of one pause are counted up to this."""
 _LONGEST_NAP_S = 2.0
 _LASTING = range(400, 500)
 _PASSING = (408, 409, 429)
@@ -86,7 +106,9 @@ class AlarmService:
         clock: Clock | None = None,
         delay_limit_s: int = 0,
         max_firing: int = 64,
+        watcher: Watcher | None = None,
     ) -> None:
+        self._watcher = watcher or _Nobody()
         self._store = store
         self._fire = fire
         self._delete_trigger = delete_trigger
@@ -173,7 +195,9 @@ class AlarmService:
         registration = await self._store.get(key)
         if registration is None or not registration["status"]["active"]:
             return
-        if key not in self._firing:
+        if key in self._firing:
+            self._missed(key, "busy", 1)
+        else:
             task = asyncio.create_task(self._fire_one(key, registration))
             self._firing[key] = task
             task.add_done_callback(lambda _: self._firing.pop(key, None))
@@ -181,6 +205,22 @@ class AlarmService:
             following = schedule.next_fire(registration, max(now, due), delay_limit_s=self._delay_limit_s)
             if following is not None:
                 self._push(key, following)
+            self._missed(key, "late", self._skipped(registration, due, now))
+
+    def _skipped(self, registration: Registration, due: int, now: int) -> int:
+        """How many ticks after `due` have passed too."""
+        for count in range(_MOST_COUNTED):
+            following = schedule.next_fire(registration, due, delay_limit_s=self._delay_limit_s)
+            if following is None or following > now:
+                return count
+            due = following
+        return _MOST_COUNTED
+
+    def _missed(self, key: str, reason: str, count: int) -> None:
+        if count:
+            self._watcher.missed(key, reason, count)
+            facts = {"action": "alarm-missed", "alarm": key, "reason": reason, "count": count}
+            logger.warning("ticks skipped: %s", reason, extra=facts)
 
     async def _fire_one(self, key: str, registration: Registration) -> None:
         try:
@@ -259,4 +299,5 @@ class AlarmService:
         await self._store.put(
             key, {**current, "status": feed.inactive(now, message, status_code=status_code)}
         )
+        self._watcher.disabled(key, status_code)
         logger.info("alarm disabled: %s", message, extra={"action": "alarm-disabled", "alarm": key})

@@ -1,5 +1,6 @@
 """The firing over an in-memory journal and OpenWhisk."""
 
+import re
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ class Bench:
         self.whisk = MemoryWhisk(clock=self.clock)
         self.gate = Gate(Pace(config.max_fires_per_minute), config.max_unacked, 1000, 10**9)
         self.off: list[Outcome] = []
+        self.meters = Meters()
         self.journals = [keys.journal(partition, REGISTRATION) for partition in range(config.partitions)]
         self.firing = Firing(
             Target("http://host", "/guest/t", "a:b"),
@@ -36,7 +38,7 @@ class Bench:
             whisk=self.whisk,
             gate=self.gate,
             clock=self.clock,
-            meters=Meters(),
+            meters=self.meters,
             switch_off=self.off.append,
         )
 
@@ -53,6 +55,12 @@ class Bench:
         while self.clock.now < end:
             wait = self.firing.step()
             self.clock.advance(max(1, min(wait, end - self.clock.now)))
+
+    def metrics(self) -> dict[str, float]:
+        """What is not zero, without the registration's name."""
+        lines = [line.rpartition(" ") for line in self.meters.text().decode().splitlines() if not line.startswith("#")]
+        rows = {re.sub(r',?registration="/guest/t"', "", name).replace("{}", ""): float(value) for name, _, value in lines}
+        return {name.removeprefix("hort_provider_"): value for name, value in rows.items() if value and "_created" not in name}
 
     def ids(self) -> list[str]:
         return [str(fire["batch_id"]) for fire in self.whisk.fires]
@@ -271,11 +279,30 @@ def test_batches_cut_for_references_are_fired_by_reference_after_an_update_to_in
     assert bench.ids() == [large.batch_id, small.batch_id]
 
 
-def test_one_message_that_is_too_large_comes_as_an_error() -> None:
+def test_one_message_that_is_too_large_comes_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     bench = Bench(delivery="inline")
     bench.put(b"x" * 1_000_000)
     bench.run(1_000)
     assert bench.whisk.fires[0]["messages"][0]["error"] == "message of 1000000 bytes exceeds 900000"
+    assert bench.metrics()['cut_total{reason="too-large"}'] == 1
+    line = next(line for line in capsys.readouterr().err.splitlines() if '"cut"' in line)
+    assert bench.ids()[0] in line
+
+
+def test_a_journal_that_is_full_is_told_once_and_so_is_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    bench.gate.max_batches = 2
+    bench.whisk.answers = [Outcome("held", 204)]
+    references = [bench.put() for _ in range(2)]
+    bench.run(5_000)
+    assert bench.metrics()["journal_full"] == 1
+    assert bench.metrics()['journal_filled_total{limit="batches"}'] == 1
+    for reference in references:
+        bench.journal.ack(reference)
+    bench.run(1_000)
+    assert "journal_full" not in bench.metrics()
+    told = capsys.readouterr().err
+    assert (told.count('"journal-full"'), told.count('"journal-has-room"')) == (1, 1)
 
 
 def test_partitions_take_turns() -> None:

@@ -61,7 +61,8 @@ class World:
         self.fired: list[tuple[int, str]] = []
         self.answers: list[int | Exception] = []
         self.deleted: list[tuple[str, bool]] = []
-        self.service = AlarmService(self.store, self.fire, delete_trigger=self.delete, clock=self.clock)
+        self.told: list[tuple[str, str, int]] = []
+        self.service = AlarmService(self.store, self.fire, delete_trigger=self.delete, clock=self.clock, watcher=self)
         self.feed = Feed(self.store, changed=self.service.refresh, now_ms=self.clock.now_ms)
 
     async def fire(self, registration: Registration) -> int:
@@ -70,6 +71,12 @@ class World:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def missed(self, key: str, reason: str, count: int) -> None:
+        self.told.append((key, reason, count))
+
+    def disabled(self, key: str, status_code: int | None) -> None:
+        self.told.append((key, "disabled", status_code or 0))
 
     async def delete(self, registration: Registration, *, rules: bool) -> None:
         self.deleted.append((registration["name"], rules))
@@ -118,6 +125,7 @@ def test_after_a_pause_there_is_one_fire_and_no_burst() -> None:
         await world.call("CREATE", cron="*/10 * * * * *")
         await world.clock.advance(3_600_000 + 3_000)
         assert len(world.fired) == 1
+        assert world.told == [("guest/t", "late", 359)]
         await world.clock.advance(7_000)
         assert len(world.fired) == 2
         assert world.fired[1][0] == 3_610_000
@@ -233,6 +241,7 @@ def test_an_alarm_has_one_fire_under_way() -> None:
         for _ in range(3):
             await world.clock.advance(MINUTE)
         assert len(world.fired) == 1
+        assert world.told == [("guest/t", "busy", 1)] * 2
         answered.set()
         await settle()
         await world.clock.advance(MINUTE)
