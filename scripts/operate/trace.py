@@ -19,6 +19,7 @@ from hort import keys
 from operate import connections
 from operate.activations import HttpWhisk
 from operate.command import Refused, carried_out, positive
+from operate.families import Families
 from operate.search import Search
 from operate.tracing import Trace, Tracer
 
@@ -57,9 +58,8 @@ def _tracer(options: argparse.Namespace) -> Tracer:
         client = None
     return Tracer(
         search=Search(links.elasticsearch(), prefix=links.prefix),
-        whisk=HttpWhisk(links.api_host, links.api_key, insecure=links.insecure),
+        families=Families(HttpWhisk(links.api_host, links.api_key, insecure=links.insecure), triggers),
         redis=client,
-        triggers=triggers,
         limit=options.limit,
     )
 

@@ -14,18 +14,14 @@ from hort import batch as batches
 from hort import clock, documents, keys, replay
 from hort.batch import Reference
 from hort.errors import BatchError
-from operate.activations import Activation, Whisk, WhiskFailed
+from operate import queries
+from operate.activations import Activation, WhiskFailed
+from operate.families import CLOSE, Families
 from operate.letters import milliseconds, origin
 from operate.search import Found, Query, Search
 
-MARGIN_MS = 2_000
-SPANS_MS = (60_000, 600_000, 3_600_000, 86_400_000)
-"""How long after a batch was made its activations are looked for, a step at a time until one is found."""
 TICK_MS = 90_000
 """How long after a window's end the activation of `close` is looked for."""
-CLOSE = "hort/close"
-INGEST = "hort/ingest"
-DEFAULT_TRIGGER = "device-events"
 
 _TIME_FIELDS = {documents.ANALYTICS: "window_end", documents.ALARMS: "window_end"}
 
@@ -49,9 +45,8 @@ class Tracer:
     """Follows ids over one installation; `redis` may be None where it does not answer."""
 
     search: Search
-    whisk: Whisk
+    families: Families
     redis: Any
-    triggers: Mapping[str, str]
     limit: int = 20
     now: Callable[[], int] = clock.now_ms
 
@@ -62,7 +57,7 @@ class Tracer:
             return self._of_document(found[0])
         if self._knows_batch(name):
             return self._of_batch(name, Trace("batch", name))
-        activation = self._activation(name)
+        activation = self.families.get(name)
         if activation is not None:
             return self._of_activation(activation)
         return self._of_message(name)
@@ -109,8 +104,8 @@ class Tracer:
             "event": source["event"],
             "last_seen": source["@timestamp"],
         }
-        self._documents(trace, _all(alarm), documents.ALARMS)
-        self._documents(trace, _letters_of(name), documents.DEAD_LETTERS)
+        self._documents(trace, queries.every(alarm), documents.ALARMS)
+        self._documents(trace, queries.letters_of(name), documents.DEAD_LETTERS)
 
     def _result(self, trace: Trace, source: Mapping[str, Any]) -> None:
         events = self.search.find(documents.ALL_EVENTS, {"term": {"record_id": source["record_id"]}}, limit=1)
@@ -143,7 +138,7 @@ class Tracer:
     def _window(self, trace: Trace, found: Found) -> None:
         source = found.source
         trace.documents[found.index] = [_row(found)]
-        query = _records_of_window(source) if found.index == documents.ANALYTICS else _last_record(source)
+        query = queries.records_of_window(source) if found.index == documents.ANALYTICS else queries.last_record(source)
         self._documents(trace, query, documents.ALL_EVENTS)
         if found.index == documents.ANALYTICS:
             rows = self.search.groups(documents.ALL_EVENTS, query, ("batch_id",))
@@ -154,7 +149,7 @@ class Tracer:
     def _ticks(self, trace: Trace, end: int) -> None:
         """The activations of `close` that began soon after a window's end: which one wrote a document is not kept."""
         try:
-            ticks = [tick for tick in self.whisk.between(CLOSE, end, end + TICK_MS) if tick.result.get("windows")]
+            ticks = [tick for tick in self.families.whisk.between(CLOSE, end, end + TICK_MS) if tick.result.get("windows")]
         except WhiskFailed as error:
             trace.unknown.append(str(error))
             return
@@ -180,7 +175,7 @@ class Tracer:
 
     def _of_activation(self, activation: Activation) -> Trace:
         trace = Trace("activation", activation.id)
-        name = activation.batch_id or self._batch_around(activation)
+        name = activation.batch_id or self.families.batch_around(activation)
         if not name:
             self._family(trace, activation)
             trace.unknown.append("no activation of this family names a batch")
@@ -189,19 +184,6 @@ class Tracer:
         if activation.id not in {row["activation"] for row in trace.activations}:
             self._family(trace, activation)
         return trace
-
-    def _batch_around(self, activation: Activation) -> str:
-        """The batch that its sequence or its parts name: a failed action names none itself."""
-        near = [activation.cause, *activation.children]
-        for name in near:
-            other = self._activation(name) if name else None
-            if other is not None and other.batch_id:
-                return other.batch_id
-            for child in other.children if other is not None else ():
-                part = self._activation(child)
-                if part is not None and part.batch_id:
-                    return part.batch_id
-        return ""
 
     def _of_message(self, name: str) -> Trace | None:
         """An id that is in no index: the batch before its last dot may be known."""
@@ -293,7 +275,7 @@ class Tracer:
     def _batch_activations(self, trace: Trace, batch_id: str, made: int) -> None:
         trace.activations.clear()
         try:
-            found = self._heads(batch_id, made, str(trace.batch.get("activation", "")))
+            found = self.families.heads(batch_id, made, str(trace.batch.get("activation", "")))
             for head in found:
                 self._family(trace, head)
         except WhiskFailed as error:
@@ -302,44 +284,11 @@ class Tracer:
         if not found:
             trace.unknown.append("the batch's activations: none that names it is kept (any more) in this namespace")
 
-    def _heads(self, batch_id: str, made: int, known: str) -> list[Activation]:
-        """The fires of a batch; where no trigger's record names it, the sequences whose first action does."""
-        found = {known: self.whisk.get(known)} if known else {}
-        trigger = self.triggers.get(origin(batch_id)[0], DEFAULT_TRIGGER)
-        since = made - MARGIN_MS
-        for span in SPANS_MS if made else ():
-            upto = made + span
-            for name in (trigger, CLOSE if batch_id.startswith("close-") else INGEST):
-                found |= {item.id: item for item in self.whisk.between(name, since, upto) if item.batch_id == batch_id}
-            since = upto + 1
-            if found or upto > self.now():
-                break
-        heads = [item for item in found.values() if item is not None]
-        started = {name for item in heads for name in item.children}
-        causes = {item.cause for item in heads if item.cause} - started
-        heads += [item for name in sorted(causes) if (item := self.whisk.get(name)) is not None]
-        return sorted((item for item in heads if not item.cause), key=lambda item: item.start)
-
     def _family(self, trace: Trace, head: Activation) -> None:
         """An activation and all that it started, each once; of an inner one the sequence's whole family."""
-        outer = self.whisk.get(head.cause) if head.cause else None
-        self._add(trace, outer or head, 0)
-
-    def _add(self, trace: Trace, activation: Activation, depth: int) -> None:
-        if activation.id in {row["activation"] for row in trace.activations}:
-            return
-        trace.activations.append(_activation_row(activation, depth))
-        for name in activation.children:
-            child = self.whisk.get(name)
-            if child is None:
-                trace.unknown.append(f"activation {name}, begun by {activation.name}: its record is not there (any more, or not yet)")
-            else:
-                self._add(trace, child, depth + 1)
-
-    def _activation(self, name: str) -> Activation | None:
-        if len(name) != 32:
-            return None
-        return self.whisk.get(name)
+        rows, missing = self.families.of(head, known={row["activation"] for row in trace.activations})
+        trace.activations += rows
+        trace.unknown += missing
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
@@ -352,15 +301,10 @@ class Tracer:
 
     def _windows_of(self, trace: Trace, source: Mapping[str, Any]) -> None:
         """The windows that hold the record's time, of its device and of its device type."""
-        when = source["@timestamp"]
-        span = [{"range": {"window_start": {"lte": when}}}, {"range": {"window_end": {"gt": when}}}]
-        device = _all({"level": "device", "id": source["device_id"], "event": source["event"]})
-        either = {"bool": {"should": [device, _all({"level": "device_type"})], "minimum_should_match": 1}}
-        query = {"bool": {"filter": [{"term": {"devicetype": source["device_type"]}}, *span, either]}}
         if source.get("late"):
             trace.unknown.append("the record came too late for any window")
             return
-        self._documents(trace, query, documents.ANALYTICS)
+        self._documents(trace, queries.windows_of(source), documents.ANALYTICS)
 
 
 def _made(batch_id: str) -> int | None:
@@ -379,45 +323,5 @@ def _reference(batch_id: str) -> Reference | None:
         return None
 
 
-def _all(terms: Mapping[str, Any]) -> dict[str, Any]:
-    return {"bool": {"filter": [{"term": {name: value}} for name, value in terms.items()]}}
-
-
-def _letters_of(record_id: str) -> dict[str, Any]:
-    """The dead letters of a record's message, of its results, and of its documents."""
-    exact = [record_id, f"{documents.ALL_EVENTS}/{record_id}"]
-    begins = [f"{record_id}/", f"{documents.MODEL_RESULTS}/{record_id}/"]
-    either = [{"terms": {"message_id": exact}}, *({"prefix": {"message_id": text}} for text in begins)]
-    return {"bool": {"should": either, "minimum_should_match": 1}}
-
-
-def _records_of_window(source: Mapping[str, Any]) -> dict[str, Any]:
-    terms = {"device_type": source["devicetype"]}
-    if source["level"] == "device":
-        terms |= {"device_id": source["id"], "event": source["event"]}
-    span = {"range": {"@timestamp": {"gte": source["window_start"], "lt": source["window_end"]}}}
-    return {"bool": {"filter": [_all(terms), span], "must_not": [{"term": {"late": True}}]}}
-
-
-def _last_record(source: Mapping[str, Any]) -> dict[str, Any]:
-    return _all({"@timestamp": source["last_seen"], **{name: source[name] for name in ("device_type", "device_id", "event")}})
-
-
 def _row(found: Found) -> dict[str, Any]:
     return {"_id": found.id, **found.source}
-
-
-def _activation_row(activation: Activation, depth: int) -> dict[str, Any]:
-    inner = activation.kind not in ("trigger", "sequence")
-    return {
-        "activation": activation.id,
-        "name": activation.name,
-        "kind": activation.kind,
-        "depth": depth,
-        "start": clock.iso(activation.start),
-        "duration_ms": activation.duration,
-        "status": activation.status,
-        "error": activation.result.get("error"),
-        "rules": activation.rules,
-        "logs": list(activation.logs) if inner else [],
-    }

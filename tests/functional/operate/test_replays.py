@@ -88,6 +88,20 @@ def test_a_letter_under_way_is_not_replayed_a_second_time(suite: Suite) -> None:
     assert suite.counted() == 1
 
 
+def test_letters_of_a_batch_that_is_not_acknowledged_are_left_alone(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would write them once more when it is delivered again, and a second replay would count its record twice."""
+    with monkeypatch.context() as patched:
+        patched.setattr(suite.journal, "ack", lambda _: False)
+        reference = suite.receive(b'{"n": 1}', topic=OTHER_TOPIC)
+    suite.running = False
+    ids = list(suite.letters())
+
+    assert suite.replay().under_way == ids
+
+    suite.journal.ack(reference)
+    assert len(suite.replay().waiting) == 1
+
+
 def test_a_replay_that_is_delivered_twice_counts_once(suite: Suite) -> None:
     """Killed after the windows, before the answer."""
     suite.receive(b'{"n": 1}', topic=OTHER_TOPIC)
