@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from hort import config, feed_options
+from hort import config, feed_options, urls
 from hort.errors import FeedRefused, HortError
 
 SECRET_HEADER = "X-HoRT-Secret"  # noqa: S105 - a header's name
@@ -83,6 +83,7 @@ def ask(
 ) -> dict[str, Any]:
     """The provider's answer; FeedRefused with its text where it refuses."""
     address = config.text(args, "provider_url").rstrip("/")
+    who = f"the feed's provider at {urls.masked(address)}"
     headers = {SECRET_HEADER: config.text(args, "provider_secret")}
     user, _, password = auth_key.partition(":")
     try:
@@ -96,16 +97,17 @@ def ask(
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        raise FeedRefused(f"the feed's provider at {address} does not answer: {type(error).__name__}") from error
-    return _result(answer, address)
+        raise FeedRefused(f"{who} does not answer: {type(error).__name__}") from error
+    return result(answer, who)
 
 
-def _result(answer: requests.Response, address: str) -> dict[str, Any]:
+def result(answer: requests.Response, who: str) -> dict[str, Any]:
+    """The JSON object that `who` answered; FeedRefused with its error's text where it refuses."""
     try:
         value = answer.json()
     except (ValueError, RecursionError) as error:
-        raise FeedRefused(f"the feed's provider at {address} answered {answer.status_code} without JSON") from error
+        raise FeedRefused(f"{who} answered {answer.status_code} without JSON") from error
     if answer.status_code >= 300 or not isinstance(value, dict):
         text = value.get("error") if isinstance(value, dict) else None
-        raise FeedRefused(text or f"the feed's provider at {address} answered {answer.status_code}")
+        raise FeedRefused(text or f"{who} answered {answer.status_code}")
     return value

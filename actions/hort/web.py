@@ -79,7 +79,7 @@ def may_write(request: Request, *, key: str) -> bool:
     namespace = os.environ.get("__OW_NAMESPACE", "")
     if namespace and request.user == namespace:
         return True
-    return bool(key) and hmac.compare_digest(request.key.encode("utf-8", "surrogatepass"), key.encode())
+    return bool(key) and hmac.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (request.key, key)))
 
 
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Result:

@@ -36,5 +36,5 @@ RECIPES = {
     "plates-page": Recipe("actions/plates-page", STORE),
     "forget-plates": Recipe("actions/forget-plates", (*STORE, *ELASTICSEARCH)),
     "mqtt-feed": Recipe("feeds/mqtt", ()),
-    "alarms-feed": Recipe("feeds/alarms", ()),
+    "alarms-feed": Recipe("feeds/alarms", ("orjson",)),
 }

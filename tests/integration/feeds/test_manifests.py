@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from tests.support import tools
@@ -17,6 +18,7 @@ from tests.support.provider import SECRET, Provider
 from tests.support.services import environment
 
 REFUSED = 400
+SYSTEM_KEY = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 PROTECTED = "provider_url"
 
 
@@ -38,7 +40,9 @@ class Feeds:
             HORT_PROVIDER_URL=provider.url, HORT_PROVIDER_SECRET=SECRET, HORT_MQTT_URL=mqtt_url, HORT_TOPICS=topic
         )
         self.deploy(zips, _only(ROOT / "manifest.yaml", "hort", ["mqtt"], ["device-events"]))
-        self.deploy(zips, _only(ROOT / "feeds" / "alarms" / "manifest.yaml", "alarms", ["alarm", "once"], []))
+        alarms = ROOT / "feeds" / "alarms" / "manifest.yaml"
+        self.deploy(zips, _only(alarms, "alarms", ["alarm", "once"], []))
+        self.deploy(zips, _only(alarms, "alarms-web", ["feed"], []))
 
     def deploy(self, folder: Path, manifest: dict[str, Any]) -> None:
         path = folder / "manifest.yaml"  # beside the zips: wskdeploy takes only paths that are relative to it
@@ -80,7 +84,8 @@ def feeds(
         provider.kill()
         for name in ("device-events", "mine", "yearly"):
             whisk.call("DELETE", f"triggers/{name}")
-        whisk.call("DELETE", "packages/borrowed")
+        for name in ("borrowed", "alarms", "alarms-web"):
+            whisk.call("DELETE", f"packages/{name}?force=true")
 
 
 @pytest.fixture
@@ -139,3 +144,33 @@ def test_a_binding_names_no_other_provider(feeds: Feeds, elsewhere: tuple[str, l
     status, _ = feeds.invoke(f"borrowed/{action}")
     assert status in (200, 502), "the alarms know no such trigger"
     assert seen == []
+
+
+def test_who_may_use_the_public_feeds_reads_no_secret_and_can_use_them(feeds: Feeds) -> None:
+    """In OpenWhisk a shared package's parameters are readable by everybody: the secret lies in a package that is not shared."""
+    user, _, password = SYSTEM_KEY.partition(":")
+
+    def other(method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(method, f"{feeds.whisk.apihost}/api/v1/{path}", json=body, auth=(user, password), timeout=60)
+
+    for path in ("packages/alarms", "actions/alarms/alarm", "actions/alarms/once"):
+        answer = other("GET", f"namespaces/guest/{path}")
+        assert answer.status_code == 200
+        assert SECRET not in answer.text
+    for path in ("packages/alarms-web", "actions/alarms-web/feed"):
+        assert other("GET", f"namespaces/guest/{path}").status_code == 403
+    web = f"{feeds.whisk.apihost}/api/v1/web/guest/alarms-web/feed"
+    assert requests.post(web, json={"kind": "alarm", "params": {}}, timeout=60).status_code == 401
+
+    assert other("PUT", "namespaces/_/triggers/of-another", {}).status_code == 200
+    try:
+        told = {"triggerName": "/whisk.system/of-another", "authKey": SYSTEM_KEY, "cron": "0 0 1 1 *"}
+        for event in ("CREATE", "READ", "DELETE"):
+            answer = other("POST", "namespaces/guest/actions/alarms/alarm?blocking=true&result=true", {"lifecycleEvent": event, **told})
+            assert answer.status_code == 200, answer.text
+            assert SECRET not in answer.text
+        mine = {**told, "lifecycleEvent": "CREATE", "triggerName": "/guest/device-events"}
+        answer = other("POST", "namespaces/guest/actions/alarms/alarm?blocking=true&result=true", mine)
+        assert answer.status_code == 502, "another's trigger"
+    finally:
+        other("DELETE", "namespaces/_/triggers/of-another")

@@ -1,10 +1,12 @@
 import base64
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hort import web
+from tests.support.paths import ROOT
 
 
 def test_a_raw_request_is_read() -> None:
@@ -67,3 +69,44 @@ def test_without_a_namespace_nobody_is_the_owner(monkeypatch: pytest.MonkeyPatch
 @given(st.binary(max_size=200))
 def test_any_bytes_survive_the_envelope(body: bytes) -> None:
     assert web.raw_body(base64.b64encode(body).decode()) == body
+
+
+@pytest.mark.parametrize(
+    "given", ["", "secre", "secret!", "SECRET", " secret", "secret\0", "s\u00e9cret", "\ud800", "\U0001f511", "secret" * 200_000]
+)
+def test_a_wrong_key_is_refused_whatever_it_holds(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("__OW_NAMESPACE", raising=False)
+    assert not web.may_write(web.Request("PUT", (), b"", key=given), key="secret")
+    assert web.may_write(web.Request("PUT", (), b"", key="secret"), key="secret")
+
+
+@pytest.mark.parametrize("given", [None, 7, ["secret"], {"a": 1}, b"secret"])
+def test_a_key_that_is_no_text_is_none(given: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("__OW_NAMESPACE", raising=False)
+    for headers in ({"x-hort-key": given}, given, None):
+        assert not web.may_write(web.request({"__ow_headers": headers}), key="secret")
+
+
+def test_a_key_that_is_not_ascii_or_half_a_pair_is_compared_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("__OW_NAMESPACE", raising=False)
+    for key in ("schl\u00fcssel", "\ud800"):
+        assert web.may_write(web.Request("PUT", (), b"", key=key), key=key)
+        assert not web.may_write(web.Request("PUT", (), b"", key="?"), key=key)
+
+
+def test_without_a_key_set_no_key_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("__OW_NAMESPACE", raising=False)
+    assert not web.may_write(web.Request("PUT", (), b"", key=""), key="")
+
+
+def test_keys_are_compared_in_constant_time() -> None:
+    """Every comparison of a key in the sources is hmac.compare_digest: a plain one would show in this search."""
+    plain = re.compile(r"(?<![\w.])(?:\w+\.)*\w*(?:secret|password|auth_key|registry_key)\w* *(?:==|!=) |(?:==|!=) *(?:\w+\.)*\w*(?:secret|password|auth_key|registry_key)\b")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for folder in ("actions", "feeds", "scripts/localwhisk")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if plain.search(line)
+    ]
+    assert found == []
