@@ -103,7 +103,8 @@ def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
         now = clock.now_ms()
         problems = {"supervisor": supervisor.problem, "alarms": alarms.problem}
         facts = service.health(problems, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
-        return {**facts, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
+        locked = [row["triggerName"] for row in registrations.locked().values()] if facts["ok"] else []
+        return {**facts, "locked": locked, "serving": {runner.registration.trigger: runner.facts() for runner in supervisor.runners.values()}}
 
     app = api.application(lifecycle, alarms=alarms, secret=config.secret, meters=meters, health=health)
     return Server(_uvicorn(app)), supervisor, alarms

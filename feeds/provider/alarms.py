@@ -66,8 +66,11 @@ class AlarmStore:
         return json.dumps({"sealed": self._vault.seal({"apikey": registration.get("apikey", "")}), "alarm": shown})
 
     def _decode(self, raw: bytes) -> Registration:
-        value = json.loads(raw)
-        return {**value["alarm"], **self._vault.open(value["sealed"])}
+        try:
+            value = json.loads(raw)
+            return {**value["alarm"], **self._vault.open(value["sealed"])}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FeedRefused(f"what is stored of the alarm cannot be read: {type(error).__name__}") from error
 
 
 class Alarms:

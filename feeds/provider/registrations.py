@@ -11,7 +11,7 @@ from feeds.provider.log import log
 from feeds.provider.vault import Vault
 from feeds.provider.whisk import Target
 from hort import clock, feed_options, keys, store
-from hort.errors import HortError
+from hort.errors import ConfigError, FeedRefused
 from hort.feed_options import FeedConfig
 
 
@@ -76,6 +76,9 @@ class Registrations(Protocol):
     def get(self, registration: str) -> Registration | None:
         """One registration."""
 
+    def locked(self) -> dict[str, dict[str, Any]]:
+        """Those that cannot be read here, by id, as READ shows them: switched off, with the reason."""
+
     def change(self, registration: str, edit: Callable[[Registration | None], Registration | None]) -> Registration | None:
         """Replaces a registration by what `edit` makes of it (None: removes it), atomically; returns the new one."""
 
@@ -92,6 +95,22 @@ class Registrations(Protocol):
         """See `feeds.provider.link.Subscriptions`."""
 
 
+def _locked(name: str, raw: bytes, reason: str) -> dict[str, Any]:
+    """What can be told of a registration without opening it."""
+    try:
+        value = json.loads(raw)
+        trigger, changed = str(value["trigger"]), int(value["date_changed"])
+    except (ValueError, KeyError, TypeError):
+        trigger, changed = "", 0
+    status = {
+        "active": False,
+        "dateChanged": changed,
+        "dateChangedISO": clock.iso(changed),
+        "reason": {"kind": "LOCKED", "statusCode": None, "message": f"{reason}; create the feed again, or give the provider that key"},
+    }
+    return {"id": name, "triggerName": trigger, "status": status, "connected": False}
+
+
 def switched(registration: Registration, *, active: bool, reason: dict[str, Any] | None, now: int) -> Registration:
     """The registration, switched on or off."""
     return replace(
@@ -105,14 +124,25 @@ class RedisRegistrations:
     def __init__(self, client: store.Client, vault: Vault) -> None:
         self._client: Any = client
         self._vault = vault
+        self._told: dict[str, bytes] = {}
         self.unreadable = 0
 
     def all(self) -> dict[str, Registration]:
-        """Those that can be read; the others are logged, not lost."""
+        """Those that can be read; the others are logged once and `locked`, not lost."""
         rows = self._client.hgetall(keys.REGISTRATIONS)
         read = {name.decode(): self._readable(name.decode(), raw) for name, raw in rows.items()}
         found = {name: registration for name, registration in read.items() if registration is not None}
         self.unreadable = len(read) - len(found)
+        return found
+
+    def locked(self) -> dict[str, dict[str, Any]]:
+        """Those whose secrets another key has sealed, or whose text was damaged."""
+        found = {}
+        for name, raw in self._client.hgetall(keys.REGISTRATIONS).items():
+            try:
+                self._decode(raw)
+            except FeedRefused as error:
+                found[name.decode()] = _locked(name.decode(), raw, str(error))
         return found
 
     def get(self, registration: str) -> Registration | None:
@@ -179,13 +209,20 @@ class RedisRegistrations:
     def _readable(self, name: str, raw: bytes) -> Registration | None:
         try:
             return self._decode(raw)
-        except (HortError, ValueError, KeyError, TypeError) as error:
-            log("registration-unreadable", error=f"{type(error).__name__}: {error}", registration=name)
+        except FeedRefused as error:
+            if self._told.get(name) != raw:
+                self._told[name] = raw
+                log("registration-unreadable", error=error, registration=name)
             return None
 
     def _decode(self, raw: bytes) -> Registration:
-        value = json.loads(raw)
-        opened = self._vault.open(value["sealed"])
+        try:
+            value = json.loads(raw)
+            return self._built(value, self._vault.open(value["sealed"]))
+        except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FeedRefused(f"what is stored of the feed cannot be read: {type(error).__name__}") from error
+
+    def _built(self, value: dict[str, Any], opened: dict[str, Any]) -> Registration:
         return Registration(
             id=value["id"],
             target=Target(value["api_host"], value["trigger"], opened["auth_key"]),

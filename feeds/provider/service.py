@@ -70,7 +70,8 @@ class Lifecycle:
     def read(self, caller: Caller) -> dict[str, Any]:
         """Configuration and status."""
         self._whisk.check(self._target(caller))
-        return self._shown(self._existing(caller))
+        locked = self._registrations.locked().get(keys.registration_id(caller.trigger))
+        return locked or self._shown(self._existing(caller))
 
     def update(self, caller: Caller, params: Mapping[str, Any], *, active: bool | None) -> dict[str, Any]:
         """Changes the parameters given (and switches on again), or only switches on or off."""
@@ -112,7 +113,8 @@ class Lifecycle:
     def list(self) -> list[dict[str, Any]]:
         """Every registration that is not deleted."""
         found = [registration for registration in self._registrations.all().values() if registration.deleted_at is None]
-        return [self._shown(registration) for registration in sorted(found, key=lambda item: item.trigger)]
+        rows = [self._shown(registration) for registration in found] + list(self._registrations.locked().values())
+        return sorted(rows, key=lambda row: str(row["triggerName"]))
 
     def _target(self, caller: Caller) -> Target:
         host = self._api_host or caller.api_host

@@ -142,6 +142,10 @@ class MemoryRegistrations:
         """One registration."""
         return self.rows.get(registration)
 
+    def locked(self) -> dict[str, dict[str, Any]]:
+        """Nothing is sealed here."""
+        return {}
+
     def change(self, registration: str, edit: Callable[[Registration | None], Registration | None]) -> Registration | None:
         """Replaces or removes."""
         new = edit(self.rows.get(registration))
