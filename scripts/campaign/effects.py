@@ -2,8 +2,9 @@
 
 Clients of Redis and of HTTP/1.1 take turns with their server: they ask (one request, or a pipeline of them) and read all answers
 before they ask again. So what a client says first after the server spoke begins a request. When a turn contains the bytes an
-order waits for, its answers are withheld until the last of its requests is being answered, since then all have had their effect;
-then the client goes. In Redis' protocol requests and answers are counted; of anything else the first byte of the answer counts.
+order waits for, its answers are withheld until the last request seen so far is being answered, since then all have had their effect
+(those of a transaction have it when EXEC is answered); then the client goes. Of a pipeline outside a transaction more may have been
+on its way: it is cut in its middle. In Redis' protocol requests and answers are counted; of anything else the first byte of the answer counts.
 """
 
 from __future__ import annotations

@@ -142,6 +142,23 @@ def test_a_black_hole_keeps_what_is_said_until_it_is_healed(
         assert client.recv(13, socket.MSG_WAITALL) == b"into the dark"
 
 
+def test_a_black_hole_swallows_what_was_only_late(
+    proxy: Proxy, connect: Callable[[], socket.socket]
+) -> None:
+    client = connect()
+    said(client, b"x")
+    proxy.slow(delay_s=3600)
+    client.sendall(b"late")
+    wait_until(lambda: all(link.up._held for link in proxy._links), what="held bytes")
+    proxy.hang()
+    client.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.settimeout(20)
+    proxy.heal()
+    assert client.recv(4, socket.MSG_WAITALL) == b"late"
+
+
 def test_a_black_hole_can_be_cut(proxy: Proxy, connect: Callable[[], socket.socket]) -> None:
     proxy.hang()
     client = connect()

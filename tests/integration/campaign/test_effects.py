@@ -141,25 +141,39 @@ def test_a_script_has_had_its_effect_once(
     assert redis_client.lrange("list", 0, -1) == [b"a", b"b"]
 
 
-@pytest.mark.parametrize("transaction", [True, False])
-def test_of_a_pipeline_every_command_has_had_its_effect(
-    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, transaction: bool
-) -> None:
-    """Long enough to be sent and answered in many pieces, with the match at its beginning."""
-    proxy.cut_after_effect(b"first of all")
+def long_pipeline(client: redis.Redis, *, transaction: bool) -> None:
+    """Run one that is sent and answered in many pieces, with something to match at its beginning."""
     pipeline = client.pipeline(transaction=transaction)
     pipeline.set("mark", "first of all")
     for number in range(3000):
         pipeline.rpush("list", str(number) * 20)
         pipeline.lrange("list", -3, -1)
+    pipeline.execute()
+
+
+def test_a_transaction_has_had_all_its_effects(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis
+) -> None:
+    proxy.cut_after_effect(b"first of all")
     with pytest.raises(redis.ConnectionError):
-        pipeline.execute()
+        long_pipeline(client, transaction=True)
     assert redis_client.llen("list") == 3000
     assert proxy.effects == {"cut": 1}
 
 
+def test_a_pipeline_cut_in_the_middle_has_had_the_effect_that_was_waited_for(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis
+) -> None:
+    """Nobody between the two can know whether more commands will come."""
+    proxy.cut_after_effect(b"first of all")
+    with pytest.raises(redis.ConnectionError):
+        long_pipeline(client, transaction=False)
+    assert redis_client.get("mark") == b"first of all"
+    assert proxy.effects == {"cut": 1}
+
+
 def test_a_match_split_over_reads_is_found(proxy: Proxy, client: redis.Redis) -> None:
-    """The value comes through a slow network in small pieces, and only its middle matches."""
+    """The value is far longer than a read."""
     proxy.cut_after_effect(b"x" * 50 + b"needle")
     with pytest.raises(redis.ConnectionError):
         client.set("key", b"x" * 3_000_000 + b"needle" + b"y" * 3_000_000)
