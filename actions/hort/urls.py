@@ -32,6 +32,10 @@ Resolver = Callable[[str, int], Sequence[str]]
 _CLEAN = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SPECIAL = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16"))
+)
+"""Not for hosts on the Internet by IANA's registries of special-purpose addresses; older Pythons take some of them for public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,8 @@ def _refusal(text: str, rules: Policy) -> str | None:
 
 def _public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and (address.teredo or address.is_site_local):
+        return False
+    if any(address.version == network.version and address in network for network in _SPECIAL):
         return False
     return address.is_global and not address.is_reserved
 

@@ -1,5 +1,7 @@
 import asyncio
+import gzip
 import socket
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -88,6 +90,82 @@ def test_a_redirect_to_a_private_address_is_refused() -> None:
 def test_a_redirect_elsewhere_is_refused(location: str) -> None:
     with model_server(answering(302, b"", Location=location)) as server, pytest.raises(AddressRefused):
         get(server.url)
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://a b/", "http://\u00ff/", "//", "http://127.0.0.1:x/", "\x01"])
+def test_a_redirect_to_what_is_no_url_fails_and_nothing_else(location: str) -> None:
+    """`urljoin` raises on some of these, which ended the whole activation of score once."""
+    data = f"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode("latin-1")
+    with model_server(lambda exchange: exchange.send(data)) as server, pytest.raises((AddressRefused, CallFailed)):
+        get(server.url)
+
+
+def test_keys_do_not_follow_a_redirect_to_another_origin() -> None:
+    headers = {"X-HoRT-Key": "hidden", "Authorization": "Basic hidden", "Cookie": "hidden", "Accept": "a/b"}
+    with model_server(answering(200)) as other:
+        with model_server(answering(302, b"", Location=other.url)) as first:
+            get(first.url, headers=headers)
+        assert other.requests[0].headers["accept"] == "a/b"
+        assert "hidden" not in repr(other.requests[0].headers)
+
+    def same(exchange: Exchange) -> None:
+        exchange.answer(302 if exchange.target == "/model" else 200, b"", Location="/there")
+
+    with model_server(same) as server:
+        get(server.url, headers=headers)
+        assert [request.headers["x-hort-key"] for request in server.requests] == ["hidden", "hidden"]
+
+
+def test_a_header_that_is_no_latin_1_is_a_failed_call() -> None:
+    with model_server(answering(200)) as server, pytest.raises(CallFailed, match="Latin-1"):
+        get(server.url, headers={"X-HoRT-Key": "\u20ac"})
+
+
+def test_what_is_compressed_is_not_inflated() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    with model_server(answering(200, bomb, Content_Encoding="gzip")) as server:
+        assert get(server.url).body == bomb
+    assert "accept-encoding" not in server.requests[0].headers
+
+
+def drip_body(exchange: Exchange) -> None:
+    """One byte of a body every 20 ms, in chunks or against a length that is far away."""
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while not exchange.released.wait(0.02):
+        exchange.send(b"x")
+
+
+def drip_chunks(exchange: Exchange) -> None:
+    exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not exchange.released.wait(0.02):
+        exchange.send(b"1\r\nx\r\n")
+
+
+def drip_interim(exchange: Exchange) -> None:
+    while not exchange.released.wait(0.02):
+        exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("behave", [drip_body, drip_chunks, drip_interim])
+def test_a_slow_drip_ends_at_the_call_s_own_time(behave: servers.Behave) -> None:
+    with model_server(behave) as server, pytest.raises(CallFailed) as caught:
+        get(server.url, timeout_s=0.3)
+    assert caught.value.kind == "timeout"
+
+
+def test_a_resolver_that_hangs_costs_the_call_its_time_and_no_more() -> None:
+    released = threading.Event()
+
+    def hanging(_host: str, _port: int) -> Sequence[str]:
+        released.wait(30)
+        return ["127.0.0.1"]
+
+    try:
+        with pytest.raises(CallFailed) as caught:
+            get("http://slow.example/", timeout_s=0.2, resolver=hanging)
+    finally:
+        released.set()
+    assert caught.value.kind == "timeout"
 
 
 def test_redirects_are_counted() -> None:

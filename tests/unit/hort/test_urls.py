@@ -44,6 +44,33 @@ def answering(*found: str) -> urls.Resolver:
         "2002:7f00:1::",
         "2002:a9fe:a9fe::",
         "2001:0:1::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:0",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b::ffff:ffff",
+        "2002:c0a8:101::1",
+        "2002:e000:1::",
+        "fe80::5efe:7f00:1",
+        "febf::1",
+        "ff0e::1",
+        "100::1",
+        "2001:db8::1",
+        "0.1.2.3",
+        "192.0.0.8",
+        "192.0.0.171",
+        "192.88.99.1",
+        "3fff::1",
+        "5f00::1",
+        "2001:20::1",
+        "192.0.2.1",
+        "203.0.113.9",
+        "198.51.100.1",
+        "127.1",
+        "0x7f000001",
+        "017700000001",
+        "127.0.0.1 ",
+        "",
         "not an address",
     ],
 )
@@ -103,11 +130,73 @@ def test_a_password_in_a_refused_url_is_not_shown() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/", "http://0177.0.0.1/", "http://localhost./"],
+    [
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.0.0.1/",
+        "http://0177.0.0.1/",
+        "http://localhost./",
+        "http://localhost../",
+        "http://LOCALHOST/",
+        "http://127.0.0.1./",
+        "http://127.000.000.001/",
+        "http://0x7f000001/",
+        "http://017700000001/",
+        "http://0/",
+        "http://0.0.0.0/",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://[0:0:0:0:0:0:0:1]/",
+        "http://[::ffff:7f00:1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::127.0.0.1]/",
+        "http://[::1%25lo]/",
+        "http://[fe80::1%25lo]/",
+        "http://127.0.0.1:443/",
+        "https://127.0.0.1:80/",
+        "http://127.0.0.1#@public.example/",
+        "http://127.0.0.1?@public.example/",
+        "http://127.0.0.1;@public.example/",
+        "http://public.example:80@127.0.0.1/",
+        "http://%31%32%37.0.0.1/",
+        "http://127.0.0.1%00.public.example/",
+        "http://127.0.0.1%2f.public.example/",
+        "http://①②⑦.0.0.1/",
+        "http://127。0。0。1/",
+        "http://loc\u00adalhost/",
+        "http://xn--a/",
+        "http://xn--" + "a" * 80 + "/",
+        "http:/127.0.0.1/",
+        "http:127.0.0.1/",
+        "//127.0.0.1/",
+        "HTTP:///127.0.0.1",
+        "http://127.0.0.1\\@public.example/",
+    ],
 )
 def test_loopback_in_other_spellings_is_refused(written: str) -> None:
     with pytest.raises(AddressRefused):
         urls.resolve(written, urls.PUBLIC)
+
+
+def test_no_spelling_of_a_literal_asks_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zone or a name in brackets never becomes a look-up over the network."""
+    for url in ("http://[::1%25eth0]/", "http://[v1.fe80::a+en1]/", "http://[localhost]/"):
+        with pytest.raises(AddressRefused):
+            urls.resolve(url, urls.Policy(), resolver=answering("127.0.0.1"))
+
+
+@pytest.mark.parametrize("hostname", ["localhost", "LOCALHOST", "localhost."])
+def test_a_host_that_is_allowed_by_name_is_allowed_in_any_spelling(hostname: str) -> None:
+    rules = urls.policy({"allow_private": "localhost"})
+    assert urls.resolve(f"http://{hostname}/", rules, resolver=answering("127.0.0.1"))[1] == ("127.0.0.1",)
+
+
+@pytest.mark.parametrize("value", [True, "10.0.0.0/8", "0.0.0.0/0"])
+def test_what_is_allowed_does_not_let_the_metadata_service_in_through_ipv6(value: object) -> None:
+    rules = urls.policy({"allow_private": value})
+    for address in ("fe80::a9fe:a9fe", "ff02::1", "::"):
+        with pytest.raises(AddressRefused):
+            urls.resolve("http://model.example/", rules, resolver=answering(address))
 
 
 def test_a_host_without_an_answer_is_refused_with_a_reason() -> None:
