@@ -85,7 +85,8 @@ function show(answer) {
   showChoices(answer);
   showLines(answer);
   showRate(answer);
-  for (const part of [showWindows, showModels, showAnomalies, showAlarms, showDead, showCounters]) part(answer);
+  for (const part of [showWindows, showModels, showAnomalies, showAlarms, showDead, showFeeds, showCounters]) part(answer);
+  showTrouble(answer, page.before);
   if (get("points-box").open) showPoints(answer);
   get("welcome").hidden = answer.windows.length > 0 || Boolean(answer.errors.elasticsearch);
   const broken = Object.keys(answer.errors).length;

@@ -118,6 +118,45 @@ function showDead({ dead_letters: dead }) {
   note("dead-note", dead.total ? `${count(dead.total)} in the last day` : "");
 }
 
+function feedState(feed) {
+  if (!feed.active) return [badge(feed.status_code ? `off, ${feed.status_code}` : "off", feed.status_code ? "bad" : "warn")];
+  const state = feed.connected ? badge("on", "ok") : badge(feed.connected === null ? "nobody serves it" : "down", "bad");
+  const more = [feed.hold ? badge("held", "warn") : null, feed.full ? badge("journal full", "bad") : null];
+  return [state, ...more, feed.stuck ? badge(`${plural(feed.stuck, "batch", "batches")} stuck`, "warn") : null];
+}
+
+function showFeeds({ feeds, now }) {
+  const since = (feed) => (!feed.active && feed.changed ? ` for ${duration(now - feed.changed)}` : "");
+  table("feeds", [
+    { head: "Trigger", id: true, value: (row) => row.trigger },
+    { head: "State", value: feedState },
+    { head: "Why", id: true, value: (row) => (row.active ? row.problem || row.hold || NONE : `${row.reason || "switched off"}${since(row)}`) },
+    { head: "Lag", num: true, value: (row) => (row.oldest_ms ? duration(now - row.oldest_ms) : "0 s") },
+    { head: "Batches", num: true, value: (row) => count(row.batches) },
+    { head: "Bytes", num: true, value: (row) => bytes(row.bytes) },
+    { head: "Fired, not stored", num: true, value: (row) => count(row.in_flight) },
+    { head: "Fires", num: true, value: (row) => count(row.fires) },
+    { head: "Again", num: true, value: (row) => count(row.refires) },
+  ], feeds, { empty: "No trigger has a feed." });
+}
+
+function showTrouble({ trouble, counters, now }, before) {
+  const recent = (row) => {
+    if (!before || now <= before.now) return NONE;
+    const more = row.count - (before.counters[row.name] || 0);
+    return more > 0 ? `${number(Math.round((more * 600000) / (now - before.now)) / 10)}` : "0";
+  };
+  table("trouble", [
+    { head: "What", value: (row) => row.text },
+    { head: "Reason", id: true, value: (row) => row.reason || NONE },
+    { head: "In all", num: true, value: (row) => count(row.count) },
+    { head: "A minute", num: true, value: recent },
+    { head: "Last", num: true, value: (row) => (row.last ? `${duration(now - row.last)} ago` : NONE) },
+    { head: "Counter", id: true, value: (row) => element("span", { class: "faint" }, row.name) },
+  ], trouble, { empty: Object.keys(counters).length ? "None: nothing was dropped, late, retried, held, refused or switched off." : "Nothing has been counted yet." });
+  note("trouble-note", trouble.length ? "since the beginning, what happened last first; the rate is since the last look" : "");
+}
+
 function showCounters({ counters }) {
   table("counters", [
     { head: "Counter", id: true, value: ([name]) => name },

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.dashboard import HOSTILE, NOW, Collector, FakeSearch, collector, served
+from hort.counters import MemoryCounters
+from hort.dashboard import collect
+from hort.dashboard.view import View
+from tests.support.dashboard import HOSTILE, NOW, Collector, FakeSearch, collector, served, state
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -83,9 +86,50 @@ def test_everything_is_shown(look: Callable[..., Any]) -> None:
     assert "num_bikes_available ↑ high 17" in rows(page, "anomalies")[0]
     assert "silent" in rows(page, "alarms")[0]
     assert "not-json" in rows(page, "dead")[0]
+    assert "/guest/device-events on" in rows(page, "feeds")[0]
+    assert any("late 41" in row and "30 s ago" in row for row in rows(page, "trouble"))
+    assert any("ingest, not-json 6" in row for row in rows(page, "trouble"))
     assert "128.4K" in page.locator("#tiles").inner_text()
     assert page.locator("#welcome").is_hidden()
     assert page.locator("#problems").is_hidden()
+
+
+def test_a_feed_that_is_off_says_why(look: Callable[..., Any]) -> None:
+    class Feeds:
+        def all(self, *, now: int) -> list[dict[str, Any]]:
+            usage = {"batches": 7, "bytes": 84_213, "in_flight": 0, "oldest_ms": now - 61_000}
+            silent = dict.fromkeys(("connected", "problem", "hold", "fires", "refires", "full", "stuck"))
+            refused = {"active": False, "reason": HOSTILE, "status_code": 401, "changed": now - 60_000}
+            held = {"active": True, "reason": "", "status_code": None, "changed": now, "connected": True, "hold": "no active rule"}
+            return [
+                {"trigger": "/guest/a", **silent, **usage, **refused},
+                {"trigger": "/guest/b", **silent, **usage, **held, "full": True, "stuck": 2},
+            ]
+
+    known = state()
+    known._feeds = Feeds()
+    page = look(collector(FakeSearch(), known))
+    off, held = rows(page, "feeds")
+    assert off.startswith(f"/guest/a off, 401 {HOSTILE} for 60 s")
+    assert "61 s 7" in off
+    assert "held" in held
+    assert "journal full" in held
+    assert "2 batches stuck" in held
+
+
+def test_trouble_shows_its_rate_since_the_last_look(look: Callable[..., Any]) -> None:
+    counters = MemoryCounters(now=lambda: NOW)
+    counters.add({"window.late": 10})
+    known, now = state(), [NOW]
+    known._counters = counters
+    page = look(lambda query: collect(View.of(query), search=FakeSearch(), state=known, now=now[0]))
+    assert rows(page, "trouble") == ["Records that are stored but in no window late 10 – 0 s ago window.late"]
+    counters.add({"window.late": 5})
+    now[0] += 10_000
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.clock.run_for(5100)
+    page.wait_for_function("document.querySelector('#trouble tbody tr').innerText.includes('15')")
+    assert rows(page, "trouble") == ["Records that are stored but in no window late 15 30 10 s ago window.late"]
 
 
 def test_hostile_names_are_text(look: Callable[..., Any]) -> None:

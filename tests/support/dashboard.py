@@ -239,15 +239,16 @@ class FakeFeeds:
     """One feed, connected, with two batches waiting."""
 
     def all(self, *, now: int) -> list[dict[str, Any]]:
-        told = {"connected": True, "problem": "", "hold": "", "fires": 61, "refires": 1}
+        told = {"connected": True, "problem": "", "hold": "", "fires": 61, "refires": 1, "full": False, "stuck": 0}
         usage = {"batches": 2, "bytes": 84_213, "in_flight": 1, "oldest_ms": now - 1400}
-        return [{"trigger": "/guest/device-events", "active": True, "reason": "", **told, **usage}]
+        on = {"active": True, "reason": "", "status_code": None, "changed": now - 90_000}
+        return [{"trigger": "/guest/device-events", **on, **told, **usage}]
 
 
 def state() -> State:
     """Counters, a journal and three models in memory."""
-    counters = MemoryCounters()
-    counters.add({"ingest.records": 128_400, "ingest.dead": 6})
+    counters = MemoryCounters(now=lambda: NOW - 30_000)
+    counters.add({"ingest.records": 128_400, "dead.ingest.not-json": 6, "window.late": 41, "feed.fire.204": 3, "breaker.opened": 1})
     counters.add(
         {
             "divvy.published": 128_394,

@@ -22,7 +22,7 @@ def collect(view: View, *, search: Searcher, state: State, now: int) -> Panel:
     part = _Parts(errors)
     found: Panel = {
         "now": now,
-        "counters": part("counters", state.counters, {}),
+        **part("counters", state.counters, {"counters": {}, "trouble": []}),
         "feeds": part("feeds", lambda: state.feeds(now=now), []),
         "registry": part("registry", lambda: state.models(now=now), {"rows": []}),
     }

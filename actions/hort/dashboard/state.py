@@ -10,11 +10,13 @@ import orjson
 from hort import keys, store
 from hort.breaker import Breakers, RedisBreakers
 from hort.counters import Counters, RedisCounters
+from hort.dashboard import trouble
 from hort.journal import RedisJournal
 from hort.model_store import ModelStore, RedisModelStore
 
 MAX_FEEDS = 20
 MAX_DESCRIPTION = 200
+_REPORTED = ("connected", "problem", "hold", "fires", "refires", "full", "stuck")
 
 Panel = dict[str, Any]
 
@@ -24,7 +26,8 @@ class Feeds(Protocol):
 
     def all(self, *, now: int) -> list[Panel]:
         """`trigger`, `active`, `reason`, `connected`, `problem`, `hold`, `fires`, `refires`, and of its journal `batches`,
-        `bytes`, `in_flight`, `oldest_ms` (0: empty), for each feed; what its provider has not reported is None.
+        `bytes`, `in_flight`, `oldest_ms` (0: empty), for each feed; what its provider has not reported is None. `changed` is when
+        it was last switched on or off (ms), `status_code` OpenWhisk's answer that switched it off, `full` and `stuck` as reported.
         """
 
 
@@ -49,7 +52,7 @@ class RedisFeeds:
     def _reported(self, registration: str) -> Panel:
         raw: Any = self._client.get(keys.runtime(registration))
         facts = orjson.loads(raw) if raw else {}
-        return {name: facts.get(name) for name in ("connected", "problem", "hold", "fires", "refires")}
+        return {name: facts.get(name) for name in _REPORTED}
 
     def _usage(self, registration: str, now: int) -> Panel:
         journals = [keys.journal(partition, registration) for partition in range(self._partitions)]
@@ -69,6 +72,8 @@ def _registered(value: Panel) -> Panel:
         "trigger": str(value.get("trigger", "")),
         "active": value.get("active", True),
         "reason": str(text or "")[:MAX_DESCRIPTION],
+        "status_code": reason.get("statusCode") if isinstance(reason, dict) else None,
+        "changed": value.get("date_changed"),
     }
 
 
@@ -91,9 +96,10 @@ class State:
             breakers=RedisBreakers(client),
         )
 
-    def counters(self) -> dict[str, int]:
-        """Every counter by name."""
-        return dict(sorted(self._counters.all().items()))
+    def counters(self) -> Panel:
+        """`counters`: each by name; `trouble`: those that tell of it, see `hort.dashboard.trouble`."""
+        found = dict(sorted(self._counters.all().items()))
+        return {"counters": found, "trouble": trouble.rows(found, self._counters.last())}
 
     def feeds(self, *, now: int) -> list[Panel]:
         """How the feeds are and how full their journals."""

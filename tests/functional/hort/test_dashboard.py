@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 import redis
 
+from feeds.provider.meters import Meters
+from feeds.provider.tally import Tally
 from hort import documents
-from hort.dashboard import panels
+from hort.counters import MemoryCounters
+from hort.dashboard import panels, trouble
 from hort.dashboard.search import SearchFailed
 from hort.dashboard.state import shown_url
 from hort.dashboard.view import STEPS_S, View
@@ -32,6 +35,27 @@ def test_everything_is_there_with_its_defaults_chosen() -> None:
     assert [row["kind"] for row in answer["alarms"]] == ["silent", "resumed", "silent", "silent"]
     assert answer["dead_letters"]["reasons"][0] == {"reason": "not-json", "stages": ["ingest"], "count": 3}
     assert answer["feeds"][0]["batches"] == 2
+
+
+def test_trouble_is_named_with_its_reason_and_time() -> None:
+    found = {row["name"]: row for row in collector(FakeSearch())({})["trouble"]}
+    assert set(found) == {"dead.ingest.not-json", "window.late", "feed.fire.204", "breaker.opened"}, "and nothing that is well"
+    assert (found["window.late"]["reason"], found["window.late"]["count"]) == ("late", 41)
+    assert found["dead.ingest.not-json"]["reason"] == "ingest, not-json"
+    assert found["feed.fire.204"]["reason"] == "204"
+    assert found["window.late"]["last"] == NOW - 30_000
+
+
+def test_trouble_is_bounded_and_the_latest_comes_first() -> None:
+    found = trouble.rows({f"dead.sink.r{number}": 1 for number in range(999)}, {"dead.sink.r7": 5, "dead.sink.r8": 6})
+    assert len(found) == trouble.MAX_ROWS
+    assert [row["name"] for row in found[:2]] == ["dead.sink.r8", "dead.sink.r7"]
+    assert found[2]["last"] is None
+
+
+def test_what_a_provider_meets_has_words() -> None:
+    whats = {row.what for row in Tally(Meters(), MemoryCounters())._rows}
+    assert whats == set(trouble.FEED_TEXTS)
 
 
 def test_the_answer_is_small() -> None:
