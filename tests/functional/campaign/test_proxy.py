@@ -151,10 +151,7 @@ def test_a_black_hole_swallows_what_was_only_late(
     client.sendall(b"late")
     wait_until(lambda: all(link.up._held for link in proxy._links), what="held bytes")
     proxy.hang()
-    client.settimeout(0.3)
-    with pytest.raises(TimeoutError):
-        client.recv(1)
-    client.settimeout(20)
+    assert proxy.traffic.bytes_up == 1
     proxy.heal()
     assert client.recv(4, socket.MSG_WAITALL) == b"late"
 
