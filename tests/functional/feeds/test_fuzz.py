@@ -133,7 +133,7 @@ def calls(draw: st.DrawFn) -> tuple[str, str, str, bytes, dict[str, str]]:
     return method, "/alarms" if alarm else "/registrations", query, body, headers
 
 
-@fuzz.profile(150)
+@fuzz.profile(80)
 @given(st.lists(calls(), min_size=1, max_size=5))
 def test_no_request_is_answered_with_500(requests_made: list[tuple[str, str, str, bytes, dict[str, str]]]) -> None:
     app = App()
@@ -180,7 +180,7 @@ class Refusing:
         return answer
 
 
-@fuzz.profile(300)
+@fuzz.profile(120)
 @given(ARGS, PARAMS.flatmap(fuzz.near) | fuzz.values, fuzz.raw_bodies | fuzz.values.map(fuzz.encoded))
 def test_no_arguments_break_the_feed_actions(args: dict[str, Any], params: Any, answer: bytes) -> None:
     merged = {**(params if isinstance(params, dict) else {}), **args}
