@@ -17,7 +17,7 @@ MINIMUM_SECRET = 16
 class Settings:
     """HORT_REDIS_URL, HORT_API_HOST (outranks what the feed says), HORT_API_INSECURE, HORT_PROVIDER_HOST, _PORT, _SECRET, _KEY."""
 
-    redis_url: str
+    redis_url: str = field(repr=False)
     api_host: str
     api_insecure: bool
     host: str

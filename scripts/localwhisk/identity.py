@@ -76,9 +76,8 @@ class Identities:
         """Whose 'uuid:key' this is."""
         uuid, _, key = auth.partition(":")
         identity = self._by_uuid.get(uuid)
-        if identity is None or not hmac.compare_digest(identity.key.encode(), key.encode()):
-            return None
-        return identity
+        known = "" if identity is None else identity.key
+        return identity if hmac.compare_digest(known.encode(), key.encode()) and known else None
 
     def of_header(self, header: str | None) -> Identity | None:
         """Whose Authorization header this is, None for nobody's."""
