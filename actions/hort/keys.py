@@ -58,7 +58,7 @@ def spool(partition: int, registration: str) -> str:
 
 
 def unacked(partition: int, registration: str) -> str:
-    """HASH chunk id -> packet ids and digests of journalled messages whose ack the broker has not surely seen."""
+    """HASH chunk id -> packet ids and digests of journalled messages: unacknowledged, or kept (marks: `feeds.provider.ledger`)."""
     return f"hort:{{{partition}}}:unacked:{registration}"
 
 

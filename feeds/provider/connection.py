@@ -39,8 +39,8 @@ class Handler(Protocol):
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
         """A message came again (DUP): True where it is journalled, and then it is not delivered."""
 
-    def fresh(self) -> None:
-        """New messages with a packet id came, so everything the broker had to repeat has come before."""
+    def fresh(self, mids: array[int]) -> None:
+        """New messages came, with these packet ids (0 at QoS 0): everything the broker had to repeat has come before."""
 
 
 class Connection(Protocol):
@@ -218,7 +218,7 @@ class PahoConnection:
             if self._handler.repeated(message.mid, message.qos, topic, payload):
                 return
         elif message.qos:
-            self._handler.fresh()
+            self._handler.fresh(array("H", [message.mid]))
         flags = message.qos | (4 if message.retain else 0)
         self._plain.append(topic, payload, received=self._clock(), flags=flags, mid=message.mid if message.qos else 0)
 
@@ -275,5 +275,5 @@ class _Ending:
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:  # noqa: ARG002 - the port's signature
         return True
 
-    def fresh(self) -> None:
+    def fresh(self, mids: array[int]) -> None:
         """Nothing is subscribed."""

@@ -1,7 +1,8 @@
 """A paho client that reads PUBLISH packets by the chunk: the only file that touches paho's private parts.
 
 paho reads each packet with three `recv` calls and builds an object a message, 37 CPU-s per million messages; this costs about
-a tenth. Everything but PUBLISH, PUBREL and PINGRESP still goes through paho. `supported()` says whether the installed paho has
+a tenth. Everything but PUBLISH, PUBREL and PINGRESP still goes through paho. Where paho closes a socket that broke, here it is
+read to its end before: a broker that was killed may never send again what it had sent. `supported()` says whether the installed paho has
 the names needed; where it has not, `feeds.provider.connection` uses the public interface.
 MQTT 3.1.1: 3.3 PUBLISH, 3.4 PUBACK, 3.5 PUBREC, 3.6 PUBREL, 3.13 PINGRESP; 4.3.3 for QoS 2.
 """
@@ -21,7 +22,9 @@ from feeds.provider.columns import Columns
 
 PUBACK, PUBREC, PUBREL, PUBCOMP, PINGRESP = 0x40, 0x50, 0x60, 0x70, 0xD0
 CHUNK = 262_144
-_CLASS_NAMES = ("_sock_recv", "_packet_read", "_packet_handle", "_packet_queue", "_send_pingreq", "_handle_pingresp")
+_LAST_READS = 64
+"""At most so many chunks are read from a connection that is over; the system holds less."""
+_CLASS_NAMES = ("_sock_close", "_sock_recv", "_packet_read", "_packet_handle", "_packet_queue", "_send_pingreq", "_handle_pingresp")
 _INSTANCE_NAMES = ("_in_packet", "_last_bytes_received", "_sock")
 
 Repeated = Callable[[int, int, bytes, bytes], bool]
@@ -49,7 +52,7 @@ def acks(command: int, mids: array[int]) -> bytes:
 class FastClient(mqtt.Client):
     """Appends messages to `columns`; `drained` tells that the last read emptied the socket."""
 
-    def __init__(self, *, clock: Callable[[], int], repeated: Repeated, fresh: Callable[[], None], **options: Any) -> None:
+    def __init__(self, *, clock: Callable[[], int], repeated: Repeated, fresh: Callable[[array[int]], None], **options: Any) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, **options)
         self.columns = Columns()
         self.drained = True
@@ -61,6 +64,8 @@ class FastClient(mqtt.Client):
         self._needed = 2
         self._acked = 0
         self._pings: list[int] = []
+        self._reading = False
+        self._broken = False
 
     def reconnect(self) -> MQTTErrorCode:
         """Begins a new connection: what was half read belongs to the old one."""
@@ -98,12 +103,36 @@ class FastClient(mqtt.Client):
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             data = bytes(self._rest)
             self._rest.clear()
-        return self._take(data)
+        outer, self._reading = self._reading, True
+        try:
+            return self._take(data)
+        finally:
+            self._reading = outer
+            if self._broken and not outer:
+                self._sock_close()
+
+    def _sock_close(self) -> None:
+        if self._reading:
+            self._broken = True  # an answer could not be sent: what came is read first
+            return
+        if self._sock is not None and self.is_connected():
+            self._read_to_the_end()
+        self._broken = False
+        super()._sock_close()
+
+    def _read_to_the_end(self) -> None:
+        self._reading = True
+        try:
+            for _ in range(_LAST_READS):
+                if self._packet_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return
+        finally:
+            self._reading = False
 
     def _take(self, data: bytes) -> MQTTErrorCode:  # noqa: PLR0912, PLR0915 - one loop with local names: it runs once a message
         columns = self.columns
         topics, index, payloads, flags, mids = columns.topics, columns.index, columns.payloads, columns.flags, columns.mids
-        before, size, at, end, fresh = len(payloads), columns.size, 0, len(data), False
+        before, size, at, end, fresh = len(payloads), columns.size, 0, len(data), -1
         result = MQTTErrorCode.MQTT_ERR_SUCCESS
         self._needed = 2
         while end - at >= 2:
@@ -139,8 +168,8 @@ class FastClient(mqtt.Client):
             if qos and command & 8:
                 if self._repeated(mid, qos, topic, payload):
                     continue
-            elif qos:
-                fresh = True
+            elif qos and fresh < 0:
+                fresh = len(mids)
             number = topics.get(topic)
             if number is None:
                 number = topics[topic] = len(topics)
@@ -153,14 +182,15 @@ class FastClient(mqtt.Client):
             self._rest += data[at:]
         columns.size = size
         columns.received.extend([self._clock_ms()] * (len(payloads) - before))
-        if fresh:
-            self._fresh()
+        if fresh >= 0:
+            self._fresh(mids[fresh:])
         return result
 
     def _other(self, command: int, body: bytes) -> MQTTErrorCode:
         kind = command & 0xF0
         if kind == PUBREL and len(body) >= 2:
-            return self._packet_queue(PUBCOMP, bytes((PUBCOMP, 2)) + body[:2], 0, 1)
+            self._packet_queue(PUBCOMP, bytes((PUBCOMP, 2)) + body[:2], 0, 1)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS  # where it cannot be sent, what came behind is read all the same
         if kind == PINGRESP and self._pings:
             self.confirmed = self._pings.pop(0)
         self._in_packet = {

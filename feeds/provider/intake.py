@@ -7,7 +7,6 @@ whether the connection, this process or Redis was interrupted.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from array import array
 from collections.abc import Callable, Sequence
@@ -97,14 +96,16 @@ class Intake:
         """Takes over what an earlier owner left: spooled messages become a batch, packet ids are expected again."""
         self._outbox.clear()
         same_session = self.link.knows_session()
+        lefts = {}
         for partition, ledger in enumerate(self._ledgers):
             left = ledger.open()
             if same_session:
-                self._acks.inherit(partition, left.unacked)
-            elif left.unacked:
+                lefts[partition] = left
+            elif left.unacked or left.kept:
                 ledger.forget_all()
             if left.spooled:
                 self._recover(partition, left.spooled)
+        self._acks.inherit(lefts, now=self._clock())
 
     def step(self) -> None:
         """One round: connect or read, then journal what is due."""
@@ -113,7 +114,7 @@ class Intake:
         if self.link.active:
             self._poll(now)
         elif self._settled() and now >= self.link.dial_at and not self._gate.full:
-            self.link.dial(now)
+            self._dial(now)
         else:
             self._pause(min(max(self.link.dial_at - now, 10), IDLE_MS) / 1000)
         self._collect(self._clock())
@@ -132,6 +133,12 @@ class Intake:
         self.link.update(config)
 
     # -- from the broker ----------------------------------------------------------------------------------------
+
+    def _dial(self, now: int) -> None:
+        if self._guard(self._acks.dialling):
+            self.link.dial(now)
+        else:
+            self.link.dial_at = now + TIDY_EVERY_MS
 
     def _settled(self) -> bool:
         columns = self._columns
@@ -247,7 +254,8 @@ class Intake:
             if mine.spooled == len(mine):
                 continue
             ids = mine.packet_ids(mine.spooled)
-            piece = Piece(f"s-{secrets.token_hex(8)}", batch.pack(mine.messages(mine.spooled)), ids.pack())
+            name = f"s-{batch.new_id(self.stream.registration, partition, self._clock())}"
+            piece = Piece(name, batch.pack(mine.messages(mine.spooled)), ids.pack())
             count = len(mine) - mine.spooled
             self._outbox.add(Outgoing(partition, piece, ids, self.link.generation, count, mine.received[-1]))
         columns.spooled = len(columns)
@@ -286,15 +294,17 @@ class Intake:
         return batch.Reference(batch_id, keys.journal(partition, self.stream.registration))
 
     def _housekeep(self, now: int) -> None:
-        self._acks.keep_up(self.link.connection, up=self.link.up)
-        if now >= self._tidy_at and (self._acks.untidy or self.link.untidy):
+        self._acks.keep_up(self.link.connection, up=self.link.up, now=now)
+        if now >= self._tidy_at and not self._outbox and (self._acks.untidy or self.link.untidy):
             self._tidy_at = now + TIDY_EVERY_MS
             self._guard(self.link.remember)
             self._guard(self._acks.tidy)
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, work: Callable[[], None]) -> bool:
         try:
             work()
+            return True
         except redis.RedisError as error:
             self._meters.errors.labels(self.stream.trigger, "redis").inc()
             log("redis-failed", error=f"{type(error).__name__}: {error}", trigger=self.stream.trigger)
+            return False

@@ -7,7 +7,7 @@ packet ids are kept beside them. A fence guards both: an owner that was declared
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import redis
@@ -17,6 +17,8 @@ from hort.batch import Reference
 from hort.errors import Fenced
 from hort.journal import RedisJournal
 
+KEPT_MARK, DOUBT_MARK = "~", "!"
+"""Before a chunk's name: it is kept. Before an owner's token: that owner has connected, and what is kept is in doubt."""
 _TRIES = 5
 _FENCE_LUA = """
 local newest = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -28,10 +30,11 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What an earlier owner left: packed spooled messages, and packet ids by chunk."""
+    """What an earlier owner left: packed spooled messages, and packet ids by chunk: not yet confirmed, and confirmed and kept."""
 
     spooled: tuple[bytes, ...]
     unacked: dict[str, bytes]
+    kept: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,32 @@ class Piece:
     ids: bytes
 
 
+def marked(chunks: Sequence[str]) -> list[str]:
+    """The fields that chunks have in the hash of packet ids: their own, and the mark that they are kept."""
+    return [*chunks, *(KEPT_MARK + name for name in chunks)]
+
+
+def sorted_out(fields: dict[str, bytes]) -> tuple[tuple[dict[str, bytes], dict[str, bytes]], list[str]]:
+    """The hash of packet ids -> what is unacknowledged and what is kept, oldest first, and the fields that no one may use again."""
+    doubts = [name for name in fields if name.startswith(DOUBT_MARK)]
+    kept = {name[1:] for name in fields if name.startswith(KEPT_MARK)}
+    chunks = sorted((name for name in fields if name[0] not in (KEPT_MARK, DOUBT_MARK)), key=born)
+    unacked = {name: fields[name] for name in chunks if name not in kept}
+    if doubts:
+        return (unacked, {}), [*marked(sorted(kept)), *doubts]
+    return (unacked, {name: fields[name] for name in chunks if name in kept}), []
+
+
+def born(chunk: str) -> str:
+    """What chunks sort by: the time in the name."""
+    return chunk.rpartition("-")[2]
+
+
 class Ledger(Protocol):
     """What a ledger of one registration and partition must do; Fenced where another owner is newer."""
 
     def open(self) -> Left:
-        """Takes the ledger over."""
+        """Takes the ledger over; what is kept and in doubt is dropped."""
 
     def spool(self, piece: Piece) -> None:
         """Keeps messages that are not yet part of a batch."""
@@ -57,8 +81,14 @@ class Ledger(Protocol):
     ) -> None:
         """Journals a batch that holds all that is spooled but `rest`, and the piece's packet ids."""
 
+    def keep(self, chunks: Sequence[str]) -> None:
+        """Notes that packet ids are confirmed, and kept all the same (`feeds.provider.kept`)."""
+
+    def doubt(self, *, doubted: bool) -> None:
+        """Puts what is kept in doubt, or believes it again: an owner ends its own doubts only."""
+
     def forget(self, chunks: Sequence[str]) -> None:
-        """Drops packet ids that are confirmed."""
+        """Drops packet ids."""
 
     def forget_all(self) -> None:
         """Drops all packet ids."""
@@ -82,8 +112,11 @@ class RedisLedger:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.lrange(self._spool, 0, -1)
         pipeline.hgetall(self._unacked)
-        spooled, unacked = pipeline.execute()
-        return Left(tuple(spooled), {name.decode(): raw for name, raw in unacked.items()})
+        spooled, fields = pipeline.execute()
+        left, gone = sorted_out({name.decode(): raw for name, raw in fields.items()})
+        if gone:
+            self._client.hdel(self._unacked, *gone)
+        return Left(tuple(spooled), *left)
 
     def spool(self, piece: Piece) -> None:
         """Appends to the spool."""
@@ -102,9 +135,20 @@ class RedisLedger:
 
         self._commit(piece, write)
 
+    def keep(self, chunks: Sequence[str]) -> None:
+        """Adds marks to the hash."""
+        self._client.hset(self._unacked, mapping={KEPT_MARK + name: b"" for name in chunks})
+
+    def doubt(self, *, doubted: bool) -> None:
+        """Adds a mark of this owner's to the hash, or takes it out."""
+        if doubted:
+            self._client.hset(self._unacked, f"{DOUBT_MARK}{self._token}", b"")
+        else:
+            self._client.hdel(self._unacked, f"{DOUBT_MARK}{self._token}")
+
     def forget(self, chunks: Sequence[str]) -> None:
         """Drops fields of the hash."""
-        self._client.hdel(self._unacked, *chunks)
+        self._client.hdel(self._unacked, *marked(chunks))
 
     def forget_all(self) -> None:
         """Drops the hash."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -100,6 +101,7 @@ class Link:
         self._dialling_since = now
         try:
             self.connection.connect()
+            self._acks.dialled()
         except (OSError, ValueError) as error:
             self.lost(f"cannot connect: {error}")
 
@@ -159,9 +161,9 @@ class Link:
         """See the Handler port."""
         return self._acks.repeated(mid, qos, topic, payload)
 
-    def fresh(self) -> None:
+    def fresh(self, mids: array[int]) -> None:
         """See the Handler port."""
-        self._acks.fresh()
+        self._acks.fresh(mids)
 
     def subscribed(self, failed: Sequence[str]) -> None:
         """See the Handler port."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from feeds.provider.ledger import Left, Piece
+from feeds.provider.ledger import DOUBT_MARK, KEPT_MARK, Left, Piece, marked, sorted_out
 from feeds.provider.registrations import Registration
 from feeds.provider.whisk import Outcome, Started, Target
 from hort.batch import Reference
@@ -40,7 +40,9 @@ class MemoryLedger:
         if self.fence[0] > self.token:
             raise Fenced("older")
         self.fence[0] = self.token
-        return Left(tuple(self.spooled), dict(self.unacked))
+        left, gone = sorted_out(self.unacked)
+        self._drop(gone)
+        return Left(tuple(self.spooled), *left)
 
     def spool(self, piece: Piece) -> None:
         """Keeps messages."""
@@ -55,16 +57,32 @@ class MemoryLedger:
             self._journal.put(reference, piece.raw, trigger=trigger, count=count, now=now)
             self.spooled[:] = [rest] if rest else []
 
+    def keep(self, chunks: Sequence[str]) -> None:
+        """Adds marks."""
+        self._reach()
+        self.unacked.update({KEPT_MARK + name: b"" for name in chunks})
+
+    def doubt(self, *, doubted: bool) -> None:
+        """Adds or takes a mark."""
+        self._reach()
+        if doubted:
+            self.unacked[f"{DOUBT_MARK}{self.token}"] = b""
+        else:
+            self._drop([f"{DOUBT_MARK}{self.token}"])
+
     def forget(self, chunks: Sequence[str]) -> None:
         """Drops packet ids."""
         self._reach()
-        for chunk in chunks:
-            self.unacked.pop(chunk, None)
+        self._drop(marked(chunks))
 
     def forget_all(self) -> None:
         """Drops all packet ids."""
         self._reach()
         self.unacked.clear()
+
+    def _drop(self, fields: Sequence[str]) -> None:
+        for name in fields:
+            self.unacked.pop(name, None)
 
     def _fresh(self, piece: Piece) -> bool:
         self._reach()

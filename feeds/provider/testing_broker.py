@@ -1,7 +1,12 @@
-"""The in-memory twin of a broker and of the connection to it, for tests without sockets."""
+"""The in-memory twin of a broker and of the connection to it, for tests without sockets.
+
+It numbers messages as they come in, as mosquitto does, or with `lowest_free` as they go out; `save` and `die` are an autosave and a
+kill -9 after it.
+"""
 
 from __future__ import annotations
 
+import copy
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -23,21 +28,23 @@ class _InFlight:
 class MemoryBroker:
     """A broker with one client's session: unacknowledged messages come again after each connection, with DUP."""
 
-    def __init__(self, *, window: int = 65_535) -> None:
+    def __init__(self, *, window: int = 65_535, lowest_free: bool = False) -> None:
         self.window = window
+        self.lowest_free = lowest_free
         self.up = True
         self.refuses = False
         self.session = False
-        self.queue: deque[tuple[bytes, bytes, int]] = deque()
+        self.queue: deque[tuple[int, bytes, bytes, int]] = deque()
         self.inflight: dict[int, _InFlight] = {}
         self.subscriptions: list[tuple[tuple[str, ...], int]] = []
         self.connection: MemoryConnection | None = None
         self.acked: list[int] = []
         self._mid = 0
+        self._saved = self._state()
 
     def publish(self, *payloads: bytes, topic: bytes = b"t/a", qos: int = 1) -> None:
         """Messages for the subscriber."""
-        self.queue.extend((topic, payload, qos) for payload in payloads)
+        self.queue.extend((self._number(qos), topic, payload, qos) for payload in payloads)
 
     def connect(self, config: FeedConfig, client_id: str, handler: Handler, clock: Callable[[], int]) -> MemoryConnection:
         """The `Connect` port."""
@@ -55,10 +62,38 @@ class MemoryBroker:
             connection, self.connection = self.connection, None
             connection.cut = True
 
-    def next_id(self) -> int:
-        """A free packet id, counting up as mosquitto does."""
+    def save(self) -> None:
+        """Writes the session to disk."""
+        self._saved = self._state()
+
+    def die(self) -> None:
+        """Is killed, and comes back as it was when it saved."""
+        self.drop()
+        self.session, self.queue, self.inflight, self._mid = copy.deepcopy(self._saved)
+
+    def send(self) -> list[tuple[int, _InFlight]]:
+        """Sends what the window allows; packet ids and messages."""
+        sent = []
+        while self.queue and (self.queue[0][3] == 0 or len(self.inflight) < self.window):
+            mid, topic, payload, qos = self.queue.popleft()
+            message = _InFlight(topic, payload, qos, sent=True)
+            if qos:
+                mid = mid or self._lowest()
+                self.inflight[mid] = message
+            sent.append((mid, message))
+        return sent
+
+    def _state(self) -> tuple[bool, deque[tuple[int, bytes, bytes, int]], dict[int, _InFlight], int]:
+        return copy.deepcopy((self.session, self.queue, self.inflight, self._mid))
+
+    def _number(self, qos: int) -> int:
+        if self.lowest_free or not qos:
+            return 0
         self._mid = self._mid % 65_535 + 1
         return self._mid
+
+    def _lowest(self) -> int:
+        return next(mid for mid in range(1, 65_536) if mid not in self.inflight)
 
 
 class MemoryConnection:
@@ -148,14 +183,9 @@ class MemoryConnection:
                 self._append(mid, message)
 
     def _deliver(self) -> None:
-        broker = self._broker
-        while broker.queue and (broker.queue[0][2] == 0 or len(broker.inflight) < broker.window):
-            topic, payload, qos = broker.queue.popleft()
-            message = _InFlight(topic, payload, qos, sent=True)
-            mid = broker.next_id() if qos else 0
-            if qos:
-                broker.inflight[mid] = message
-                self._handler.fresh()
+        for mid, message in self._broker.send():
+            if mid:
+                self._handler.fresh(array("H", [mid]))
             self._append(mid, message)
 
     def _append(self, mid: int, message: _InFlight) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from feeds.provider.ledger import Ledger, Piece
+from feeds.provider.ledger import Ledger, Left, Piece
 from hort import batch
 from hort.batch import Reference
 from hort.errors import Fenced
@@ -89,3 +89,39 @@ class LedgerContract:
         with pytest.raises(Fenced):
             old.open()
         assert journal.load(made) is None
+
+    def test_kept_packet_ids_are_told_from_the_unacknowledged_and_come_oldest_first(self, make: Make) -> None:
+        ledger = make(1)
+        ledger.open()
+        for name in ("r-0-3", "s-r-0-1", "r-0-2"):
+            ledger.spool(Piece(name, b"", b"ids"))
+        ledger.keep(["r-0-2", "s-r-0-1"])
+        left = make(2).open()
+        assert list(left.unacked) == ["r-0-3"]
+        assert list(left.kept) == ["s-r-0-1", "r-0-2"]
+        make(2).forget(["s-r-0-1", "r-0-2"])
+        assert make(2).open() == Left((b"", b"", b""), {"r-0-3": b"ids"})
+
+    def test_the_next_owner_takes_nothing_that_was_in_doubt(self, make: Make) -> None:
+        ledger = make(1)
+        ledger.open()
+        for name in "ab":
+            ledger.spool(Piece(name, b"", b"ids"))
+        ledger.keep(["a"])
+        ledger.doubt(doubted=True)
+        left = make(2).open()
+        assert (set(left.unacked), left.kept) == ({"b"}, {})
+        assert (set(make(3).open().unacked), make(3).open().kept) == ({"b"}, {})
+
+    def test_an_owner_ends_its_own_doubts_only(self, make: Make) -> None:
+        first, second = make(1), make(2)
+        first.open()
+        first.spool(Piece("a", b"", b"ids"))
+        first.keep(["a"])
+        first.doubt(doubted=True)
+        second.doubt(doubted=False)
+        first.doubt(doubted=False)
+        assert set(make(3).open().kept) == {"a"}
+        make(3).doubt(doubted=True)
+        first.doubt(doubted=False)
+        assert make(4).open().kept == {}

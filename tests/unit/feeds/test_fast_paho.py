@@ -17,6 +17,8 @@ class Socket:
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
         self.sent = bytearray()
+        self.broken = False
+        self.closed = False
 
     def recv(self, _size: int) -> bytes:
         if not self.pieces:
@@ -24,17 +26,19 @@ class Socket:
         return self.pieces.pop(0)
 
     def send(self, data: bytes) -> int:
+        if self.broken:
+            raise BrokenPipeError
         self.sent += data
         return len(data)
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 class Bench:
     def __init__(self, *pieces: bytes, known: tuple[int, ...] = ()) -> None:
         self.again: list[tuple[int, int, bytes, bytes]] = []
-        self.fresh = 0
+        self.fresh: list[list[int]] = []
         self.client = FastClient(clock=lambda: 77, repeated=self._repeated, fresh=self._fresh, client_id="t", manual_ack=True)
         self.known = known
         self.socket: Any
@@ -48,8 +52,8 @@ class Bench:
         self.again.append((mid, qos, topic, payload))
         return mid in self.known
 
-    def _fresh(self) -> None:
-        self.fresh += 1
+    def _fresh(self, mids: "array[int]") -> None:
+        self.fresh.append(list(mids))
 
     def read(self) -> MQTTErrorCode:
         result = MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -103,7 +107,7 @@ def test_messages_of_every_kind() -> None:
     ]
     assert list(bench.client.columns.received) == [77] * 4
     assert bench.client.columns.size == 20_006
-    assert bench.fresh == 1
+    assert bench.fresh == [[7, 0, 65_535, 300]]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -128,7 +132,7 @@ def test_repetitions_are_asked_about() -> None:
     bench.read()
     assert bench.again == [(1, 1, b"a", b"known"), (2, 1, b"a", b"unknown")]
     assert bench.rows() == [("a", b"unknown", 1, 2)]
-    assert bench.fresh == 0
+    assert bench.fresh == []
 
 
 def test_pubrel_is_answered() -> None:
@@ -178,3 +182,47 @@ def test_what_was_half_read_does_not_reach_the_next_connection() -> None:
     bench.attach(publish("a", b"whole"))
     bench.read()
     assert bench.rows() == [("a", b"whole", 1, 1)]
+
+
+CONNACK = bytes((0x20, 2, 1, 0))
+
+
+def connected(*pieces: bytes) -> Bench:
+    bench = Bench(CONNACK)
+    bench.read()
+    bench.attach(*pieces)
+    return bench
+
+
+def test_what_a_dead_broker_sent_is_read_before_the_socket_is_closed() -> None:
+    pieces = [publish("a", b"%d" % mid, mid=mid) for mid in range(1, 4)]
+    bench = connected(pieces[0], pieces[1] + pieces[2][:5], pieces[2][5:], b"")
+    bench.socket.broken = True
+    bench.client.acknowledge(PUBACK, array("H", [7]))
+    assert [row[1] for row in bench.rows()] == [b"1", b"2", b"3"]
+    assert bench.socket.closed
+    assert bench.client.socket() is None
+
+
+def test_an_answer_that_cannot_be_sent_costs_no_message_behind_it() -> None:
+    release = packet(0x62, b"\x01\x02")
+    bench = connected(publish("a", b"1") + release + publish("a", b"2", mid=2), release + publish("a", b"3", mid=3), b"")
+    bench.socket.broken = True
+    assert bench.client._packet_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert [row[1] for row in bench.rows()] == [b"1", b"2", b"3"]
+    assert bench.socket.closed
+
+
+def test_a_broker_that_goes_on_sending_does_not_keep_a_closed_connection() -> None:
+    bench = connected(*(publish("a", b"x", mid=mid) for mid in range(1, 500)))
+    bench.socket.broken = True
+    bench.client.acknowledge(PUBACK, array("H", [7]))
+    assert bench.socket.closed
+    assert len(bench.rows()) < 100
+
+
+def test_a_connection_that_is_given_up_in_order_is_not_read_any_more() -> None:
+    bench = connected(publish("a", b"x"))
+    bench.client.disconnect()
+    assert bench.socket.closed
+    assert bench.rows() == []
