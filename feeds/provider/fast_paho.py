@@ -115,7 +115,7 @@ class FastClient(mqtt.Client):
         if self._reading:
             self._broken = True  # an answer could not be sent: what came is read first
             return
-        if self._sock is not None and self.is_connected():
+        if self._sock is not None and (self._broken or self.is_connected()):
             self._read_to_the_end()
         self._broken = False
         super()._sock_close()
