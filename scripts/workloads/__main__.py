@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workloads import engine, plates, report, stream, windows
+from workloads import churn, engine, plates, report, stream, windows
 
 KINDS = {
     "stream": "MQTT to Elasticsearch",
     "engine": "invocations and fires",
     "window": "window statistics",
+    "churn": "Redis' memory while devices come and go",
     "plates": "licence plates: bare OpenALPR and ours",
 }
 
@@ -42,6 +43,10 @@ def main() -> int:
             kind.add_argument(
                 "--calls", type=int, default=600, help="blocking invocations to time; default 600"
             )
+        if name == "churn":
+            kind.add_argument("--minutes", type=float, default=60, help="how long; default 60")
+            kind.add_argument("--devices", type=int, default=200, help="how many at a time; default 200")
+            kind.add_argument("--rate", type=float, default=10, help="records a second; default 10")
         if name == "plates":
             kind.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos")
             kind.add_argument(
@@ -60,6 +65,8 @@ def main() -> int:
     figures = {"machine": before, **_run(given)}
     if given.kind == "plates":
         plates.show(figures)
+    elif given.kind == "churn":
+        churn.show(figures)
     else:
         report.show(given.kind, figures)
     if given.json:
@@ -76,6 +83,8 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
             fresh_rate=given.fresh_rate,
             fresh_seconds=given.fresh_seconds,
         )
+    if given.kind == "churn":
+        return churn.run(minutes=given.minutes, devices=given.devices, rate=given.rate)
     if given.kind == "plates":
         return plates.run(photos=given.photos, truth=given.truth, country=given.country, n=given.n)
     return engine.run(calls=given.calls) if given.kind == "engine" else windows.run()

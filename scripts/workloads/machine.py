@@ -50,9 +50,9 @@ class Machine:
         """Elasticsearch."""
         return self.env["HORT_ELASTICSEARCH_URL"]
 
-    def stack_status(self) -> list[dict[str, Any]]:
-        """Name, url and pid of each service."""
-        argv = [str(ROOT / "scripts" / "stack"), "status", "--json", "--state", str(self.state)]
+    def stack_status(self, *services: str) -> list[dict[str, Any]]:
+        """Name, url and pid of each service, or of those that are named."""
+        argv = [str(ROOT / "scripts" / "stack"), "status", *services, "--json", "--state", str(self.state)]
         rows: list[dict[str, Any]] = json.loads(subprocess.run(argv, env=self.given, check=True, stdout=subprocess.PIPE).stdout)
         return rows
 
@@ -70,8 +70,8 @@ class Machine:
 
 
 @contextmanager
-def services() -> Iterator[Machine]:
-    """Only broker, Redis and Elasticsearch."""
+def services(*names: str) -> Iterator[Machine]:
+    """Only broker, Redis and Elasticsearch, or those of them that are named."""
     with tempfile.TemporaryDirectory(prefix="hort-bench-", ignore_cleanup_errors=True) as folder:
         state = Path(folder)
         state.chmod(0o755)  # Elasticsearch runs as another user
@@ -79,9 +79,9 @@ def services() -> Iterator[Machine]:
         own = {name: value for name, value in os.environ.items() if name not in URLS.values()}
         machine = Machine({**own, "HORT_STATE": folder, "HORT_PYTHON": sys.executable, "PYTHONPATH": path}, state)
         machine.given = dict(machine.env)
-        machine.stack("up")
+        machine.stack("up", *names)
         try:
-            for row in machine.stack_status():
+            for row in machine.stack_status(*names):
                 machine.env[URLS[row["name"]]] = row["url"]
                 machine.pids[row["name"]] = int(row["pid"])
             yield machine

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import redis
 
-from demonstrate.options import ROOT
 from hort import batch, keys
 from hort.batch import Message, Messages, Reference
 from hort.journal import RedisJournal
+from workloads.loading import action
 from workloads.machine import services
 from workloads.publisher import RECORD
 
@@ -36,7 +34,7 @@ def run() -> dict[str, Any]:
 
 def _at(client: redis.Redis, params: dict[str, Any], devices: int) -> dict[str, Any]:
     client.flushall()
-    actions = {name: _action(name) for name in ("ingest", "window")}
+    actions = {name: action(name) for name in ("ingest", "window")}
     spent: dict[str, list[float]] = {"ingest": [], "window": []}
     elapsed: dict[str, list[float]] = {"ingest": [], "window": []}
     for number in range(ROUNDS):
@@ -58,15 +56,6 @@ def _at(client: redis.Redis, params: dict[str, Any], devices: int) -> dict[str, 
         "window_of_redis_raw": rate / raw,
         "peak_mb_of_this_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-def _action(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "actions" / name / "__main__.py")
-    if spec is None or spec.loader is None:
-        raise RuntimeError(f"action {name} cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _journalled(client: redis.Redis, number: int, devices: int) -> Reference:
