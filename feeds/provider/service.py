@@ -199,7 +199,7 @@ class RedisWorks:
         if dropped or spooled:
             text = "the feed was deleted and its grace is over"
             log("dropped", error=text, trigger=registration.trigger, batches=dropped, batch_ids=first, spooled_pieces=spooled)
-        return dropped
+        return dropped + spooled
 
     def end_session(self, registration: Registration) -> None:
         """A broker that does not answer keeps the session until it expires there."""

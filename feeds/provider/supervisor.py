@@ -33,7 +33,7 @@ class Works(Protocol):
         """A runner that is not started."""
 
     def purge(self, registration: Registration) -> int:
-        """Ends the MQTT session and drops the journal; how many unstored batches were in it."""
+        """Ends the MQTT session and drops the journal; how many unstored batches and spooled pieces were in it."""
 
     def end_session(self, registration: Registration) -> None:
         """Makes the broker forget the session."""

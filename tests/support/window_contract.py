@@ -175,7 +175,8 @@ class WindowContract:
             world.clock.now = START + record.at
             world.send([record])
         answers = [world.tick(600_000, max_windows=4) for _ in range(8)]
-        assert answers[0]["windows"] == 4
+        assert (answers[0]["windows"], answers[0]["put_off"]) == (4, 18)
+        assert world.counters.all()["close.put-off"] == sum(answer.get("put_off", 0) for answer in answers)
         check_all(world, records, until=600_000)
 
     def test_late_data_writes_a_window_again_with_a_higher_revision(self, world: World) -> None:

@@ -20,7 +20,7 @@ FEED_TEXTS = {
     "unverified": "Batches given up on because the trigger's activation could not be read",
     "cut": "Messages that an inline fire carries as an error in their place",
     "disabled": "Times a provider switched a feed off, by OpenWhisk's answer",
-    "dropped": "Batches dropped with a deleted feed",
+    "dropped": "Batches and spooled pieces dropped with a deleted feed",
     "lease-lost": "Feeds that another provider took over",
     "error": "Failures that a provider survived, by part",
     "request-refused": "Requests that a provider refused, by status",

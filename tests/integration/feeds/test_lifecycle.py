@@ -9,6 +9,7 @@ import redis
 import requests
 
 from hort import feed, keys
+from hort.counters import RedisCounters
 from tests.integration.feeds.test_interruptions import assert_exactly_once, stream, wait_for
 from tests.support.polling import wait_until
 from tests.support.provider import AUTH, SECRET, TRIGGER, Consumer, Provider, publish, publisher
@@ -65,6 +66,12 @@ def test_create_twice_replaces(act: Feed, provider: Provider, consumer: Consumer
     wait_until(lambda: consumer.payloads == [b"new"], what="only the new topic")
 
 
+def keys_of_feeds(client: "redis.Redis") -> set[str]:
+    """Every key that is not about the provider itself, its alarms or the counters."""
+    kept = (keys.PROVIDERS, keys.FENCES, keys.COUNTERS, keys.COUNTED_AT, keys.lease("alarms"))
+    return {key.decode() for key in client.scan_iter()} - set(kept)
+
+
 def subscribed(provider: Provider) -> str:
     client: Any = redis.Redis.from_url(provider.redis_url)
     return str((client.get(keys.subscribed(keys.registration_id(TRIGGER))) or b"").decode())
@@ -103,8 +110,12 @@ def test_after_the_grace_session_and_journal_are_gone(
     wait_until(lambda: provider.metric("acked_total") == 1, what="journalled or spooled")
     act("DELETE")
     wait_until(lambda: '"action": "removed"' in provider.log, what="removed")
-    left = {key.decode() for key in redis_client.scan_iter() if b"journal" in key or b"spool" in key or b"batch" in key}
-    assert left == set()
+    wait_until(lambda: keys_of_feeds(redis_client) == set(), what="nothing of the feed is left")
+    assert redis_client.hkeys(keys.FENCES) == [b"*", b"alarms"]
+    wait_until(lambda: RedisCounters(redis_client).all().get("feed.dropped.feed-deleted") == 1, what="and told")
+    dropped = next(json.loads(line) for line in provider.log.splitlines() if '"action": "dropped"' in line)
+    assert len(dropped["batch_ids"]) == dropped["batches"]
+    assert dropped["batches"] + dropped["spooled_pieces"] == 1
     again = act("CREATE", url=mqtt_url, topics=topic_root, grace_s=1, **FAST)
     assert again["status"]["active"] is True
 

@@ -122,6 +122,18 @@ class TestRedisLeases(LeasesContract):
         return RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
 
 
+def test_a_feed_made_anew_never_gets_a_token_that_an_old_owner_may_hold(redis_client: redis.Redis) -> None:
+    """Fences go with their feed: tokens that began anew would let a provider write that slept over the removal."""
+    redis_client.hset(keys.FENCES, "r", 41)
+    leases = RedisLeases(redis_client, "first")
+    assert leases.acquire("r") == 42, "above what an earlier version gave out"
+    leases.release("r")
+    redis_client.hdel(keys.FENCES, "r")
+    assert leases.acquire("r") == 43
+    assert leases.acquire("other") == 44
+    assert leases.renew("other", 44)
+
+
 def test_a_lease_ends_by_itself(redis_client: redis.Redis) -> None:
     leases = RedisLeases(redis_client, "first")
     leases.acquire("r")

@@ -2,6 +2,7 @@ import pytest
 import redis
 
 from hort import keys
+from hort.counters import RedisCounters
 from hort.journal import STAGE_TTL_S, Journal, RedisJournal
 from tests.support.journal_contract import JOURNAL, NOW, JournalContract, put
 
@@ -29,9 +30,21 @@ def test_every_key_of_a_journal_is_in_one_slot(redis_client: redis.Redis) -> Non
     assert {keys.partition_of(key) for key in found} == {0}
 
 
-def test_a_place_whose_batch_was_evicted_does_not_stop_the_journal(redis_client: redis.Redis) -> None:
+def test_a_batch_that_is_stored_while_it_is_looked_at_has_not_vanished(redis_client: redis.Redis) -> None:
+    journal = RedisJournal(redis_client)
+    made = put(journal)
+    journal.ack(made)
+    assert journal.entries([made]) == []
+    assert RedisCounters(redis_client).all() == {}
+
+
+def test_a_place_whose_batch_was_evicted_does_not_stop_the_journal(
+    redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
     journal = RedisJournal(redis_client)
     evicted, made = put(journal), put(journal, now=NOW + 1)
     redis_client.delete(evicted.batch_key)
     assert journal.due(JOURNAL, now=NOW + 10, limit=1) == []
+    assert RedisCounters(redis_client).all() == {"journal.vanished": 1}
+    assert evicted.batch_id in capsys.readouterr().err
     assert [entry.reference for entry in journal.due(JOURNAL, now=NOW + 10, limit=1)] == [made]

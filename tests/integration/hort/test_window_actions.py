@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from hort import action, batch, keys
+from hort.counters import RedisCounters
 from hort.errors import BatchError
 from hort.journal import RedisJournal
 from tests.support.actions import load_main
@@ -46,7 +47,10 @@ def test_from_messages_to_documents(redis_client: redis.Redis, redis_url: str) -
     assert load_main("close")(args)["acked"]
 
 
-def test_window_needs_a_batch(redis_url: str) -> None:
+def test_window_needs_a_batch(redis_url: str, redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(BatchError, match="batch_id"):
         load_main("window")({"redis_url": redis_url})
+    assert RedisCounters(redis_client).all() == {"window.failed.batch": 1}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert orjson.loads(line)["event"] == "window.failed"
     assert action.done(batch.Reference("a", "b")) == {"batch_id": "a", "journal": "b", "acked": True}
