@@ -46,7 +46,7 @@ def number(
         return default
     try:
         result = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         result = float("nan")
     if not minimum <= result <= maximum:
         raise ConfigError(name, value, f"must be a number from {minimum:g} to {maximum:g}")
