@@ -3,11 +3,12 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from elasticsearch import Elasticsearch
+from elasticsearch import ApiError, Elasticsearch
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.polling import wait_until
@@ -42,6 +43,20 @@ def search(machine: Machine) -> Iterator[Elasticsearch]:
         machine.elasticsearch_url, request_timeout=60, max_retries=5, retry_on_timeout=True
     ) as client:
         yield client
+
+
+def patient(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """The condition, not met as long as an index that is just being made has no shard to ask."""
+
+    def met() -> bool:
+        try:
+            return condition()
+        except ApiError as error:
+            if error.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            return False
+
+    return met
 
 
 class Device:

@@ -6,12 +6,16 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import requests
 from elasticsearch import Elasticsearch
 
-from tests.acceptance.conftest import Device
+from demonstrate.options import GUEST_KEY
+from tests.acceptance.conftest import Device, patient
 from tests.support.polling import wait_until
+from workloads.machine import Machine
 
 STORED = "stored"
+AUTH = (GUEST_KEY.partition(":")[0], GUEST_KEY.partition(":")[2])
 BOMB = gzip.compress(b'{"a":"' + b"x" * 20_000_000 + b'"}')
 LONG = "x" * 256
 
@@ -97,13 +101,36 @@ def test_each_has_its_end(
         return {row["device_id"]: STORED for row in documents} | {_device(row): row["reason"] for row in _letters(search, device.device_type)}
 
     count = len(PAYLOADS) + len(DEVICES) + 2
-    wait_until(lambda: len(ends()) >= count, timeout_s=90, what=f"an end of each of {count}")
+    wait_until(patient(lambda: len(ends()) >= count), timeout_s=90, what=f"an end of each of {count}")
     found = ends()
 
     expected = {name: end for name, (_, end) in PAYLOADS.items()} | dict.fromkeys(DEVICES.values(), STORED)
     expected |= {"d" * 257: "bad-key", "": "topic-mismatch"}
     assert {name: (end, found.get(name)) for name, end in expected.items() if found.get(name) != end} == {}
     assert not [row for row in _letters(search, device.device_type) if row["stage"] != "ingest"], "nothing was refused by the store"
+
+
+ODD_TOPICS = {"nul": "a\0b", "control": "a\x01\n\x7f", "half-pair": "a\ud800", "separator": "a\u2028b", "empty": "", "private": "\ufdd0\uffff"}
+
+
+def test_topics_that_no_broker_takes(
+    machine: Machine, device: Device, search: Elasticsearch, stored: Callable[[str, str], list[dict[str, Any]]]
+) -> None:
+    """Whoever may fire the trigger may name any topic: a half surrogate pair becomes '?', an empty level matches nothing."""
+    messages = [
+        {"topic": f"iot-2/type/{device.device_type}/id/{odd}/evt/{name}/fmt/json", "payload": '{"a":1}'} for name, odd in ODD_TOPICS.items()
+    ]
+    fired = requests.post(
+        f"{machine.whisk.api_host}/api/v1/namespaces/_/triggers/device-events", json={"messages": messages}, auth=AUTH, timeout=60
+    )
+    assert fired.status_code == 202, fired.text
+
+    wait_until(patient(lambda: len(stored("all-events", device.device_type)) == len(ODD_TOPICS) - 1), timeout_s=60, what="the records")
+    found = {row["event"]: row["device_id"] for row in stored("all-events", device.device_type)}
+    assert found == {name: odd.replace("\ud800", "?") for name, odd in ODD_TOPICS.items() if odd}
+    wait_until(patient(lambda: bool(_letters(search, device.device_type))), timeout_s=60, what="the letter")
+    (letter,) = _letters(search, device.device_type)
+    assert letter["reason"] == "topic-mismatch"
 
 
 def _device(letter: dict[str, Any]) -> str:
