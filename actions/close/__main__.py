@@ -24,5 +24,6 @@ def _close(params: dict[str, Any]) -> dict[str, Any]:
         presence=RedisPresence(client),
         counters=counters.RedisCounters(client),
         remember=partial(join.remember, client),
+        now=partial(store.now_ms, client),
     )
     return closer.run(settings(params))

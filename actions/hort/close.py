@@ -23,7 +23,7 @@ from hort.pane_views import PaneViews
 from hort.presence import Presence
 from hort.silence import Silence
 from hort.window_documents import Memory, Writer, write_window
-from hort.windows import Grid, grid
+from hort.windows import EXPIRY_MS, Grid, grid
 
 DEFAULT_PARTITIONS = 1
 MAX_WINDOWS = 60
@@ -32,6 +32,8 @@ MAX_BYTES = 24_000_000
 """Documents after which a run begins no other window."""
 MAX_RUN_S = 20.0
 """Seconds after which a run begins no other window."""
+GAP_MS = 60_000
+"""Runs that are farther apart, or whose clock went back, did not watch what devices did in between."""
 TURN_MS = 60_000
 """A close that died has its turn for so long; one that lives keeps it with each pane and batch."""
 
@@ -136,7 +138,7 @@ class _Run:
             self.put_off = sum(end > until for end in due)
             self.put_off += 0 if dirty_until is None else sum(end >= dirty_until for end in dirty)
             self.expired = sum(closed < self.settings.grid.last_end(start) <= until for start in self.views.expired())
-            before = self.settings.grid.removable_before(self.now, until)
+            before = self.settings.grid.removable_before(self._sure(), until)
             settlements = self.views.settlements(closed, dirty_until=dirty_until, before=before)
             self.writer.end(self._alarms(until, settlements))
             return self._commit(until, settlements)
@@ -144,11 +146,32 @@ class _Run:
             return self._in_vain()
 
     def _closed_before(self) -> int | None:
-        """End of the last window that is closed; before the first run the one before the oldest pane; None without any."""
-        if self.state.closed is not None:
-            return self.state.closed
-        oldest = self.views.oldest()
-        return None if oldest is None else self.settings.grid.first_end(oldest) - self.settings.grid.slide_ms
+        """End of the last window that is closed; before the first run the one before the oldest pane; None without any.
+
+        A clock that went back opens the windows again that it had closed ahead of time.
+        """
+        closed, oldest = self.state.closed, self.views.oldest()
+        if closed is None and oldest is not None:
+            closed = self.settings.grid.first_end(oldest) - self.settings.grid.slide_ms
+        return None if closed is None else min(closed, self.settings.grid.due(self.now))
+
+    def _sure(self) -> int:
+        """The time as far as the stream has come, too: what a clock that is ahead takes for old may be missed.
+
+        It is no more than an hour behind the clock, as panes go by themselves then.
+        """
+        grid = self.settings.grid
+        newest = max(self.views.starts(), default=self.now) + grid.size_ms
+        waiting = [self.closer.panes.oldest_waiting(partition) for partition in self.views.partitions]
+        times = [moment + grid.retention_ms for moment in waiting if moment is not None]
+        return max(min(self.now, newest, *times), self.now - EXPIRY_MS)
+
+    def _watched(self) -> int:
+        """Since when there was one run after the other."""
+        state, gap = self.state, max(GAP_MS, 3 * self.settings.grid.slide_ms)
+        if state.ticked is None or state.watched is None or not 0 <= self.now - state.ticked <= gap:
+            return self.now
+        return state.watched
 
     def _write_again(self, ends: Sequence[int], closed: int) -> int | None:
         """Closed windows with late data; None when all were written, else the first one that was not.
@@ -167,7 +190,8 @@ class _Run:
         for number, end in enumerate(ends):
             if number >= self.settings.max_windows or (number and self._full()):
                 return max(closed, end - self.settings.grid.slide_ms)
-            write_window(self.views, end, self.writer, again=False, newest=True)
+            written = end <= self.state.furthest
+            write_window(self.views, end, self.writer, again=False, newest=True, written=written)
         return max(closed, self.settings.grid.due(self.now))
 
     def _due_ends(self, closed: int) -> list[int]:
@@ -180,7 +204,7 @@ class _Run:
 
     def _alarms(self, until: int, settlements: dict[int, Settlement]) -> list[bytes]:
         """Adds who fell silent or returned to the settlements; the alarms' bulk lines."""
-        rules = self.settings.silence
+        rules, sure = self.settings.silence, self._sure()
         lines: list[bytes] = []
         for partition, settlement in settlements.items():
             before = 0
@@ -188,7 +212,7 @@ class _Run:
                 before = silence.cutoff(self.settings.grid, self._progress(partition, until), rules.after)
             settlement.transitions = self._transitions(partition, before)
             lines += [silence.alarm_lines(item, window_end=until) for item in settlement.transitions]
-            self.forgotten += silence.forget(self.closer.presence, partition, self.now - rules.forget_after_ms)
+            self.forgotten += silence.forget(self.closer.presence, partition, sure - rules.forget_after_ms)
         return lines
 
     def _transitions(self, partition: int, before: int) -> list[Transition]:
@@ -197,6 +221,8 @@ class _Run:
             newest = silence.newest_by_device(self.views.new_blocks(partition, part))
             found += silence.returned(presence, partition, newest, before=before)
             del found[silence.MAX_TRANSITIONS :]
+        if before < self._watched():
+            return found
         limit = silence.MAX_TRANSITIONS - len(found)
         return found + silence.fallen(presence, partition, before=before, limit=limit)
 
@@ -206,7 +232,7 @@ class _Run:
         if waiting is None:
             return until
         grid = self.settings.grid
-        return min(until, max(waiting, self.now - grid.lateness_ms - grid.retention_ms))
+        return min(until, max(waiting, self.now - grid.patience_ms))
 
     def _commit(self, until: int, settlements: dict[int, Settlement]) -> dict[str, Any]:
         references = self.writer.references
@@ -217,7 +243,10 @@ class _Run:
         done = self.closer.panes.commit(
             Commit(
                 generation=self.state.generation,
+                by=self.token,
                 closed=until,
+                furthest=max(self.state.furthest, until),
+                watched=self._watched(),
                 now=self.now,
                 references=references,
                 revisions=self.writer.revisions,

@@ -163,6 +163,16 @@ class Fenced(HortError):
     code = "fenced"
 
 
+class PanesRemoved(HortError):
+    """A close removed panes of this batch each time it was about to be added to them; it is delivered again."""
+
+    code = "window"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"panes of batch {batch_id} were removed each time it was about to be added")
+        self.batch_id = batch_id
+
+
 class OtherCloseWasFirst(HortError):
     """Another close merged the pane that this one was reading: what this one wrote is not needed."""
 

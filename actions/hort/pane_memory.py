@@ -10,10 +10,12 @@ from hort import keys
 from hort.batch import Reference
 from hort.pane_store import (
     AGAIN,
+    FUTURE_MS,
     GONE,
     HOME,
     JOURNAL,
     MERGED,
+    REMOVED,
     Addition,
     Base,
     Commit,
@@ -113,6 +115,8 @@ class MemoryPaneStore:
         self._turn: tuple[str, float] | None = None
         self._revisions: dict[int, int] = {}
         self._journals: dict[int, dict[str, int]] = defaultdict(dict)
+        self._removed: dict[int, int] = defaultdict(int)
+        self._by = ""
 
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
         """Adds a batch once."""
@@ -121,12 +125,18 @@ class MemoryPaneStore:
             return GONE
         if stage:
             return AGAIN
+        if any(addition.pane.start < self.removed(reference.partition) for addition in additions):
+            return REMOVED
         for addition in additions:
             self._panes.setdefault(addition.pane, {}).setdefault(reference.batch_id.encode(), addition.blob)
             self._touched[reference.partition].add(addition.pane.start)
         self._journal.write_stage(reference, {"late": late})
         self._journals[reference.partition][reference.journal] = now
         return MERGED
+
+    def removed(self, partition: int) -> int:
+        """Up to where panes were removed."""
+        return self._removed[partition]
 
     def panes(self, partition: int) -> list[int]:
         """Starts of the panes there are."""
@@ -187,8 +197,10 @@ class MemoryPaneStore:
     def outbox(self, now: int) -> Outbox:
         """The close journal."""
         journal = keys.journal(HOME, JOURNAL)
-        entries = self._journal.due(journal, now=now, limit=1)
-        return Outbox(entries[0].reference if entries else None, self._journal.size(journal))
+        waiting = [entry.reference for entry in self._journal.due(journal, now=2**53, limit=2**31)]
+        times = zip(waiting, self._journal.times(waiting), strict=True)
+        due = [item for item, moment in times if moment is not None and not now < moment < now + FUTURE_MS]
+        return Outbox(due[0] if due else None, len(waiting))
 
     def revision(self, end: int) -> int:
         """How many times a window was written again."""
@@ -205,10 +217,15 @@ class MemoryPaneStore:
 
     def commit(self, commit: Commit) -> bool:
         """Ends a close."""
+        if commit.by == self._by:
+            return True
         there = all(reference in self._staged for reference in commit.references)
         if commit.generation != self._state.generation or not there:
             return False
-        self._state = State(commit.closed, commit.generation + 1)
+        self._by = commit.by
+        self._state = State(
+            commit.closed, commit.generation + 1, commit.furthest, ticked=commit.now, watched=commit.watched
+        )
         for reference in commit.references:
             fields, count, now = self._staged.pop(reference)
             self._journal.put(reference, b"", trigger="close", count=count, now=now)
@@ -230,7 +247,8 @@ class MemoryPaneStore:
             before = self._bases.get(compaction.pane)
             whole = before == compaction.replaced and compaction.pane in self._panes
             if not whole or not all(batch in pane for batch in compaction.batches):
-                self.drop_parts(compaction.pane, compaction.base.name)
+                if before != compaction.base:
+                    self.drop_parts(compaction.pane, compaction.base.name)
                 continue
             for batch in compaction.batches:
                 del pane[batch]
@@ -246,6 +264,7 @@ class MemoryPaneStore:
         for pane in old:
             if pane.start not in self._touched[partition]:
                 del self._panes[pane]
+                self._removed[partition] = max(self._removed[partition], pane.start + pane.length)
                 base = self._bases.pop(pane, None)
                 if base is not None:
                     self.drop_parts(pane, base.name)

@@ -5,8 +5,12 @@ from __future__ import annotations
 ADD = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if redis.call('HEXISTS', KEYS[2], 'late') == 1 then return 2 end
-for i = 6, #KEYS do
-  local a = 6 + (i - 6) * 3
+local removed = tonumber(redis.call('GET', KEYS[6])) or 0
+for i = 7, #KEYS do
+  if tonumber(ARGV[6 + (i - 7) * 3]) < removed then return 3 end
+end
+for i = 7, #KEYS do
+  local a = 6 + (i - 7) * 3
   redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[a + 2])
   redis.call('PEXPIRE', KEYS[i], ARGV[a + 1])
   redis.call('ZADD', KEYS[3], ARGV[a], ARGV[a])
@@ -18,9 +22,9 @@ redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
 redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -101)
 return 1
 """
-"""Adds a batch to its panes unless it is acknowledged (0) or in already (2).
+"""Adds a batch to its panes unless it is acknowledged (0), in already (2), or has a pane that was removed (3).
 
-KEYS: batch, stage, sets `panes`, `touched`, `journals`, then the panes. ARGV: batch id, late positions, seconds the stage
+KEYS: batch, stage, sets `panes`, `touched`, `journals`, up to where panes were removed, then the panes. ARGV: batch id, late positions, seconds the stage
 lives, now, journal, then start, milliseconds to live and bytes of each pane.
 """
 
@@ -46,11 +50,13 @@ local function base_key(pane, base) return pane .. ':' .. string.match(base, '^[
 local m = cmsgpack.unpack(ARGV[1])
 local h = m.head
 if h then
+  if redis.call('HGET', h.state, 'by') == h.by then return 1 end
   if (tonumber(redis.call('HGET', h.state, 'generation')) or 0) ~= h.generation then return 0 end
   for _, b in ipairs(h.batches) do
     if redis.call('EXISTS', b.batch, b.stage) < 2 then return 0 end
   end
-  redis.call('HSET', h.state, 'generation', h.generation + 1, 'closed', h.closed)
+  redis.call('HSET', h.state, 'generation', h.generation + 1, 'by', h.by, 'closed', h.closed,
+    'furthest', h.furthest, 'ticked', h.now, 'watched', h.watched)
   for _, b in ipairs(h.batches) do
     redis.call('PERSIST', b.batch)
     redis.call('EXPIRE', b.stage, h.ttl)
@@ -63,7 +69,8 @@ for _, t in ipairs(m.transitions) do
   redis.call('ZADD', t.to, 'GT', t.newest, t.member)
 end
 for _, c in ipairs(m.compactions) do
-  local whole = (redis.call('HGET', c.key, '=base') or '') == c.replaced and redis.call('EXISTS', c.key) == 1
+  local base = redis.call('HGET', c.key, '=base') or ''
+  local whole = base == c.replaced and redis.call('EXISTS', c.key) == 1
   for _, b in ipairs(c.batches) do whole = whole and redis.call('HEXISTS', c.key, b) == 1 end
   if whole then
     redis.call('HSET', c.key, '=base', c.base)
@@ -73,10 +80,11 @@ for _, c in ipairs(m.compactions) do
       redis.call('HDEL', c.key, unpack(c.batches, i, math.min(i + 999, #c.batches)))
     end
     if redis.call('HLEN', c.key) == 1 then redis.call('ZREM', m.touched, c.start) end
-  else
+  elseif base ~= c.base then
     redis.call('UNLINK', c.parts)
   end
 end
+local removed = tonumber(redis.call('GET', m.removed)) or 0
 for _, start in ipairs(redis.call('ZRANGEBYSCORE', m.panes, '-inf', '(' .. m.before)) do
   local key = m.pane .. start .. ':' .. m.length
   if redis.call('EXISTS', key) == 0 or not redis.call('ZSCORE', m.touched, start) then
@@ -85,11 +93,15 @@ for _, start in ipairs(redis.call('ZRANGEBYSCORE', m.panes, '-inf', '(' .. m.bef
     redis.call('UNLINK', key)
     redis.call('ZREM', m.touched, start)
     redis.call('ZREM', m.panes, start)
+    if tonumber(start) + m.length > removed then
+      removed = tonumber(start) + m.length
+      redis.call('SET', m.removed, string.format('%.0f', removed))
+    end
   end
 end
 return 1
 """
-"""Ends a close; 0 where another one was first.
+"""Ends a close; 0 where another one was first. Repeated by a client that did not hear the answer, it changes nothing more.
 
 ARGV: one MessagePack map, see `hort.pane_store`; without `head` it changes one partition only. A pane is merged only while
 all the batches that were read are still in it apart and its base is the one that was read: another close may have merged some of

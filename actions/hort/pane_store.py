@@ -29,8 +29,12 @@ JOURNAL = "close"
 """The journal of what closing wrote, in place of a registration id."""
 HOME = 0
 """The partition that holds what there is once: closed windows, revisions, outbox."""
-MERGED, AGAIN, GONE = "merged", "again", "gone"
-_OUTCOMES = {0: GONE, 1: MERGED, 2: AGAIN}
+MERGED, AGAIN, GONE, REMOVED = "merged", "again", "gone", "removed"
+_OUTCOMES = {0: GONE, 1: MERGED, 2: AGAIN, 3: REMOVED}
+FUTURE_MS = 120_000
+"""Nobody puts off what a close wrote for as long as this: where it seems so, a clock has gone back since."""
+LOOK_AT = 100
+"""Batches looked at on each side of a journal: in flight are the last ones, waiting the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +102,17 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far closing came: end of the last closed window (None before the first), and a number that each commit raises."""
+    """How far closing came: end of the last closed window (None before the first), and a number that each commit raises.
+
+    `furthest` is the greatest `closed` there ever was: a clock that goes back opens windows again. The last commit was at
+    `ticked`, and since `watched` there was one after the other without a gap (both None before the first).
+    """
 
     closed: int | None = None
     generation: int = 0
+    furthest: int = 0
+    ticked: int | None = None
+    watched: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +150,17 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """The end of one close: valid only while the state still has this generation.
+    """The end of one close, which `by` names: valid only while the state still has this generation.
 
     `references` are the staged batches for `sink`, empty where there is nothing to store; `revisions` maps the ends of the
     windows that were written again to how many times they were, each kept for `revisions_ttl_ms`.
     """
 
     generation: int
+    by: str
     closed: int
+    furthest: int
+    watched: int
     now: int
     references: Sequence[Reference]
     revisions: Mapping[int, int]
@@ -158,7 +172,13 @@ class PaneStore(Protocol):
     """What a store of panes must do."""
 
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
-        """Adds a batch once and leaves its stage field `late`: MERGED, AGAIN where it was in already, GONE where it is acked."""
+        """Adds a batch once and leaves its stage field `late`: MERGED.
+
+        Nothing changes where it was in already (AGAIN), is acked (GONE), or has a pane that was removed (REMOVED).
+        """
+
+    def removed(self, partition: int) -> int:
+        """Panes that start before this were removed, 0 before the first one."""
 
     def panes(self, partition: int) -> list[int]:
         """Starts of the panes there are, oldest first."""
@@ -229,12 +249,16 @@ class RedisPaneStore:
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
         """Adds the batch in one script."""
         partition = reference.partition
-        names = [reference.batch_key, reference.stage_key, *(keys.window(partition, what) for what in _SETS)]
+        names = [reference.batch_key, reference.stage_key, *(keys.window(partition, what) for what in _NAMES)]
         args: list[bytes | str | int] = [reference.batch_id, late, STAGE_TTL_S, now, reference.journal]
         for addition in additions:
             names.append(addition.pane.key)
             args += (addition.pane.start, addition.ttl_ms, addition.blob)
         return _OUTCOMES[int(self._add(keys=names, args=args))]
+
+    def removed(self, partition: int) -> int:
+        """One key."""
+        return int(self._client.get(keys.window(partition, "removed")) or 0)
 
     def panes(self, partition: int) -> list[int]:
         """Starts of the panes there are."""
@@ -274,8 +298,9 @@ class RedisPaneStore:
         self._client.unlink(keys.pane_parts(pane.key, name))
 
     def begin(self, token: str, *, ttl_ms: int) -> bool:
-        """A key that expires, whatever becomes of the close."""
-        return bool(self._client.set(keys.window(HOME, "turn"), token, nx=True, px=ttl_ms))
+        """A key that expires, whatever becomes of the close; one's own where the client had to ask twice."""
+        key = keys.window(HOME, "turn")
+        return bool(self._client.set(key, token, nx=True, px=ttl_ms)) or self._client.get(key) == token.encode()
 
     def keep(self, token: str, *, ttl_ms: int) -> None:
         """Moves the key's expiry."""
@@ -287,18 +312,25 @@ class RedisPaneStore:
 
     def state(self) -> State:
         """How far closing came."""
-        closed, generation = self._client.hmget(keys.window(HOME, "state"), ["closed", "generation"])
-        return State(None if closed is None else int(closed), int(generation or 0))
+        values = self._client.hmget(keys.window(HOME, "state"), _STATE)
+        closed, generation, furthest, ticked, watched = (None if value is None else int(value) for value in values)
+        return State(closed, generation or 0, furthest or 0, ticked, watched)
 
     def outbox(self, now: int) -> Outbox:
         """The close journal; entries without a batch are tidied away."""
         journal = keys.journal(HOME, JOURNAL)
-        while ids := self._client.zrangebyscore(journal, "-inf", now, start=0, num=1):
+        while ids := self._handed_on(journal, now):
             reference = Reference(ids[0].decode(), journal)
             if self._client.exists(reference.batch_key, reference.stage_key) == 2:
                 return Outbox(reference, self._client.zcard(journal))
             self._client.zrem(journal, ids[0])
         return Outbox(None, self._client.zcard(journal))
+
+    def _handed_on(self, journal: str, now: int) -> list[bytes]:
+        for lowest, highest in (("-inf", now), (now + FUTURE_MS, "+inf")):
+            if ids := self._client.zrangebyscore(journal, lowest, highest, start=0, num=1):
+                return list(ids)
+        return []
 
     def revision(self, end: int) -> int:
         """How many times a window was written again."""
@@ -329,24 +361,29 @@ class RedisPaneStore:
         self._commit(keys=[keys.window(partition, "state")], args=[message])
 
     def oldest_waiting(self, partition: int) -> int | None:
-        """Looks at the batches that are due first, at most a hundred a journal."""
+        """Looks at the batches that wait and at those in flight, at most a hundred of each a journal."""
         names = self._client.zrange(keys.window(partition, "journals"), 0, -1)
         pipeline = self._client.pipeline(transaction=False)
         for name in names:
-            for batch_id in self._client.zrange(name, 0, 99):
+            ids = {*self._client.zrange(name, 0, LOOK_AT - 1), *self._client.zrange(name, -LOOK_AT, -1)}
+            for batch_id in ids:
                 pipeline.hget(keys.batch(partition, batch_id.decode()), "created_ms")
         times = [int(value) for value in pipeline.execute() if value is not None]
         return min(times, default=None)
 
 
-_SETS = ("panes", "touched", "journals")
+_NAMES = ("panes", "touched", "journals", "removed")
+_STATE = ("closed", "generation", "furthest", "ticked", "watched")
 
 
 def _commit_message(commit: Commit) -> bytes:
     head: dict[str, Any] = {
         "state": keys.window(HOME, "state"),
         "generation": commit.generation,
+        "by": commit.by,
         "closed": commit.closed,
+        "furthest": commit.furthest,
+        "watched": commit.watched,
         "now": commit.now,
         "ttl": STAGE_TTL_S,
         "journal": keys.journal(HOME, JOURNAL),
@@ -372,6 +409,7 @@ def _settlement_message(partition: int, settlement: Settlement) -> dict[str, Any
     return {
         "touched": keys.window(partition, "touched"),
         "panes": keys.window(partition, "panes"),
+        "removed": keys.window(partition, "removed"),
         "pane": keys.pane_prefix(partition),
         "length": settlement.pane_length,
         "before": str(settlement.panes_before),

@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -111,6 +112,7 @@ class Sink:
             else:
                 dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
                 writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
+                writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
         if dead:
             written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
             stored["dead"] += written.stored
@@ -252,6 +254,7 @@ def _run(params: action.Args) -> action.Result:
         documents=elasticsearch,
         counters=RedisCounters(client),
         prefix=index_prefix(params),
+        now=partial(store.now_ms, client),
     )
     if params.get("drain") is True:
         return sink.drain(

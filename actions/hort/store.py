@@ -33,6 +33,12 @@ def client(url: str) -> Client:
     )
 
 
+def now_ms(client: Client) -> int:
+    """Milliseconds since the epoch by Redis' clock: the same for all actions, whatever their machines think."""
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 def connect(params: dict[str, Any]) -> Client:
     """The client of the address in parameter `redis_url` (environment HORT_REDIS_URL)."""
     return client(config.text(params, "redis_url", default=DEFAULT_URL))

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from hort import action, clock, config, panes
 from hort.batch import Reference
 from hort.counters import Counters
+from hort.errors import PanesRemoved
 from hort.journal import Journal
-from hort.pane_store import GONE, MERGED, Addition, PaneKey, PaneStore
+from hort.pane_store import GONE, MERGED, REMOVED, Addition, PaneKey, PaneStore
 from hort.presence import Presence, member
 from hort.reduction import STAGED, Records, records, reduce
 from hort.windows import Grid, grid
@@ -24,6 +25,9 @@ DEFAULT_AHEAD_S = 300
 """How far a device's clock may run ahead before its records no longer belong to any window."""
 ADMITTED_KEPT = 200_000
 """Devices that a warm process remembers as admitted."""
+
+TRIES = 3
+"""Times that a batch is looked at anew because a pane of it was removed in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,18 @@ class Windower:
         if "late" in stage:
             return {**reference.as_result(), "again": True, "late": len(stage["late"]) // 4}
         batch = records(stage)
-        outside = _outside(batch, settings, arrived=created, now=self.now())
+        for _ in range(TRIES):
+            answer = self._merge(reference, batch, settings, arrived=created)
+            if answer is not None:
+                return answer
+        raise PanesRemoved(reference.batch_id)
+
+    def _merge(
+        self, reference: Reference, batch: Records, settings: Settings, *, arrived: int
+    ) -> dict[str, Any] | None:
+        """Adds the records to their panes; None where a close has removed one of them just now."""
+        lost_before = max(settings.grid.lost_before(self.now()), self.panes.removed(reference.partition))
+        outside = _outside(batch, settings, arrived=arrived, lost_before=lost_before)
         late = np.logical_or.reduce(list(outside.values()))
         folded, dropped = self._too_many(reference.partition, batch, ~late, settings)
         blocks = reduce(batch, ~late, pane_ms=settings.grid.pane_ms, folded=folded, dropped=dropped)
@@ -78,6 +93,8 @@ class Windower:
         ]
         positions = np.flatnonzero(late).astype("<u4").tobytes()
         outcome = self.panes.add(reference, additions, late=positions, now=now)
+        if outcome == REMOVED:
+            return None
         if outcome == GONE:
             return action.done(reference)
         counts = {f"window.{name}": int(mask.sum()) for name, mask in outside.items()}
@@ -137,14 +154,14 @@ class Windower:
 
 
 def _outside(
-    batch: Records, settings: Settings, *, arrived: int, now: int
+    batch: Records, settings: Settings, *, arrived: int, lost_before: int
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Masks of the records that belong to no window, by reason; each record has one reason at most.
 
     Late is judged against the arrival of the batch, so that it is the same however often and late the batch is delivered.
     """
     late = batch.times < settings.grid.late_before(arrived)
-    expired = ~late & (batch.times < settings.grid.lost_before(now))
+    expired = ~late & (batch.times < lost_before)
     return {"late": late, "expired": expired, "ahead": batch.times > arrived + settings.ahead_ms}
 
 

@@ -107,10 +107,16 @@ class Writer:
         self.panes.stage(reference, {**body, **fields}, count=count, now=self.now)
 
 
-def write_window(views: PaneViews, end: int, writer: Writer, *, again: bool, newest: bool) -> None:
-    """Adds the documents of the window that ends at `end`."""
+def write_window(
+    views: PaneViews, end: int, writer: Writer, *, again: bool, newest: bool, written: bool = False
+) -> None:
+    """Adds the documents of the window that ends at `end`: where it is written `again`, of what changed since.
+
+    A window that was `written` by a clock that went back since is written as a whole, with a higher revision too.
+    """
     before = writer.documents
-    revision = writer.panes.revision(end) + 1 if again else 0
+    again_or_anew = again or written
+    revision = writer.panes.revision(end) + 1 if again_or_anew else 0
     window = Window(start=end - views.grid.size_ms, end=end, newest=newest, revision=revision)
     totals: dict[str, list[Block]] = defaultdict(list)
     changed: set[str] = set()
@@ -126,9 +132,9 @@ def write_window(views: PaneViews, end: int, writer: Writer, *, again: bool, new
     for device_type in sorted(changed):
         writer.add(total(merge(totals[device_type])), DEVICE_TYPE, window=window, partition=None)
     if writer.documents > before:
-        writer.windows += not again
-        writer.windows_again += again
-        if again:
+        writer.windows += not again_or_anew
+        writer.windows_again += again_or_anew
+        if again_or_anew:
             writer.revisions[end] = revision
 
 

@@ -17,13 +17,13 @@ DEFAULT_SLIDE_S = 15
 DEFAULT_LATENESS_S = 300
 """How long after a window's end a device may still deliver: radio gaps and a gateway's retries take minutes."""
 DEFAULT_RETENTION_S = 600
-"""How long HoRT itself may be down on top of that without a batch in the journal losing its windows."""
+"""How long panes stay on top of that; an hour longer while batches wait in the journal (EXPIRY_MS)."""
 MAX_PANES = 720
 """Panes that one window may be merged from: an odd pair of sizes such as 45.001 and 15 must not cut it into milliseconds."""
 GUARD_MS = 120_000
 """Panes outlive the last moment a batch may be added to them by more than an action may run."""
 EXPIRY_MS = 3_600_000
-"""`close` removes panes; they go by themselves, this much later, where it does not run."""
+"""`close` removes panes; they go by themselves, this much later, where it does not run or where batches wait for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +81,17 @@ class Grid:
         return self._oldest(arrived - self.lateness_ms)
 
     def lost_before(self, now: int) -> int:
-        """Records older than this can no longer be merged now: their panes may be gone."""
-        return self._oldest(now - self.lateness_ms - self.retention_ms)
+        """Records older than this can no longer be merged now: their panes may have gone by themselves."""
+        return self._oldest(now - self.patience_ms)
 
     def removable_before(self, now: int, closed: int) -> int:
         """Panes that start before this are of no more use: their windows are closed and no batch can change one any more."""
         return min(self._oldest(now - self._kept_ms), self._oldest(closed + 1))
+
+    @property
+    def patience_ms(self) -> int:
+        """How long a batch may wait in the journal and still be merged."""
+        return self.lateness_ms + self.retention_ms + EXPIRY_MS
 
     def pane_ttl(self, start: int, now: int) -> int:
         """After how long a pane goes by itself."""

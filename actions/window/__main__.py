@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from hort import action, counters, store
@@ -20,6 +20,7 @@ def windower(client: store.Client) -> Windower:
         panes=RedisPaneStore(client),
         presence=RedisPresence(client),
         counters=counters.RedisCounters(client),
+        now=partial(store.now_ms, client),
     )
 
 

@@ -76,6 +76,7 @@ class TestInRedis(WindowContract):
             "win:types",
             "win:active:bike",
             "counters",
+            "counted-at",
             "win:touched",
         }
         bounded |= {name for name in forever if name.startswith("journal:")}

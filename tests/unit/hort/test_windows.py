@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hort.errors import ConfigError
-from hort.windows import Grid, grid
+from hort.windows import GUARD_MS, Grid, grid
 
 grids = st.builds(
     lambda slide, panes, more: Grid(
@@ -50,10 +50,11 @@ def test_late_is_what_has_only_windows_that_ended_before_the_allowed_lateness(
 @given(grids, moments, st.integers(0, 5_000_000))
 def test_panes_stay_while_a_batch_may_change_a_window_they_belong_to(grid: Grid, now: int, off: int) -> None:
     moment = now - off
+    oldest = grid.first_end(moment) - grid.size_ms
     if moment >= grid.lost_before(now):
-        oldest = grid.first_end(moment) - grid.size_ms
-        assert oldest >= grid.removable_before(now, closed=now)
-        assert grid.pane_ttl(oldest, now) > 3_600_000
+        assert grid.pane_ttl(oldest, now) >= GUARD_MS
+    if moment >= grid.late_before(now):
+        assert oldest >= grid.removable_before(now + grid.retention_ms, closed=now)
 
 
 def test_the_default() -> None:
