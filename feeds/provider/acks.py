@@ -148,8 +148,8 @@ class Acks:
 
     def _confirm(self, ack: int, now: int) -> None:
         gone = self._unacked.confirmed(ack)
-        if gone and not len(self._unacked) and any(self._numbering.newest in chunk.ids.mids for chunk in gone.values()):
-            self._numbering.all_free()
+        if any(len(chunk.ids) for chunk in gone.values()):
+            self._numbering.freed()
         for name, chunk in gone.items():
             if not len(chunk.ids) or not self._numbering.counting:
                 self._forget_later({chunk.partition: [name]})

@@ -1,7 +1,7 @@
 """How a broker numbers the messages it sends: whether it counts up, and so cannot use a packet id again for long.
 
 mosquitto, EMQX, VerneMQ and RabbitMQ count from 1 to 65,535 and begin again; others take the lowest number that is free. A run of
-numbers shows the first kind when it goes on although every earlier one is free again, several times, or when it is long.
+numbers shows the first kind when it goes on although earlier ones are free again, several times, or when it is long.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Numbering:
             self.counting = self.counting or self._proofs >= PROOFS or self._run > LONG
         self._free, self.newest = False, mids[-1]
 
-    def all_free(self) -> None:
-        """The broker has seen the ack of everything it sent."""
+    def freed(self) -> None:
+        """The broker has seen acks, before it sent what is read next."""
         self._free = True
 
 

@@ -10,16 +10,16 @@ def came(numbering: Numbering, *mids: int) -> None:
 
 
 def counted(*, first: int = 1) -> Numbering:
-    """A broker that went on counting while all was free, often enough."""
+    """A broker that went on counting while numbers were free, often enough."""
     numbering = Numbering()
     numbering.connected()
     for at in range(PROOFS + 1):
         came(numbering, (first + at - 1) % IDS + 1)
-        numbering.all_free()
+        numbering.freed()
     return numbering
 
 
-def test_a_broker_that_goes_on_while_all_is_free_counts() -> None:
+def test_a_broker_that_goes_on_while_numbers_are_free_counts() -> None:
     assert counted().counting
     assert counted(first=IDS - 3).counting, "65535 is followed by 1"
 
@@ -29,11 +29,11 @@ def test_one_proof_less_is_too_few() -> None:
     numbering.connected()
     for mid in range(1, PROOFS + 1):
         came(numbering, mid)
-        numbering.all_free()
+        numbering.freed()
     assert not numbering.counting
 
 
-def test_going_on_while_something_is_unacknowledged_proves_nothing() -> None:
+def test_going_on_while_nothing_is_acknowledged_proves_nothing() -> None:
     numbering = Numbering()
     numbering.connected()
     for mid in range(1, 1_000):
