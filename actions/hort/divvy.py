@@ -141,13 +141,13 @@ class Poller:
             for record in status.stations
             if self._wanted(record, memory) and record["station_id"] not in done
         ]
-        self._counts["malformed"] += len(status.problems)
         try:
             acked = self._acknowledged(chosen)
         except PublishFailed:
             self._counts["failed"] += 1
             raise
         self._counts["published"] += len(acked)
+        self._counts["malformed"] += status.malformed if len(acked) == len(chosen) else 0
         digests = {**memory.digests, **{record["station_id"]: _digest(record) for record in acked}}
         if len(acked) < len(chosen):
             self._counts["failed"] += 1

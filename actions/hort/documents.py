@@ -88,6 +88,11 @@ def _indexable(value: Any, depth: int) -> bool:
     return True
 
 
+def cut(lines: bytes) -> int:
+    """How many dead letters in a bulk body hold only a part of their payload; no text in them can look like this."""
+    return lines.count(b',"payload_truncated":true')
+
+
 def letter_id(message_id: str, stage: str) -> str:
     """The `_id` of a dead letter."""
     return safe_id(f"{message_id}-{stage}")

@@ -28,7 +28,7 @@ DISCOVERY_TTL_S = (60, 86_400)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One station_status document; `last_updated` in seconds, `problems` name what was left out."""
+    """One station_status document; `last_updated` in seconds, `problems` name some of the `malformed` stations left out."""
 
     url: str
     version: str
@@ -36,6 +36,7 @@ class Status:
     ttl: int
     stations: list[Record]
     problems: list[str] = field(default_factory=list)
+    malformed: int = 0
 
     @property
     def identity(self) -> str:
@@ -195,6 +196,7 @@ def parse_status(document: Record, *, url: str = "", names: Mapping[str, Record]
         _ttl(document),
         stations,
         problems[:MAX_PROBLEMS],
+        len(problems),
     )
 
 

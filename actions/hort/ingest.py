@@ -14,7 +14,7 @@ from functools import lru_cache
 import orjson
 import redis
 
-from hort import action, batch, clock, ingest_options, store, unprocessable
+from hort import action, batch, clock, documents, ingest_options, store, unprocessable
 from hort.batch import Messages, Reference
 from hort.counters import Counters, RedisCounters
 from hort.decoded import Decoded
@@ -111,7 +111,7 @@ def counts(decoded: Decoded) -> dict[str, int]:
         f"dead.{STAGE}.{name.removeprefix('dead.')}" if name.startswith("dead.") else f"ingest.{name}": count
         for name, count in decoded.counts.items()
     }
-    return {**found, "ingest.records": len(decoded.lines)}
+    return {**found, "ingest.records": len(decoded.lines), "ingest.payloads-cut": sum(map(documents.cut, decoded.dead))}
 
 
 def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Reference, Messages | None]:

@@ -67,6 +67,7 @@ TABLE: tuple[Meaning, ...] = (
     _said("ingest.messages", "messages", "Messages that came out of batches"),
     _said("ingest.records", "records", "Records decoded from messages"),
     _trouble("dead.{stage}.{reason}", "dead_letters", "Dead letters made, by the stage that could not go on"),
+    _trouble("{stage}.payloads-cut", "payloads_cut", "Dead letters that hold only a part of their payload"),
     _trouble("ingest.repeats", "repeated_records", "Records dropped because their device sent the same number before"),
     _trouble("ingest.mismatch", "schema_conflicts", "Values that do not fit their field's kind: stored, in no statistics"),
     _trouble("ingest.fields-over", "fields_left_out", FIELDS, reason="schema-full"),

@@ -225,8 +225,9 @@ def scored(sheets: Sequence[Sheet]) -> Scored:
         made.update({f"breaker.{change}": number for change, number in sheet.breaker.items()})
         if sheet.dead:
             buried.update({f"dead.{STAGE}.model-{status}": sheet.counts[status] for status in sheet.counts if status != OK})
-    counts = {"score.batches": 1, **{f"score.{status}": number for status, number in statuses.items()}, **buried}
+    counts: dict[str, int] = {"score.batches": 1, **{f"score.{status}": number for status, number in statuses.items()}, **buried}
     dead = b"".join(line for sheet in sheets for line in sheet.dead)
+    counts[f"{STAGE}.payloads-cut"] = documents.cut(dead)
     return Scored(b"".join(sheet.lines() for sheet in sheets), dead, made, counts, statuses)
 
 

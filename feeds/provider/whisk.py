@@ -10,6 +10,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
+from feeds.provider.log import log
 from hort.errors import FeedRefused
 
 FIRE_TIMEOUT_S = (3.0, 10.0)
@@ -160,7 +161,8 @@ class HttpWhisk:
     def _call(self, method: str, url: str, target: Target) -> requests.Response | None:
         try:
             return self._session.request(method, url, auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False)
-        except requests.RequestException:
+        except requests.RequestException as error:
+            log("openwhisk-unanswered", error=type(error).__name__, trigger=target.trigger, method=method)
             return None
 
 

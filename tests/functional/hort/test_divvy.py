@@ -30,7 +30,7 @@ class Source:
         self.next_poll_ms = 0
 
     def show(self, *records: gbfs.Record, at: int = 1, problems: tuple[str, ...] = ()) -> None:
-        self.document = gbfs.Status("http://x", "2.3", at, 60, list(records), list(problems))
+        self.document = gbfs.Status("http://x", "2.3", at, 60, list(records), list(problems), len(problems))
 
     def status(self) -> gbfs.Status | None:
         if isinstance(self.document, Exception):

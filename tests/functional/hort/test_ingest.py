@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from hort import batch
 from hort.batch import Messages, Reference
 from hort.counters import MemoryCounters
+from hort.documents import MAX_DEAD_PAYLOAD
 from hort.errors import BatchError
 from hort.ingest import Ingest, inline
 from hort.ingest_options import from_params
@@ -63,6 +65,27 @@ def test_batch_of_the_journal_is_staged() -> None:
         "ingest.records": 1,
         "dead.ingest.not-json": 1,
     }
+
+
+def test_a_dead_letter_that_holds_a_part_of_its_payload_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    reference = world.put(messages(b"no" * MAX_DEAD_PAYLOAD, b',"payload_truncated":true'))
+
+    world.ingest.run(reference, None)
+
+    assert world.counters.all()["ingest.payloads-cut"] == 1
+    assert world.counters.all()["dead.ingest.not-json"] == 2
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (orjson.loads(line)["batch_id"], orjson.loads(line)["dead.ingest.not-json"]) == (reference.batch_id, 2)
+
+
+def test_fields_for_which_a_full_schema_has_no_room_are_counted() -> None:
+    world = World({"max_schema_fields": 2})
+    world.ingest.run(world.put(messages({"a": 1, "b": 2, "c": 3, "d": None}, {"a": 1, "b": 2, "c": 4})), None)
+    assert world.counters.all()["ingest.fields-over"] == 1
+    given = World({"schema": {"bike": {"a": "Numeric"}}, "max_schema_fields": 2})
+    given.ingest.run(given.put(messages({"a": 1, "b": 2, "c": 3})), None)
+    assert "ingest.fields-over" not in given.counters.all(), "a given schema leaves them out on purpose"
 
 
 def test_batch_delivered_three_times_is_decoded_and_counted_once() -> None:

@@ -300,7 +300,8 @@ def test_counts_and_numbers_tell_what_happened(bench: Bench) -> None:
     sheets = bench.run(model("good"), model("bad", protocol="instances", on_error="dead-letter"))
     whole = score.scored(list(sheets.values()))
     assert whole.statuses == {"ok": 5, "error": 5}
-    assert whole.counts == {"score.batches": 1, "score.ok": 5, "score.error": 5, "dead.score.model-error": 5}
+    counts = {name: count for name, count in whole.counts.items() if count}
+    assert counts == {"score.batches": 1, "score.ok": 5, "score.error": 5, "dead.score.model-error": 5}
     assert whole.made == {"score.calls": 6}
     trouble = score.troubles(list(sheets.values()))
     assert list(trouble) == ["bad"]
