@@ -59,7 +59,7 @@ FIELDS = "New fields of a batch that no schema took: stored, in no statistics"
 LEFT_OUT = "Records that are stored but in no window"
 RETRIES = "Things that were tried again"
 CLOSES = "Runs of close that wrote nothing new"
-OVER_LIMIT = "Devices over a limit of their batch's device types"
+OVER_LIMIT = "Devices that were too many: counted for their type only (folded), or not at all (dropped), a batch each"
 POLLS = "Polls of the model registry"
 GBFS = "Polls of the bike share"
 
@@ -96,12 +96,12 @@ TABLE: tuple[Meaning, ...] = (
     _said("close.forgotten", "devices_forgotten", "Devices forgotten because they sent nothing for long"),
     _said("alarms.{kind}", "alarms", "Alarms raised"),
     _said("score.batches", "scored_batches", "Batches scored"),
-    _said("score.calls", "model_calls", "Calls of models"),
+    _said("score.calls", "model_calls", "Calls of models", DELIVERY),
     _said("score.ok", "results", "Results of models, a record and model each", status="ok"),
     _trouble("score.error", "results", "Results of models, a record and model each", status="error"),
     _trouble("score.timeout", "results", "Results of models, a record and model each", status="timeout"),
     _trouble("score.open", "results", "Results of models, a record and model each", status="open"),
-    _trouble("score.retries.{reason}", "retries", RETRIES, part="score"),
+    _trouble("score.retries.{reason}", "retries", RETRIES, DELIVERY, part="score"),
     _trouble("breaker.opened", "breaker_changes", "Breakers of models that opened or closed", DELIVERY, to="open"),
     _said("breaker.closed", "breaker_changes", "Breakers of models that opened or closed", DELIVERY, to="closed"),
     _said("models.polled", "registry_polls", POLLS, outcome="ok"),
