@@ -118,10 +118,11 @@ function showDead({ dead_letters: dead }) {
   note("dead-note", dead.total ? `${count(dead.total)} in the last day` : "");
 }
 
-function feedState(feed) {
+function feedState(feed, now) {
   if (!feed.active) return [badge(feed.status_code ? `off, ${feed.status_code}` : "off", feed.status_code ? "bad" : "warn")];
   const state = feed.connected ? badge("on", "ok") : badge(feed.connected === null ? "nobody serves it" : "down", "bad");
   const more = [feed.hold ? badge("held", "warn") : null, feed.full ? badge("journal full", "bad") : null];
+  if (feed.held_back_since) more.push(badge(`broker has waited for ${duration(now - feed.held_back_since)}`, "bad"));
   return [state, ...more, feed.stuck ? badge(`${plural(feed.stuck, "batch", "batches")} stuck`, "warn") : null];
 }
 
@@ -129,7 +130,7 @@ function showFeeds({ feeds, now }) {
   const since = (feed) => (!feed.active && feed.changed ? ` for ${duration(now - feed.changed)}` : "");
   table("feeds", [
     { head: "Trigger", id: true, value: (row) => row.trigger },
-    { head: "State", value: feedState },
+    { head: "State", value: (row) => feedState(row, now) },
     { head: "Why", id: true, value: (row) => (row.active ? row.problem || row.hold || NONE : `${row.reason || "switched off"}${since(row)}`) },
     { head: "Lag", num: true, value: (row) => (row.oldest_ms ? duration(now - row.oldest_ms) : "0 s") },
     { head: "Batches", num: true, value: (row) => count(row.batches) },

@@ -65,8 +65,11 @@ class Connection(Protocol):
     def unsubscribe(self, topics: tuple[str, ...]) -> None:
         """Takes subscriptions back."""
 
-    def poll(self, timeout_s: float, *, read: bool) -> int:
-        """Waits for the socket and handles what is there; how many messages came."""
+    def poll(self, timeout_s: float, *, records: int, size: int) -> int:
+        """Waits for the socket and reads until so many messages or bytes came, or at most a chunk more; how many messages came.
+
+        With 0 nothing is read: TCP makes the broker wait, and the connection stands.
+        """
 
     def ack(self, qos: int, mids: array[int]) -> int:
         """Acknowledges packet ids that came over this connection; the number that `confirmed` will reach."""
@@ -147,10 +150,11 @@ class PahoConnection:
         """Sends one UNSUBSCRIBE for all filters."""
         self._client.unsubscribe(list(topics))
 
-    def poll(self, timeout_s: float, *, read: bool) -> int:
+    def poll(self, timeout_s: float, *, records: int, size: int) -> int:
         """Waits by poll, the system call that knows no limit of descriptors."""
         sock: Any = self._client.socket()
-        before = len(self.columns)
+        read = records > 0 and size > 0
+        before, wanted_size = len(self.columns), self.columns.size + size
         if sock is None:
             self._handler.lost("not connected")
             return 0
@@ -163,7 +167,9 @@ class PahoConnection:
         if bits & select.POLLOUT:
             self._client.loop_write()
         if pending or bits & (select.POLLIN | select.POLLHUP | select.POLLERR):
-            self._read()
+            self._read(before + records, wanted_size)
+        elif not read and isinstance(self._client, fast_paho.FastClient):
+            self._client.look_away()
         self._client.loop_misc()
         return len(self.columns) - before
 
@@ -185,10 +191,13 @@ class PahoConnection:
                 self._client.loop_write()
                 time.sleep(0.005)
 
-    def _read(self) -> None:
+    def _read(self, count: int, size: int) -> None:
         for _ in range(_READS_AT_ONCE):
             self._client.loop_read()
+            columns = self.columns
             if self._client.socket() is None or getattr(self._client, "drained", True):
+                return
+            if len(columns) >= count or columns.size >= size:
                 return
 
     def _secure(self) -> None:
@@ -253,7 +262,7 @@ def end_session(config: FeedConfig, client_id: str, clock: Callable[[], int], *,
     try:
         connection.connect()
         while handler.state is None and time.monotonic() < deadline:
-            connection.poll(0.1, read=True)
+            connection.poll(0.1, records=1, size=1)
     except (OSError, ValueError):
         return False
     connection.close()

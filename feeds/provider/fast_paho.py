@@ -25,7 +25,7 @@ CHUNK = 262_144
 _LAST_READS = 64
 """At most so many chunks are read from a connection that is over; the system holds less."""
 _CLASS_NAMES = ("_sock_close", "_sock_recv", "_packet_read", "_packet_handle", "_packet_queue", "_send_pingreq", "_handle_pingresp")
-_INSTANCE_NAMES = ("_in_packet", "_last_bytes_received", "_sock")
+_INSTANCE_NAMES = ("_in_packet", "_last_bytes_received", "_ping_t", "_sock")
 
 Repeated = Callable[[int, int, bytes, bytes], bool]
 """Packet id, QoS, topic, payload of a message that came with the DUP flag -> True where it is journalled already."""
@@ -80,6 +80,11 @@ class FastClient(mqtt.Client):
         self._acked += 1
         self._send_pingreq()
         return self._acked
+
+    def look_away(self) -> None:
+        """Nothing is read by choice: pings go on, so that the broker keeps the connection, and no answer is missed."""
+        self._last_bytes_received = time.monotonic()
+        self._ping_t = 0.0
 
     def _send_pingreq(self) -> MQTTErrorCode:
         self._pings.append(self._acked)

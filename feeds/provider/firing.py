@@ -27,6 +27,8 @@ UNREADABLE_ATTEMPTS = 3
 MINUTE_JITTER_MS = 500
 GIVE_WAY_MS = 600_000
 """A batch that is still unfinished this long after its first fire no longer keeps others from being fired."""
+MOST_UNFINISHED = 4
+"""So many times `max_unacked` are unfinished at most: in an outage of days the whole journal would be staged in Redis otherwise."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,6 @@ class Firing:
         self._checks: list[_Check] = []
         self._unfinished: dict[batch.Reference, int] = {}
         self._turn = 0
-        self._was_full = False
 
     def step(self) -> int:
         """One look at the journal and at most one fire; how many milliseconds to wait before the next step."""
@@ -96,6 +97,7 @@ class Firing:
         return 0
 
     def _look(self, now: int) -> None:
+        added = self._gate.added
         usages = [self._journal.usage(name, now=now) for name in self._journals]
         total = Usage(
             sum(usage.count for usage in usages),
@@ -104,28 +106,13 @@ class Firing:
             min((usage.oldest_ms for usage in usages if usage.oldest_ms), default=0),
         )
         gate, label = self._gate, self.target.trigger
-        gate.batches, gate.bytes, gate.in_flight = total.count, total.bytes, total.in_flight
-        gate.oldest_ms = total.oldest_ms
+        gate.looked(total.count, total.bytes, before=added)
+        gate.in_flight, gate.oldest_ms = total.in_flight, total.oldest_ms
         self._meters.journal_batches.labels(label).set(total.count)
         self._meters.journal_bytes.labels(label).set(total.bytes)
         self._meters.in_flight.labels(label).set(total.in_flight)
         self._meters.lag.labels(label).set((now - total.oldest_ms) / 1000 if total.oldest_ms else 0)
         self._meters.stuck.labels(label).set(gate.stuck)
-        self._tell_full()
-
-    def _tell_full(self) -> None:
-        gate, label = self._gate, self.target.trigger
-        if gate.full == self._was_full:
-            return
-        self._was_full = gate.full
-        self._meters.full.labels(label).set(gate.full)
-        facts = {"trigger": label, "batches": gate.batches, "bytes": gate.bytes}
-        if not gate.full:
-            log("journal-has-room", **facts)
-            return
-        limit = "batches" if gate.batches >= gate.max_batches else "bytes"
-        self._meters.filled.labels(label, limit).inc()
-        log("journal-full", error=f"as many {limit} as it may hold: the broker has to wait", **facts)
 
     def _again(self, now: int) -> Entry | None:
         """The unfinished batch that is due first. Until they are done no others begin: what the actions leave for each other
@@ -136,7 +123,8 @@ class Firing:
             return None
         times = dict(zip(self._unfinished, self._journal.times(list(self._unfinished)), strict=True))
         self._unfinished = {name: since for name, since in self._unfinished.items() if times[name] is not None}
-        young = [name for name, since in self._unfinished.items() if now - since < GIVE_WAY_MS]
+        most = len(self._unfinished) >= MOST_UNFINISHED * self._gate.max_unacked
+        young = [name for name, since in self._unfinished.items() if most or now - since < GIVE_WAY_MS]
         stuck = [name for name in self._unfinished if name not in young]
         self._gate.stuck = len(stuck)
         self._gate.in_flight = max(self._gate.in_flight - sum((times[name] or 0) > now for name in stuck), len(young))

@@ -16,6 +16,7 @@ import redis
 from feeds.provider.acks import Acks
 from feeds.provider.columns import Columns, PacketIds, merged
 from feeds.provider.connection import Connect
+from feeds.provider.holding import REDIS, Holding
 from feeds.provider.ledger import Ledger, Piece
 from feeds.provider.link import Link, Stream, Subscriptions
 from feeds.provider.log import log
@@ -72,6 +73,7 @@ class Intake:
         self._outbox = Outbox(
             ledgers, link=self.link, acks=self._acks, gate=gate, clock=clock, meters=meters, trigger=stream.trigger, put=put
         )
+        self.holding = Holding(trigger=stream.trigger, meters=meters)
         self._last_arrival = 0
         self._stalled_at = 0
         self._window = 0
@@ -119,12 +121,12 @@ class Intake:
             self._pause(min(max(self.link.dial_at - now, 10), IDLE_MS) / 1000)
         self._collect(self._clock())
         self._housekeep(self._clock())
+        self.holding.tell(self._held_by(), now=self._clock(), batches=self._gate.batches, size=self._gate.bytes)
 
     def stop(self, *, flush: bool) -> None:
         """Journals and acknowledges what is in memory if told so (one try), and says goodbye."""
         if flush:
-            self._cut_all()
-            self._outbox.write(self._clock(), at_once=True)
+            self._flush()
         self.link.close()
 
     def update(self, config: FeedConfig) -> None:
@@ -149,7 +151,8 @@ class Intake:
             return
         columns = self._columns
         count, size = len(columns), columns.size
-        came = self.link.connection.poll(self._patience(now) / 1000, read=self._may_read())
+        records, room = self._room()
+        came = self.link.connection.poll(self._patience(now) / 1000, records=records, size=room)
         if came <= 0:
             return
         self._last_arrival = self._clock()
@@ -158,10 +161,19 @@ class Intake:
         if came >= BUSY and count + came < self.config.max_records:
             self._pause(GATHER_WINDOW_S if self._window else GATHER_S)
 
-    def _may_read(self) -> bool:
+    def _room(self) -> tuple[int, int]:
+        """Messages and bytes that may be read. Never more than a batch is held: the broker's window may be many times that,
+        and what is held is spooled and acknowledged, so that the broker would send another window.
+        """
         columns = self._columns
-        full = len(columns) >= self.config.max_records or columns.size >= self.config.max_bytes
-        return not (full and self._outbox) and not self._gate.full
+        if self._gate.full:
+            return 0, 0
+        return max(0, self.config.max_records - len(columns)), max(0, self.config.max_bytes - columns.size)
+
+    def _held_by(self) -> str:
+        if limit := self._gate.limit:
+            return limit
+        return REDIS if self._outbox and not all(self._room()) else ""
 
     def _patience(self, now: int) -> int:
         columns = self._columns
@@ -177,16 +189,12 @@ class Intake:
     # -- into Redis ---------------------------------------------------------------------------------------------
 
     def _collect(self, now: int) -> None:
-        columns = self._columns
-        if not columns or self._outbox:
-            return
-        if self._batch_due(columns, now):
+        while self._columns and not self._outbox and self._batch_due(self._columns, now):
             self._cut()
-        elif self._spool_due(columns, now):
+            self._outbox.write(now)
+        if self._columns and not self._outbox and self._spool_due(self._columns, now):
             self._spool()
-        else:
-            return
-        self._outbox.write(now)
+            self._outbox.write(now)
 
     def _batch_due(self, columns: Columns, now: int) -> bool:
         if self._gate.full:
@@ -217,9 +225,16 @@ class Intake:
         self._window = fresh if fresh == self._stalled_at and fresh >= BUSY else 0
         self._stalled_at = fresh
 
-    def _cut_all(self) -> None:
-        while self._columns:
+    def _flush(self) -> None:
+        """Batches while the journal may take them; the rest is spooled."""
+        now = self._clock()
+        self._outbox.write(now, at_once=True)
+        while self._columns and not self._outbox and not self._gate.full:
             self._cut()
+            self._outbox.write(now, at_once=True)
+        if self._columns and not self._outbox:
+            self._spool()
+            self._outbox.write(now, at_once=True)
 
     def _cut(self) -> None:
         columns = self._columns

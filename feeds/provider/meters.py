@@ -35,6 +35,8 @@ class Meters:
         self.full = self._gauge("journal_full", "1 while the journal is full and the broker has to wait")
         self.journal_batches = self._gauge("journal_batches", "Batches not yet stored")
         self.journal_bytes = self._gauge("journal_bytes", "Bytes of the batches not yet stored")
+        self.holding_back = self._gauge("holding_back", "1 while messages are left to the broker, and for 5 s after")
+        self.held_back_s = self._counter("held_back_seconds", "Seconds in which nothing was read from the broker", "reason")
         self.lag = self._gauge("lag_seconds", "Age of the oldest batch not yet stored")
         # -- to OpenWhisk
         self.fires = self._counter("fires", "Fires by what OpenWhisk answered; 204: held, no active rule", "status")

@@ -111,8 +111,7 @@ class Outbox:
             now=outgoing.arrived,
             rest=outgoing.rest,
         )
-        self._gate.batches += 1
-        self._gate.bytes += len(outgoing.piece.raw)
+        self._gate.put(len(outgoing.piece.raw))
         self._meters.journalled.labels(self._trigger).inc(outgoing.count)
         self._meters.batches.labels(self._trigger).inc()
         self._put()

@@ -66,6 +66,7 @@ class Gate:
     """What the intake must know of the firing: it cuts a batch early only when that can be fired at once.
 
     `in_flight` batches are unfinished and count against `max_unacked`, `stuck` ones have been unfinished for too long to do so.
+    `batches` and `bytes` are the journal's, as it was looked at last and with what was put since; `added` is all that was ever put.
     """
 
     pace: Pace
@@ -74,6 +75,7 @@ class Gate:
     max_bytes: int
     batches: int = 0
     bytes: int = 0
+    added: tuple[int, int] = (0, 0)
     in_flight: int = 0
     stuck: int = 0
     oldest_ms: int = 0
@@ -89,4 +91,22 @@ class Gate:
     @property
     def full(self) -> bool:
         """Whether the journal holds as much as it may."""
-        return self.batches >= self.max_batches or self.bytes >= self.max_bytes
+        return bool(self.limit)
+
+    @property
+    def limit(self) -> str:
+        """Which limit the journal has reached: `batches`, `bytes` or none."""
+        if self.batches >= self.max_batches:
+            return "batches"
+        return "bytes" if self.bytes >= self.max_bytes else ""
+
+    def put(self, size: int) -> None:
+        """A batch was put into the journal."""
+        self.added = (self.added[0] + 1, self.added[1] + size)
+        self.batches += 1
+        self.bytes += size
+
+    def looked(self, batches: int, size: int, *, before: tuple[int, int]) -> None:
+        """What the journal holds; `before` is what was `added` when the look began: what is put meanwhile counts, perhaps twice."""
+        self.batches = batches + self.added[0] - before[0]
+        self.bytes = size + self.added[1] - before[1]

@@ -137,6 +137,7 @@ class Runner:
             "refires": self.firing.refires,
             "waiting": self.intake.waiting,
             "full": gate.full,
+            "held_back_since": self.intake.holding.since_ms,
             "stuck": gate.stuck,
         }
 

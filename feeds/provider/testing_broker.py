@@ -71,10 +71,10 @@ class MemoryBroker:
         self.drop()
         self.session, self.queue, self.inflight, self._mid = copy.deepcopy(self._saved)
 
-    def send(self) -> list[tuple[int, _InFlight]]:
-        """Sends what the window allows; packet ids and messages."""
-        sent = []
-        while self.queue and (self.queue[0][3] == 0 or len(self.inflight) < self.window):
+    def send(self, count: int = 1 << 30) -> list[tuple[int, _InFlight]]:
+        """Sends what the window allows, `count` at most; packet ids and messages."""
+        sent: list[tuple[int, _InFlight]] = []
+        while len(sent) < count and self.queue and (self.queue[0][3] == 0 or len(self.inflight) < self.window):
             mid, topic, payload, qos = self.queue.popleft()
             message = _InFlight(topic, payload, qos, sent=True)
             if qos:
@@ -131,8 +131,8 @@ class MemoryConnection:
         """Noted."""
         self._broker.subscriptions.append((topics, -1))
 
-    def poll(self, timeout_s: float, *, read: bool) -> int:
-        """Delivers what the window allows."""
+    def poll(self, timeout_s: float, *, records: int, size: int) -> int:
+        """Delivers what the window allows, `records` at most."""
         del timeout_s
         if self.cut:
             self.cut, self._sent = False, array("H")
@@ -145,9 +145,9 @@ class MemoryConnection:
         if not self.mute:
             self._arrive()
         before = len(self.columns)
-        if read:
+        if records > 0 and size > 0:
             self._repeat()
-            self._deliver()
+            self._deliver(records)
         return len(self.columns) - before
 
     def ack(self, qos: int, mids: array[int]) -> int:
@@ -182,8 +182,8 @@ class MemoryConnection:
             if not self._handler.repeated(mid, message.qos, message.topic, message.payload):
                 self._append(mid, message)
 
-    def _deliver(self) -> None:
-        for mid, message in self._broker.send():
+    def _deliver(self, count: int) -> None:
+        for mid, message in self._broker.send(count):
             if mid:
                 self._handler.fresh(array("H", [mid]))
             self._append(mid, message)

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workloads import churn, engine, plates, report, stream, windows
+from workloads import churn, engine, plates, pressure, report, stream, windows
 
 KINDS = {
     "stream": "MQTT to Elasticsearch",
     "engine": "invocations and fires",
     "window": "window statistics",
     "churn": "Redis' memory while devices come and go",
+    "pressure": "devices that publish several times what the feed may take",
     "plates": "licence plates: bare OpenALPR and ours",
 }
 
@@ -47,6 +48,12 @@ def main() -> int:
             kind.add_argument("--minutes", type=float, default=60, help="how long; default 60")
             kind.add_argument("--devices", type=int, default=200, help="how many at a time; default 200")
             kind.add_argument("--rate", type=float, default=10, help="records a second; default 10")
+        if name == "pressure":
+            kind.add_argument("--minutes", type=float, default=2, help="how long each burst lasts; default 2")
+            kind.add_argument("--times", type=float, default=3, help="how many times the ceiling; default 3")
+            kind.add_argument(
+                "--kinds", nargs="+", choices=pressure.KINDS, default=pressure.KINDS, help="which bursts; default all"
+            )
         if name == "plates":
             kind.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos")
             kind.add_argument(
@@ -67,11 +74,13 @@ def main() -> int:
         plates.show(figures)
     elif given.kind == "churn":
         churn.show(figures)
+    elif given.kind == "pressure":
+        pressure.show(figures)
     else:
         report.show(given.kind, figures)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    return 1 if figures.get("broken") else 0
 
 
 def _run(given: argparse.Namespace) -> dict[str, Any]:
@@ -85,6 +94,8 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
         )
     if given.kind == "churn":
         return churn.run(minutes=given.minutes, devices=given.devices, rate=given.rate)
+    if given.kind == "pressure":
+        return pressure.run(minutes=given.minutes, times=given.times, kinds=tuple(given.kinds))
     if given.kind == "plates":
         return plates.run(photos=given.photos, truth=given.truth, country=given.country, n=given.n)
     return engine.run(calls=given.calls) if given.kind == "engine" else windows.run()

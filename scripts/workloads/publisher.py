@@ -26,12 +26,12 @@ RECORD = (
 class Publisher:
     """One connection that publishes numbered records and counts their acknowledgements."""
 
-    def __init__(self, url: str, *, devices: int, client_id: str) -> None:
+    def __init__(self, url: str, *, devices: int, client_id: str, device_type: str = "bench") -> None:
         parts = urlsplit(url)
         self._socket = socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 1883), CONNECT_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._devices = devices
-        self._topics = [self._topic(device) for device in range(devices)]
+        self._topics = [self._topic(device_type, device) for device in range(devices)]
         self.sent = 0
         self.acked = 0
         self._connect(client_id)
@@ -56,8 +56,8 @@ class Publisher:
         return self.acked >= self.sent
 
     @staticmethod
-    def _topic(device: int) -> bytes:
-        topic = f"iot-2/type/bench/id/{device}/evt/status/fmt/json".encode()
+    def _topic(device_type: str, device: int) -> bytes:
+        topic = f"iot-2/type/{device_type}/id/{device}/evt/status/fmt/json".encode()
         return struct.pack(">H", len(topic)) + topic
 
     def _connect(self, client_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,26 @@ class Meter(threading.Thread):
         self._peak[key] = max(self._peak[key], int(fields[21]) * _PAGE / 1e6)
         if first:
             self._first[key] = self._last[key]
+
+
+def resident(roots: Mapping[str, int]) -> dict[str, list[float]]:
+    """Megabytes that each process holds now, by part, as `Meter` names them."""
+    children = _children()
+    found: dict[str, list[float]] = {}
+    for part, root in dict(roots).items():
+        found[part] = _sizes([root])
+        found[f"{part} children"] = _sizes(_descendants(root, children))
+    return found
+
+
+def _sizes(pids: list[int]) -> list[float]:
+    sizes = []
+    for pid in pids:
+        try:
+            sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6)
+        except (OSError, IndexError):
+            continue
+    return sizes
 
 
 def _children() -> dict[int, list[int]]:

@@ -98,12 +98,12 @@ def test_a_feed_that_is_off_says_why(look: Callable[..., Any]) -> None:
     class Feeds:
         def all(self, *, now: int) -> list[dict[str, Any]]:
             usage = {"batches": 7, "bytes": 84_213, "in_flight": 0, "oldest_ms": now - 61_000}
-            silent = dict.fromkeys(("connected", "problem", "hold", "fires", "refires", "full", "stuck"))
+            silent = dict.fromkeys(("connected", "problem", "hold", "fires", "refires", "full", "held_back_since", "stuck"))
             refused = {"active": False, "reason": HOSTILE, "status_code": 401, "changed": now - 60_000}
             held = {"active": True, "reason": "", "status_code": None, "changed": now, "connected": True, "hold": "no active rule"}
             return [
                 {"trigger": "/guest/a", **silent, **usage, **refused},
-                {"trigger": "/guest/b", **silent, **usage, **held, "full": True, "stuck": 2},
+                {"trigger": "/guest/b", **silent, **usage, **held, "full": True, "held_back_since": now - 45_000, "stuck": 2},
             ]
 
     known = state()
@@ -114,6 +114,7 @@ def test_a_feed_that_is_off_says_why(look: Callable[..., Any]) -> None:
     assert "61 s 7" in off
     assert "held" in held
     assert "journal full" in held
+    assert "broker has waited for 45 s" in held
     assert "2 batches stuck" in held
 
 

@@ -239,7 +239,7 @@ class FakeFeeds:
     """One feed, connected, with two batches waiting."""
 
     def all(self, *, now: int) -> list[dict[str, Any]]:
-        told = {"connected": True, "problem": "", "hold": "", "fires": 61, "refires": 1, "full": False, "stuck": 0}
+        told = {"connected": True, "problem": "", "hold": "", "fires": 61, "refires": 1, "full": False, "held_back_since": 0, "stuck": 0}
         usage = {"batches": 2, "bytes": 84_213, "in_flight": 1, "oldest_ms": now - 1400}
         on = {"active": True, "reason": "", "status_code": None, "changed": now - 90_000}
         return [{"trigger": "/guest/device-events", **on, **told, **usage}]

@@ -16,7 +16,7 @@ from hort.model_store import ModelStore, RedisModelStore
 
 MAX_FEEDS = 20
 MAX_DESCRIPTION = 200
-_REPORTED = ("connected", "problem", "hold", "fires", "refires", "full", "stuck")
+_REPORTED = ("connected", "problem", "hold", "fires", "refires", "full", "held_back_since", "stuck")
 
 Panel = dict[str, Any]
 
@@ -27,7 +27,8 @@ class Feeds(Protocol):
     def all(self, *, now: int) -> list[Panel]:
         """`trigger`, `active`, `reason`, `connected`, `problem`, `hold`, `fires`, `refires`, and of its journal `batches`,
         `bytes`, `in_flight`, `oldest_ms` (0: empty), for each feed; what its provider has not reported is None. `changed` is when
-        it was last switched on or off (ms), `status_code` OpenWhisk's answer that switched it off, `full` and `stuck` as reported.
+        it was last switched on or off (ms), `status_code` OpenWhisk's answer that switched it off, `full`, `stuck` and
+        `held_back_since` (ms; 0: the broker can deliver) as reported.
         """
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, UNREADABLE_ATTEMPTS, Firing
+from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, MOST_UNFINISHED, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace, next_minute
 from feeds.provider.testing import MemoryWhisk
@@ -289,20 +289,20 @@ def test_one_message_that_is_too_large_comes_as_an_error(capsys: pytest.CaptureF
     assert bench.ids()[0] in line
 
 
-def test_a_journal_that_is_full_is_told_once_and_so_is_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    bench = Bench()
-    bench.gate.max_batches = 2
-    bench.whisk.answers = [Outcome("held", 204)]
-    references = [bench.put() for _ in range(2)]
-    bench.run(5_000)
-    assert bench.metrics()["journal_full"] == 1
-    assert bench.metrics()['journal_filled_total{limit="batches"}'] == 1
-    for reference in references:
-        bench.journal.ack(reference)
-    bench.run(1_000)
-    assert "journal_full" not in bench.metrics()
-    told = capsys.readouterr().err
-    assert (told.count('"journal-full"'), told.count('"journal-has-room"')) == (1, 1)
+def test_in_an_outage_of_days_most_of_the_journal_is_never_fired() -> None:
+    bench = Bench(max_fires_per_minute=6000, max_unacked=2)
+    for _ in range(30):
+        bench.put()
+    for _ in range(12):
+        bench.clock.advance(GIVE_WAY_MS)
+        bench.run(1_000)
+    assert len(set(bench.ids())) == MOST_UNFINISHED * 2
+    for reference in [entry.reference for entry in bench.journal.due(bench.journals[0], now=10**15, limit=100)]:
+        if reference.batch_id in bench.ids():
+            bench.journal.ack(reference)
+    before = set(bench.ids())
+    bench.run(60_000)
+    assert set(bench.ids()) - before, "and it goes on when they are stored"
 
 
 def test_partitions_take_turns() -> None:

@@ -5,7 +5,7 @@ from array import array
 from typing import Any
 
 import pytest
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode, _ConnectionState
 
 from feeds.provider import fast_paho
 from feeds.provider.fast_paho import PUBACK, PUBCOMP, PUBREC, FastClient
@@ -226,3 +226,26 @@ def test_a_connection_that_is_given_up_in_order_is_not_read_any_more() -> None:
     bench.client.disconnect()
     assert bench.socket.closed
     assert bench.rows() == []
+
+
+def test_a_client_that_does_not_read_by_choice_misses_no_answer_to_its_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that stayed full for two keepalives made paho give the connection up."""
+    bench = Bench()
+    client: Any = bench.client
+    now = [1_000.0]
+    monkeypatch.setattr("paho.mqtt.client.time_func", lambda: now[0])
+    monkeypatch.setattr("feeds.provider.fast_paho.time.monotonic", lambda: now[0])
+    client._keepalive = 60
+    client._state = _ConnectionState.MQTT_CS_CONNECTED
+    client._last_msg_out = client._last_bytes_received = now[0]
+    for _ in range(40):
+        now[0] += 15
+        client.look_away()
+        assert client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        client.loop_write()
+    assert not bench.socket.closed
+    assert bench.socket.sent.count(b"\xc0\x00") in (9, 10), "and the broker hears of it each keepalive"
+    for _ in range(20):
+        now[0] += 15
+        client.loop_misc()
+    assert bench.socket.closed, "while it reads, a broker that does not answer is given up"

@@ -58,6 +58,17 @@ def test_the_gate_is_open_when_a_fresh_batch_could_be_fired() -> None:
     assert gate.wait(START + 1_000) > 0
 
 
+def test_what_is_put_while_the_journal_is_looked_at_counts() -> None:
+    gate = Gate(Pace(60), max_unacked=2, max_batches=2, max_bytes=1_000)
+    gate.put(10)
+    began = gate.added
+    gate.put(20)
+    gate.looked(1, 10, before=began)
+    assert (gate.batches, gate.bytes, gate.limit) == (2, 30, "batches")
+    gate.looked(2, 30, before=gate.added)
+    assert (gate.batches, gate.bytes) == (2, 30)
+
+
 @pytest.mark.parametrize(("batches", "size", "full"), [(4, 99, False), (5, 0, True), (1, 100, True)])
 def test_the_journal_is_full_by_count_or_by_bytes(*, batches: int, size: int, full: bool) -> None:
     gate = Gate(Pace(60), max_unacked=2, max_batches=5, max_bytes=100, batches=batches, bytes=size)
