@@ -50,7 +50,7 @@ def test_unreadable_batch_becomes_one_dead_letter_after_the_tries() -> None:
     assert (letter["reason"], letter["stage"], letter["payload_bytes"]) == ("unprocessable", "ingest", len(raw))
     assert buried(letter) == raw[:262_144]
     assert set(here.journal.read_stage(reference, FIELDS) or {}) == set(FIELDS), "the actions that follow find all they want"
-    assert here.counters.all() == {"ingest.messages": 1, "dead.ingest.unprocessable": 1}
+    assert here.counters.all() == {"ingest.messages": 1, "dead.ingest.unprocessable": 1, "ingest.payloads-cut": 1}
 
 
 def test_batch_that_kills_ingest_becomes_a_dead_letter_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
