@@ -164,27 +164,30 @@ def _ms(value: object) -> int:
     return dates.parse(value) or 0
 
 
-def next_fire(registration: Registration, after_ms: int, *, delay_limit_s: int = 0) -> int | None:
+def next_fire(
+    registration: Registration, after_ms: int, *, delay_limit_s: int = 0, begun: bool = False
+) -> int | None:
     """Compute the epoch millisecond of the first fire strictly after `after_ms`; None when there is none.
 
     Ticks lie on the wall clock (cron) or on the grid that startDate begins (interval), so late firing never shifts them.
+    Where the alarm has `begun`, startDate only places the grid: a clock that was set back does not make it begin again.
     """
     if registration.get("date"):
         due: int | None = _ms(registration["date"])
         return due if due is not None and due > after_ms else None
     start = _ms(registration["startDate"]) if registration.get("startDate") else None
     if registration.get("minutes"):
-        due = _next_interval(registration["minutes"] * 60_000, start or 0, after_ms)
+        due = _next_interval(registration["minutes"] * 60_000, start or 0, after_ms, begun=begun)
     else:
-        begin = after_ms if start is None else max(after_ms, start - 1)
+        begin = after_ms if start is None or begun else max(after_ms, start - 1)
         second = spread_second(registration, delay_limit_s)
         due = cron.next_after(registration["cron"], registration.get("timezone"), begin, second=second)
     stop = registration.get("stopDate")
     return None if stop and due > _ms(stop) else due
 
 
-def _next_interval(step: int, start: int, after_ms: int) -> int:
-    return start if after_ms < start else start + ((after_ms - start) // step + 1) * step
+def _next_interval(step: int, start: int, after_ms: int, *, begun: bool) -> int:
+    return start if after_ms < start and not begun else start + ((after_ms - start) // step + 1) * step
 
 
 def spread_second(registration: Registration, limit_s: int) -> int:

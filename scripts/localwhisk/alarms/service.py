@@ -1,8 +1,9 @@
 """Fires alarms when they are due: one heap, one waiting task, whatever the number of alarms.
 
-Ticks are computed from the wall clock, so nothing drifts. After a pause of the machine one overdue fire is made and the
-other missed ticks are skipped; ticks missed while the service was down are not made up for. An alarm has at most one
-fire under way: a tick that comes due meanwhile is skipped.
+Ticks are computed from the wall clock, so nothing drifts. After a pause of the machine, or when its clock is set ahead, one
+overdue fire is made and the other missed ticks are skipped; when it is set back, ticks are planned anew (see steps.py). Ticks
+missed while the service was down are not made up for. An alarm has at most one fire under way: a tick that comes due
+meanwhile is skipped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 from localwhisk.alarms import feed, schedule, texts
 from localwhisk.alarms.errors import AlarmError
 from localwhisk.alarms.schedule import UNLIMITED, Registration
+from localwhisk.alarms.steps import Steps
 from localwhisk.alarms.store import Store
 
 logger = logging.getLogger(__name__)
@@ -119,6 +121,7 @@ class AlarmService:
         self._entries: dict[str, int] = {}
         self._numbers = itertools.count()
         self._firing: dict[str, asyncio.Task[None]] = {}
+        self._steps = Steps()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -150,7 +153,9 @@ class AlarmService:
         """Take up a new, changed or deleted registration."""
         registration = await self._store.get(key)
         self._entries.pop(key, None)
-        if registration is not None:
+        if registration is None:
+            self._steps.forget(key)
+        else:
             await self._plan(key, registration, self._clock.now_ms())
 
     async def _plan(self, key: str, registration: Registration, after_ms: int) -> None:
@@ -158,7 +163,7 @@ class AlarmService:
         if not registration["status"]["active"]:
             return
         try:
-            due = schedule.next_fire(registration, after_ms, delay_limit_s=self._delay_limit_s)
+            due = self._next(key, registration, after_ms)
         except AlarmError as error:
             await self._disable(key, registration, error.message)
             return
@@ -167,6 +172,17 @@ class AlarmService:
             await self._disable(key, registration, expired)
             return
         self._push(key, due)
+
+    def _next(self, key: str, registration: Registration, after_ms: int) -> int | None:
+        return self._steps.next_fire(key, registration, after_ms, delay_limit_s=self._delay_limit_s)
+
+    async def _plan_anew(self, now: int) -> None:
+        """The clock was set back: what was planned by the old time would not be fired until that comes again."""
+        planned = set(self._entries)
+        logger.warning("the clock was set back", extra={"action": "alarms-planned-anew", "count": len(planned)})
+        for key, registration in await self._store.list():
+            if key in planned and self._entries.pop(key, None) is not None:
+                await self._plan(key, registration, now)
 
     def _push(self, key: str, due: int) -> None:
         number = next(self._numbers)
@@ -182,6 +198,8 @@ class AlarmService:
         while True:
             self._woken.clear()
             now = self._clock.now_ms()
+            if self._steps.went_back(now):
+                await self._plan_anew(now)
             while self._heap and self._heap[0][0] <= now:
                 due, number, key = heapq.heappop(self._heap)
                 if self._entries.get(key) == number:
@@ -202,7 +220,8 @@ class AlarmService:
             self._firing[key] = task
             task.add_done_callback(lambda _: self._firing.pop(key, None))
         if not registration.get("date"):
-            following = schedule.next_fire(registration, max(now, due), delay_limit_s=self._delay_limit_s)
+            self._steps.fired(key, registration, tick=due, now=now)
+            following = self._next(key, registration, max(now, due))
             if following is not None:
                 self._push(key, following)
             self._missed(key, "late", self._skipped(registration, due, now))
@@ -276,6 +295,7 @@ class AlarmService:
             return
         if await self._store.delete(key):
             self._entries.pop(key, None)
+            self._steps.forget(key)
             await self._delete_trigger(registration, rules=chosen == "rules")
 
     async def _count(self, key: str) -> None:

@@ -348,3 +348,54 @@ def test_the_system_clock_wakes_at_the_next_second() -> None:
         await service.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("jump", [90 * SECOND, 86_400 * SECOND])
+@pytest.mark.parametrize(("kind", "rule"), [("alarm", {"cron": "*/10 * * * * *"}), ("interval", {"minutes": 1})])
+def test_a_clock_that_is_ahead_for_a_moment_stops_no_alarm_and_makes_up_no_ticks(
+    jump: int, kind: str, rule: dict[str, Any]
+) -> None:
+    async def scenario(world: World) -> None:
+        step = MINUTE if kind == "interval" else 10 * SECOND
+        await world.call("CREATE", kind, **rule)
+        for _ in range(125):
+            await world.clock.advance(SECOND)
+        before = len(world.fired)
+        assert before >= 2
+        await world.clock.advance(jump)
+        await world.clock.advance(2 * SECOND)
+        assert len(world.fired) == before + 1, "one overdue fire, as after a pause"
+        await world.clock.advance(-jump)
+        for _ in range(3 * step // SECOND):
+            await world.clock.advance(SECOND)
+        assert len(world.fired) in (before + 3, before + 4), "the tick that was fired ahead of its time is not fired again"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("alarm", {"cron": "* * * * *"}), ("interval", {"minutes": 1})])
+def test_a_clock_that_is_set_back_for_good_stops_no_alarm(kind: str, rule: dict[str, Any]) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("CREATE", kind, **rule)
+        for _ in range(70):
+            await world.clock.advance(SECOND)
+        before = len(world.fired)
+        await world.clock.advance(-60 * MINUTE)
+        for _ in range(300):
+            await world.clock.advance(SECOND)
+        assert len(world.fired) == before + 5
+
+    play(scenario)
+
+
+def test_an_alarm_that_has_not_begun_waits_for_its_start_when_the_clock_was_ahead_of_it() -> None:
+    async def scenario(world: World) -> None:
+        start = NOW + 60 * MINUTE
+        await world.call("CREATE", cron="* * * * *", startDate=start)
+        await world.clock.advance(120 * MINUTE)
+        await world.clock.advance(-120 * MINUTE)
+        for _ in range(60):
+            await world.clock.advance(SECOND)
+        assert len(world.fired) == 1, "the overdue one"
+
+    play(scenario)
