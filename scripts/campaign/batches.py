@@ -34,7 +34,7 @@ class Batches:
     def journalled(self) -> int | None:
         """How many batches there are; None where Redis is away."""
         with contextlib.suppress(redis.RedisError):
-            return sum(self._client.zcard(journal) for journal in self._client.scan_iter(match=JOURNALS, count=1000))
+            return sum(int(self._client.zcard(journal)) for journal in self._client.scan_iter(match=JOURNALS, count=1000))
         return None
 
     def seen(self) -> list[dict[str, Any]]:

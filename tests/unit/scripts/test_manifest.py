@@ -9,7 +9,7 @@ SETTING = re.compile(r"HORT_[A-Z_]+")
 MANIFEST = (ROOT / "manifest.yaml").read_text()
 README = (ROOT / "README.md").read_text()
 OF_PROVIDER = {"HORT_API_HOST", "HORT_PROVIDER_KEY"}
-OF_SCRIPTS = {"HORT_TOOLS"}
+OF_SCRIPTS = {"HORT_TOOLS", "HORT_AUTH"}
 
 
 def test_every_setting_of_the_manifest_is_in_the_readme() -> None:
