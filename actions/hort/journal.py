@@ -20,7 +20,11 @@ DIRECT_TTL_S = 86_400
 STAGE_TTL_S = 7 * 86_400
 """A safety net: what a batch left behind goes by itself when nobody ever acknowledges it."""
 
+FAR_MS = 900_000
+"""Nobody puts a batch off for so long. A time further ahead was given by a clock that was wrong: the batch is due."""
+
 _LOOK_AT = 32
+_PULLED_AT_ONCE = 500
 
 _STAGE_LUA = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -76,6 +80,12 @@ redis.call('HSET', KEYS[1], 'activation', ARGV[1])
 return 1
 """
 
+_PULL_IN_LUA = """
+local late = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])
+for _, name in ipairs(late) do redis.call('ZADD', KEYS[1], 'XX', ARGV[1], name) end
+return #late
+"""
+
 Stage = dict[str, bytes]
 
 
@@ -93,7 +103,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a journal is: batches, bytes, batches not yet due again, and when the oldest batch was made (0: none)."""
+    """How full a journal is: batches, bytes, batches not yet due (again), and when the oldest batch was made (0: none)."""
 
     count: int
     bytes: int
@@ -139,7 +149,10 @@ class Journal(Protocol):
         """Moves the time from which on the batch is fired again; False where it is done."""
 
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
-        """The oldest batches whose time has come."""
+        """The oldest batches whose time has come, then those whose time is further ahead than FAR_MS."""
+
+    def pull_in(self, journal: str, *, due_ms: int) -> int:
+        """Batches that are due later than this are due then; how many."""
 
     def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
         """From when on each batch may be fired (again); None where it is done."""
@@ -178,18 +191,19 @@ class RedisJournal:
         self._fired = client.register_script(_FIRED_LUA)
         self._try = client.register_script(_TRY_LUA)
         self._untry = client.register_script(_UNTRY_LUA)
+        self._pull_in = client.register_script(_PULL_IN_LUA)
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
         """Keeps a batch in one transaction."""
         pipeline = self._client.pipeline(transaction=True)
-        self.add_put(pipeline, reference, raw, trigger=trigger, count=count, now=now)
+        self.add_put(pipeline, reference, raw, trigger=trigger, count=count, now=now, due_ms=now)
         pipeline.execute()
 
     @staticmethod
     def add_put(
-        pipeline: store.Client, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int
+        pipeline: store.Client, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int, due_ms: int
     ) -> None:
-        """Adds the commands of `put` to a transaction of the caller's."""
+        """Adds the commands of `put` to a transaction of the caller's; it is due from `due_ms` on."""
         fields: dict[Any, Any] = {
             "raw": raw,
             "trigger": trigger,
@@ -200,7 +214,7 @@ class RedisJournal:
         }
         pipeline.hset(reference.batch_key, mapping=fields)
         pipeline.incrby(keys.journal_bytes(reference.journal), len(raw))
-        pipeline.zadd(reference.journal, {reference.batch_id: now})
+        pipeline.zadd(reference.journal, {reference.batch_id: due_ms})
 
     def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
         """Keeps messages for a day, outside of any journal."""
@@ -257,9 +271,19 @@ class RedisJournal:
         return bool(self._retry(keys=[reference.journal, reference.batch_key], args=[reference.batch_id, due_ms]))
 
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
-        """The batches with the earliest times up to now."""
-        ids = _texts(self._client.zrangebyscore(journal, "-inf", now, start=0, num=limit))
-        return self.entries([batches.Reference(batch_id, journal) for batch_id in ids])
+        """The batches with the earliest times up to now, and those of times that cannot be meant."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zrangebyscore(journal, "-inf", now, start=0, num=limit)
+        pipeline.zrangebyscore(journal, f"({now + FAR_MS}", "+inf", start=0, num=limit)
+        due, odd = pipeline.execute()
+        return self.entries([batches.Reference(batch_id, journal) for batch_id in _texts((*due, *odd))[:limit]])
+
+    def pull_in(self, journal: str, *, due_ms: int) -> int:
+        """Some hundred a call, so that Redis serves others between."""
+        total = 0
+        while pulled := int(self._pull_in(keys=[journal], args=[due_ms, _PULLED_AT_ONCE])):
+            total += pulled
+        return total
 
     def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
         """One round trip."""
@@ -305,7 +329,7 @@ class RedisJournal:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.zcard(journal)
         pipeline.get(keys.journal_bytes(journal))
-        pipeline.zcount(journal, f"({now}", "+inf")
+        pipeline.zcount(journal, f"({now}", now + FAR_MS)
         pipeline.zrange(journal, 0, 0)
         pipeline.zrangebyscore(journal, f"({now}", "+inf", start=0, num=_LOOK_AT)
         count, size, in_flight, first, flying = pipeline.execute()

@@ -13,7 +13,7 @@ import orjson
 from hort import batch as batches
 from hort.decoded import Identity
 from hort.document_store import ItemError
-from hort.journal import Entry, Stage, Usage
+from hort.journal import FAR_MS, Entry, Stage, Usage
 from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
 
@@ -44,11 +44,13 @@ class MemoryJournal:
         self._acked: Counter[str] = Counter()
         self.activations: dict[str, str] = {}
 
-    def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
+    def put(
+        self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int, due_ms: int | None = None
+    ) -> None:
         """Keeps a batch; it is due at once."""
         self._raw[reference] = raw
         self._entries[reference] = Entry(reference, trigger, count, len(raw), now, 0)
-        self._due[reference] = now
+        self._due[reference] = now if due_ms is None else due_ms
 
     def put_direct(self, reference: batches.Reference, raw: bytes, *, count: int, now: int) -> None:
         """Keeps messages that came without a journal; they are never due."""
@@ -111,13 +113,19 @@ class MemoryJournal:
         return True
 
     def due(self, journal: str, *, now: int, limit: int) -> list[Entry]:
-        """The batches whose time has come, earliest first."""
+        """The batches whose time has come, earliest first, then those of times that cannot be meant."""
         rows = sorted(
-            (due, reference.batch_id, reference)
+            (due > now, due, reference.batch_id, reference)
             for reference, due in self._due.items()
-            if reference.journal == journal and due <= now
+            if reference.journal == journal and not now < due <= now + FAR_MS
         )
-        return [self._entries[reference] for _, _, reference in rows[:limit]]
+        return [self._entries[reference] for *_, reference in rows[:limit]]
+
+    def pull_in(self, journal: str, *, due_ms: int) -> int:
+        """Batches that are due later than this are due then."""
+        late = [reference for reference, due in self._due.items() if reference.journal == journal and due > due_ms]
+        self._due.update(dict.fromkeys(late, due_ms))
+        return len(late)
 
     def times(self, references: Sequence[batches.Reference]) -> list[int | None]:
         """From when on each batch may be fired (again)."""
@@ -153,7 +161,7 @@ class MemoryJournal:
         return Usage(
             len(mine),
             sum(self._entries[reference].bytes for reference in mine),
-            sum(self._due[reference] > now for reference in mine),
+            sum(now < self._due[reference] <= now + FAR_MS for reference in mine),
             min((self._entries[reference].created_ms for reference in mine), default=0),
         )
 

@@ -83,24 +83,26 @@ def _options() -> argparse.Namespace:
 
 
 def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
-    client = store.client(config.redis_url)
+    client, steady = store.client(config.redis_url), clock.Steady()
     meters, whisk = Meters(), HttpWhisk(insecure=config.api_insecure)
     meters.add(SuiteMetrics(suite_metrics.client(config.redis_url)))
     vault = Vault(config.key)
     registrations = RedisRegistrations(client, vault)
     works = service.RedisWorks(
-        client, RedisJournal(client), registrations, whisk, clock=clock.now_ms, meters=meters
+        client, RedisJournal(client), registrations, whisk, clock=clock.now_ms, steady=steady, meters=meters
     )
     leases = RedisLeases(client, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
     tally = Tally(meters, RedisCounters(client))
-    supervisor = Supervisor(registrations, leases, works, clock=clock.now_ms, meters=meters, tally=tally.flush)
+    supervisor = Supervisor(
+        registrations, leases, works, clock=clock.now_ms, steady=steady, meters=meters, tally=tally.flush
+    )
     alarms = Alarms(AlarmStore(client, vault), leases, whisk, api_host=config.api_host, clock=clock.now_ms, meters=meters)
     lifecycle = service.Lifecycle(
         registrations, whisk, api_host=config.api_host, clock=clock.now_ms, changed=supervisor.wake
     )
 
     def health() -> dict[str, object]:
-        now = clock.now_ms()
+        now = steady()
         problems = {"supervisor": supervisor.problem, "alarms": alarms.problem}
         facts = service.health(problems, last_tick_ms=supervisor.last_tick_ms, now=now, client=client)
         locked = [row["triggerName"] for row in registrations.locked().values()] if facts["ok"] else []

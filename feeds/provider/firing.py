@@ -22,6 +22,10 @@ HOLD_MS = 3_000
 BUSY_MS = (1_000, 60_000)
 DEADLINE_LIMIT_MS = 600_000
 CHECK_MS = (60, 2_000)
+PUT_OFF_MS = 120_000
+"""Actions put a batch off for a minute at most, a throttle for two; what is later than that and the deadline comes from a wrong clock."""
+AGAIN_MS = (2_000, 60_000)
+"""When a batch that was put off by a wrong clock is fired again, after its first and after its last fires."""
 CHECKS = 12
 UNREADABLE_ATTEMPTS = 3
 MINUTE_JITTER_MS = 500
@@ -42,8 +46,26 @@ class _Check:
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Fire:
+    """The last accepted fire of an unfinished batch: when, and how long it may take."""
+
+    at: int
+    deadline: int
+    attempts: int
+
+    def due(self, time: int) -> int:
+        """When it is fired again where the journal has this time: it may come from an action whose clock is wrong."""
+        if self.at <= time <= self.at + self.deadline + PUT_OFF_MS:
+            return time
+        return self.at + min(AGAIN_MS[0] << min(self.attempts, 10), AGAIN_MS[1])
+
+
 class Firing:
-    """Fires the batches of one registration; `step` is called over and over by one thread."""
+    """Fires the batches of one registration; `step` is called over and over by one thread.
+
+    Everything that waits goes by `steady`, and so does each `now`; `clock` tells OpenWhisk's minutes and how old a batch is.
+    """
 
     def __init__(
         self,
@@ -55,6 +77,7 @@ class Firing:
         whisk: Whisk,
         gate: Gate,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
         switch_off: Callable[[Outcome], None],
     ) -> None:
@@ -67,16 +90,21 @@ class Firing:
         self._whisk = whisk
         self._gate = gate
         self._clock = clock
+        self._steady = steady
         self._meters = meters
         self._switch_off = switch_off
         self._busy = Backoff(BUSY_MS)
         self._checks: list[_Check] = []
         self._unfinished: dict[batch.Reference, int] = {}
+        self._fired: dict[batch.Reference, _Fire] = {}
+        self._taken_over = False
         self._turn = 0
 
     def step(self) -> int:
         """One look at the journal and at most one fire; how many milliseconds to wait before the next step."""
-        now = self._clock()
+        now = self._steady()
+        if not self._taken_over:
+            self._take_over(now)
         self._look(now)
         gate = self._gate
         if not gate.firing:
@@ -96,6 +124,16 @@ class Firing:
         self._fire(entry, now)
         return 0
 
+    def _take_over(self, now: int) -> None:
+        """An earlier owner's times may be of a clock ahead of this one: what it fired or put is waited for as after a first fire."""
+        late = sum(self._journal.pull_in(name, due_ms=now + self._deadline(0)) for name in self._journals)
+        self._taken_over = True
+        if late:
+            log("taken-over", trigger=self.target.trigger, batches_put_off_less=late)
+
+    def _deadline(self, attempts: int) -> int:
+        return min(round(self.config.ack_deadline_s * 1000) << min(attempts, 10), DEADLINE_LIMIT_MS)
+
     def _look(self, now: int) -> None:
         added = self._gate.added
         usages = [self._journal.usage(name, now=now) for name in self._journals]
@@ -111,7 +149,7 @@ class Firing:
         self._meters.journal_batches.labels(label).set(total.count)
         self._meters.journal_bytes.labels(label).set(total.bytes)
         self._meters.in_flight.labels(label).set(total.in_flight)
-        self._meters.lag.labels(label).set((now - total.oldest_ms) / 1000 if total.oldest_ms else 0)
+        self._meters.lag.labels(label).set(max(0, self._clock() - total.oldest_ms) / 1000 if total.oldest_ms else 0)
         self._meters.stuck.labels(label).set(gate.stuck)
 
     def _again(self, now: int) -> Entry | None:
@@ -121,7 +159,7 @@ class Firing:
         if not self._unfinished:
             self._gate.stuck = 0
             return None
-        times = dict(zip(self._unfinished, self._journal.times(list(self._unfinished)), strict=True))
+        times = self._times()
         self._unfinished = {name: since for name, since in self._unfinished.items() if times[name] is not None}
         most = len(self._unfinished) >= MOST_UNFINISHED * self._gate.max_unacked
         young = [name for name, since in self._unfinished.items() if most or now - since < GIVE_WAY_MS]
@@ -131,6 +169,16 @@ class Firing:
         due = [name for name in young if (times[name] or 0) <= now]
         found = self._journal.entries(sorted(due, key=lambda name: times[name] or 0)[:1])
         return found[0] if found else None
+
+    def _times(self) -> dict[batch.Reference, int | None]:
+        """From when on each unfinished batch is fired again, None where it is done; times of wrong clocks are put right."""
+        names, times = list(self._unfinished), dict[batch.Reference, int | None]()
+        for name, time in zip(names, self._journal.times(names), strict=True):
+            times[name] = due = None if time is None else self._fired[name].due(time)
+            if due is not None and due != time:
+                self._journal.retry_at(name, due)
+        self._fired = {name: fire for name, fire in self._fired.items() if times.get(name) is not None}
+        return times
 
     def _next(self, now: int) -> Entry | None:
         for _ in self._journals:
@@ -142,7 +190,7 @@ class Firing:
 
     def _fire(self, entry: Entry, now: int) -> None:
         payload = self._payload(entry)
-        deadline = min(round(self.config.ack_deadline_s * 1000) << min(entry.attempts, 10), DEADLINE_LIMIT_MS)
+        deadline = self._deadline(entry.attempts)
         if payload is None or not self._journal.take(entry.reference, due_ms=now + deadline):
             return
         self._tell_cut(entry, payload)
@@ -152,6 +200,7 @@ class Firing:
         self.fires += 1
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
+            self._fired[entry.reference] = _Fire(now, deadline, entry.attempts)
             self._accepted(entry, outcome, carried="messages" in payload)
         else:
             self._not_accepted(entry, outcome)
@@ -168,7 +217,7 @@ class Firing:
     def _accepted(self, entry: Entry, outcome: Outcome, *, carried: bool) -> None:
         self._hold(held=False)
         self._busy.reset()
-        self._unfinished.setdefault(entry.reference, self._clock())
+        self._unfinished.setdefault(entry.reference, self._steady())
         if entry.attempts:
             self.refires += 1
             self._meters.refires.labels(self.target.trigger).inc()
@@ -183,10 +232,10 @@ class Firing:
         )
         if self.config.ack == "started" and carried:
             backoff = Backoff(CHECK_MS)
-            self._checks.append(_Check(entry, outcome.activation, self._clock() + backoff.next_ms(), backoff))
+            self._checks.append(_Check(entry, outcome.activation, self._steady() + backoff.next_ms(), backoff))
 
     def _not_accepted(self, entry: Entry, outcome: Outcome) -> None:
-        now = self._clock()
+        now = self._steady()
         self._journal.give_back(entry.reference, due_ms=now)
         self._gate.in_flight -= 1
         self._hold(held=outcome.kind == "held")
@@ -210,7 +259,8 @@ class Firing:
 
     def _after_busy(self, status: int, now: int) -> int:
         if status == 429:
-            return next_minute(now) + random.randint(0, MINUTE_JITTER_MS)
+            wall = self._clock()
+            return now + next_minute(wall) - wall + random.randint(0, MINUTE_JITTER_MS)
         return now + self._busy.next_ms()
 
     def _hold(self, *, held: bool) -> None:
@@ -247,7 +297,7 @@ class Firing:
                 self._unreadable(check)
 
     def _start_again(self, check: _Check, errors: tuple[str, ...]) -> None:
-        now = self._clock()
+        now = self._steady()
         throttled = any("Too many" in error for error in errors)
         due = self._after_busy(429 if throttled else 500, now)
         self._meters.not_started.labels(self.target.trigger, "throttled" if throttled else "error").inc()

@@ -42,7 +42,10 @@ LONGEST_WAIT_MS = 60_000
 
 
 class Intake:
-    """Takes messages of one registration; `step` is called over and over by one thread."""
+    """Takes messages of one registration; `step` is called over and over by one thread.
+
+    Messages and ids are stamped by `clock`; everything that waits goes by `steady`, and so does each `now`.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Intake:
         gate: Gate,
         connect: Connect,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
         put: Callable[[], None] = lambda: None,
         pause: Callable[[float], object] | None = None,
@@ -63,17 +67,26 @@ class Intake:
         self._ledgers = ledgers
         self._gate = gate
         self._clock = clock
+        self._steady = steady
         self._meters = meters
         self._pause = pause or threading.Event().wait
         self._acks = Acks(ledgers, trigger=stream.trigger, meters=meters)
         self.link = Link(
-            stream, config, subscriptions=subscriptions, acks=self._acks, connect=connect, clock=clock, meters=meters
+            stream,
+            config,
+            subscriptions=subscriptions,
+            acks=self._acks,
+            connect=connect,
+            clock=clock,
+            steady=steady,
+            meters=meters,
         )
         self._tidy_at = 0
         self._outbox = Outbox(
-            ledgers, link=self.link, acks=self._acks, gate=gate, clock=clock, meters=meters, trigger=stream.trigger, put=put
+            ledgers, link=self.link, acks=self._acks, gate=gate, steady=steady, meters=meters, trigger=stream.trigger, put=put
         )
         self.holding = Holding(trigger=stream.trigger, meters=meters)
+        self._since = 0
         self._last_arrival = 0
         self._stalled_at = 0
         self._window = 0
@@ -107,11 +120,11 @@ class Intake:
                 ledger.forget_all()
             if left.spooled:
                 self._recover(partition, left.spooled)
-        self._acks.inherit(lefts, now=self._clock())
+        self._acks.inherit(lefts, now=self._steady())
 
     def step(self) -> None:
         """One round: connect or read, then journal what is due."""
-        now = self._clock()
+        now = self._steady()
         self._outbox.write(now)
         if self.link.active:
             self._poll(now)
@@ -119,9 +132,9 @@ class Intake:
             self._dial(now)
         else:
             self._pause(min(max(self.link.dial_at - now, 10), IDLE_MS) / 1000)
-        self._collect(self._clock())
-        self._housekeep(self._clock())
-        self.holding.tell(self._held_by(), now=self._clock(), batches=self._gate.batches, size=self._gate.bytes)
+        self._collect(self._steady())
+        self._housekeep(self._steady())
+        self.holding.tell(self._held_by(), now=self._steady(), batches=self._gate.batches, size=self._gate.bytes)
 
     def stop(self, *, flush: bool) -> None:
         """Journals and acknowledges what is in memory if told so (one try), and says goodbye."""
@@ -155,7 +168,9 @@ class Intake:
         came = self.link.connection.poll(self._patience(now) / 1000, records=records, size=room)
         if came <= 0:
             return
-        self._last_arrival = self._clock()
+        self._last_arrival = self._steady()
+        if not count:
+            self._since = self._last_arrival
         self._meters.received.labels(self.stream.trigger).inc(came)
         self._meters.received_bytes.labels(self.stream.trigger).inc(columns.size - size)
         if came >= BUSY and count + came < self.config.max_records:
@@ -181,7 +196,7 @@ class Intake:
             return max(1, min(self._outbox.wait(now), IDLE_MS))
         if not columns:
             return IDLE_MS
-        wait = max(columns.received[0] + self.config.linger_ms - now, self._gate.wait(now))
+        wait = max(self._since + self.config.linger_ms - now, self._gate.wait(now))
         if len(columns) > columns.spooled:
             wait = min(wait, STALL_MS)
         return max(1, min(wait, IDLE_MS))
@@ -202,7 +217,7 @@ class Intake:
         overhead = 150 * len(columns) if self.config.delivery == "inline" else 0
         if len(columns) >= self.config.max_records or columns.size + overhead >= self.config.max_bytes:
             return True
-        waited = now - columns.received[0] - self.config.linger_ms
+        waited = now - self._since - self.config.linger_ms
         return waited >= 0 and (self._gate.wait(now) == 0 or waited >= max(LONGEST_WAIT_MS, 2 * self._gate.pace.interval))
 
     def _spool_due(self, columns: Columns, now: int) -> bool:
@@ -227,7 +242,7 @@ class Intake:
 
     def _flush(self) -> None:
         """Batches while the journal may take them; the rest is spooled."""
-        now = self._clock()
+        now = self._steady()
         self._outbox.write(now, at_once=True)
         while self._columns and not self._outbox and not self._gate.full:
             self._cut()
@@ -242,7 +257,7 @@ class Intake:
         if count == len(columns):
             part, self.link.connection.columns = columns, Columns()
         else:
-            part = columns.take(count)
+            part, self._since = columns.take(count), self._last_arrival
         self._window = 0
         rest = self._rest()
         for partition, mine in part.split(self.config.partitions):

@@ -10,6 +10,15 @@ LEASE_MS = 10_000
 """How long a lease lasts unless it is renewed; take-over needs this and one tick."""
 ALIVE_MS = 15_000
 
+# Times of Redis alone: providers whose clocks differ would forget each other, or count one that died with a clock ahead for long.
+_BEAT_LUA = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return redis.call('ZCARD', KEYS[1])
+"""
 _RENEW_LUA = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
@@ -34,7 +43,7 @@ return token
 class Leases(Protocol):
     """What a store of leases must do."""
 
-    def beat(self, now: int) -> int:
+    def beat(self) -> int:
         """This provider is alive; how many providers are."""
 
     def acquire(self, registration: str) -> int | None:
@@ -56,17 +65,14 @@ class RedisLeases:
     def __init__(self, client: store.Client, provider: str) -> None:
         self._client: Any = client
         self._provider = provider
+        self._beat = self._client.register_script(_BEAT_LUA)
         self._renew = self._client.register_script(_RENEW_LUA)
         self._release = self._client.register_script(_RELEASE_LUA)
         self._next = self._client.register_script(_NEXT_LUA)
 
-    def beat(self, now: int) -> int:
+    def beat(self) -> int:
         """Notes the time, drops providers that have not been seen."""
-        pipeline = self._client.pipeline(transaction=True)
-        pipeline.zadd(keys.PROVIDERS, {self._provider: now})
-        pipeline.zremrangebyscore(keys.PROVIDERS, "-inf", now - ALIVE_MS)
-        pipeline.zcard(keys.PROVIDERS)
-        return int(pipeline.execute()[2])
+        return int(self._beat(keys=[keys.PROVIDERS], args=[self._provider, ALIVE_MS]))
 
     def acquire(self, registration: str) -> int | None:
         """SET NX, then a token above all that were given out: a feed that is removed and made anew must not meet an old owner's."""

@@ -77,9 +77,9 @@ class Ledger(Protocol):
         """Keeps messages that are not yet part of a batch."""
 
     def put(
-        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, rest: bytes | None = None
+        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, due_ms: int, rest: bytes | None = None
     ) -> None:
-        """Journals a batch that holds all that is spooled but `rest`, and the piece's packet ids."""
+        """Journals a batch that holds all that is spooled but `rest`, and the piece's packet ids; it may be fired from `due_ms` on."""
 
     def keep(self, chunks: Sequence[str]) -> None:
         """Notes that packet ids are confirmed, and kept all the same (`feeds.provider.kept`)."""
@@ -123,12 +123,12 @@ class RedisLedger:
         self._commit(piece, lambda pipeline: pipeline.rpush(self._spool, piece.raw))
 
     def put(
-        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, rest: bytes | None = None
+        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, due_ms: int, rest: bytes | None = None
     ) -> None:
         """Puts the batch and leaves in the spool what it does not hold."""
 
         def write(pipeline: Any) -> None:
-            RedisJournal.add_put(pipeline, reference, piece.raw, trigger=trigger, count=count, now=now)
+            RedisJournal.add_put(pipeline, reference, piece.raw, trigger=trigger, count=count, now=now, due_ms=due_ms)
             pipeline.delete(self._spool)
             if rest:
                 pipeline.rpush(self._spool, rest)

@@ -44,7 +44,10 @@ class Stream:
 
 
 class Link:
-    """The connection of one registration, see `feeds.provider.connection.Handler`; `generation` numbers the connections."""
+    """The connection of one registration, see `feeds.provider.connection.Handler`; `generation` numbers the connections.
+
+    `clock` stamps messages; everything that waits goes by `steady`, and so does each `now`.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Link:
         acks: Acks,
         connect: Connect,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
     ) -> None:
         self.connection: Connection = connect(config, stream.client_id, self, clock)
@@ -67,7 +71,7 @@ class Link:
         self._config = config
         self._subscriptions = subscriptions
         self._acks = acks
-        self._clock = clock
+        self._steady = steady
         self._meters = meters
         self._dialling_since = 0
         self._dial_backoff = Backoff(CONNECT_RETRY_MS)
@@ -154,7 +158,7 @@ class Link:
         self.up, self._dialling_since, self._trouble = False, 0, reason
         self._subscribe_at = 0
         self._acks.lost()
-        self.dial_at = self._clock() + self._dial_backoff.next_ms()
+        self.dial_at = self._steady() + self._dial_backoff.next_ms()
         log("mqtt-lost", error=reason, trigger=self._stream.trigger)
 
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
@@ -179,7 +183,7 @@ class Link:
 
     def _refuse(self, reasons: Sequence[str], topics: Sequence[str]) -> None:
         wait = self._subscribe_backoff.next_ms()
-        self._subscribe_at = self._clock() + wait
+        self._subscribe_at = self._steady() + wait
         self.refused = f"subscription refused: {', '.join(reasons)}"
         self._save = self._name() + json.dumps([*dict.fromkeys((*self._had, *topics)), _REFUSED_QOS])
         self._meters.errors.labels(self._stream.trigger, "subscription").inc()

@@ -47,7 +47,7 @@ class Outbox:
         link: Link,
         acks: Acks,
         gate: Gate,
-        clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
         trigger: str,
         put: Callable[[], None],
@@ -56,7 +56,7 @@ class Outbox:
         self._link = link
         self._acks = acks
         self._gate = gate
-        self._clock = clock
+        self._steady = steady
         self._meters = meters
         self._trigger = trigger
         self._put = put
@@ -86,10 +86,10 @@ class Outbox:
             try:
                 self._write_one(outgoing)
             except redis.RedisError as error:
-                self._write_at = self._clock() + self._backoff.next_ms()
+                self._write_at = self._steady() + self._backoff.next_ms()
                 self._meters.errors.labels(self._trigger, "redis").inc()
                 batch_id = outgoing.reference.batch_id if outgoing.reference else None
-                retry = self._write_at - self._clock()
+                retry = self._write_at - self._steady()
                 text = f"{type(error).__name__}: {error}"
                 log("journal-failed", error=text, trigger=self._trigger, batch_id=batch_id, count=outgoing.count, retry_in_ms=retry)
                 return
@@ -109,6 +109,7 @@ class Outbox:
             trigger=self._trigger,
             count=outgoing.count,
             now=outgoing.arrived,
+            due_ms=self._steady(),
             rest=outgoing.rest,
         )
         self._gate.put(len(outgoing.piece.raw))

@@ -1,4 +1,7 @@
-"""When the next fire may go: evenly spread, and counted per calendar minute as OpenWhisk's throttle does; waits after failures."""
+"""When the next fire may go: evenly spread, and counted per calendar minute as OpenWhisk's throttle does; waits after failures.
+
+Times are of the steady clock (`hort.clock.Steady`), whose minutes are the calendar's unless the machine's clock was set meanwhile.
+"""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ class Runner:
         whisk: Whisk,
         connect: Connect,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
         switch_off: Callable[[Registration, Outcome], None],
     ) -> None:
@@ -62,6 +63,7 @@ class Runner:
             gate=self.gate,
             connect=connect,
             clock=clock,
+            steady=steady,
             meters=meters,
             put=self._wake.set,
             pause=self._stopping.wait,
@@ -74,6 +76,7 @@ class Runner:
             whisk=whisk,
             gate=self.gate,
             clock=clock,
+            steady=steady,
             meters=meters,
             switch_off=lambda outcome: switch_off(self.registration, outcome),
         )

@@ -154,6 +154,7 @@ class RedisWorks:
         whisk: Whisk,
         *,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
     ) -> None:
         self._client = client
@@ -161,6 +162,7 @@ class RedisWorks:
         self._registrations = registrations
         self._whisk = whisk
         self._clock = clock
+        self._steady = steady
         self._meters = meters
 
     def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
@@ -177,6 +179,7 @@ class RedisWorks:
             whisk=self._whisk,
             connect=connection.PahoConnection,
             clock=self._clock,
+            steady=self._steady,
             meters=self._meters,
             switch_off=switch_off,
         )
@@ -221,7 +224,10 @@ class _Subscriptions:
 
 
 def health(parts: Mapping[str, str], *, last_tick_ms: int, now: int, client: store.Client) -> dict[str, Any]:
-    """Whether the service can do its work: `ok`, and what is wrong where it is not; `parts` name their own problems."""
+    """Whether the service can do its work: `ok`, and what is wrong where it is not; `parts` name their own problems.
+
+    `last_tick_ms` and `now` are of the steady clock.
+    """
     problems = [f"{part}: {problem}" for part, problem in parts.items() if problem]
     if now - last_tick_ms > 15_000:
         problems.append("the supervisor has not ticked for 15 s")

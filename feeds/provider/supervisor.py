@@ -50,7 +50,7 @@ class _Work:
 
 
 class Supervisor:
-    """Ticks in a thread of its own; `wake` makes it look at once."""
+    """Ticks in a thread of its own; `wake` makes it look at once. `last_tick_ms` is of the steady clock."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Supervisor:
         works: Works,
         *,
         clock: Callable[[], int],
+        steady: Callable[[], int],
         meters: Meters,
         tally: Callable[[], None] = lambda: None,
     ) -> None:
@@ -66,6 +67,8 @@ class Supervisor:
         self._leases = leases
         self._works = works
         self._clock = clock
+        self._steady = steady
+        self._ends: dict[tuple[str, int], int] = {}
         self._meters = meters
         self._tally = tally
         self._runners: dict[str, Runner] = {}
@@ -116,7 +119,7 @@ class Supervisor:
     def tick(self) -> None:
         """One look at everything; RedisError where Redis is away, and then everything goes on as it is."""
         registrations = self._registrations.all()
-        alive = max(1, self._leases.beat(self._clock()))
+        alive = max(1, self._leases.beat())
         share = -(-len(registrations) // alive)
         self._settle()
         self._renew(registrations)
@@ -125,9 +128,10 @@ class Supervisor:
             self._let_go(next(iter(self._runners)))
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
+        self._ends = {key: end for key, end in self._ends.items() if key[0] in registrations}
         self._meters.unreadable.set(self._registrations.unreadable)
         self._tally()
-        self.last_tick_ms, self.problem = self._clock(), ""
+        self.last_tick_ms, self.problem = self._steady(), ""
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -232,9 +236,13 @@ class Supervisor:
         return False
 
     def _over(self, registration: Registration) -> bool:
+        """Whether a deletion's grace has passed: by the calendar when it is first seen, from then on by the steady clock."""
         if registration.deleted_at is None:
             return False
-        return self._clock() - registration.deleted_at >= registration.config.grace_s * 1000
+        grace = round(registration.config.grace_s * 1000)
+        left = registration.deleted_at + grace - self._clock()
+        end = self._ends.setdefault((registration.id, registration.deleted_at), self._steady() + min(max(0, left), grace))
+        return self._steady() >= end
 
     def _purge(self, registration: Registration) -> None:
         gone = self._registrations.change(

@@ -14,13 +14,13 @@ from feeds.provider.registrations import Registration
 from feeds.provider.whisk import Outcome, Started, Target
 from hort.batch import Reference
 from hort.errors import FeedRefused, Fenced
-from hort.journal import Journal
+from hort.testing import MemoryJournal
 
 
 class MemoryLedger:
     """A ledger over a MemoryJournal; `away` makes each call fail as a Redis that is down."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: MemoryJournal) -> None:
         self.away = False
         self.fence = [0]
         self.token = 0
@@ -50,11 +50,11 @@ class MemoryLedger:
             self.spooled.append(piece.raw)
 
     def put(
-        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, rest: bytes | None = None
+        self, piece: Piece, reference: Reference, *, trigger: str, count: int, now: int, due_ms: int, rest: bytes | None = None
     ) -> None:
         """Journals."""
         if self._fresh(piece):
-            self._journal.put(reference, piece.raw, trigger=trigger, count=count, now=now)
+            self._journal.put(reference, piece.raw, trigger=trigger, count=count, now=now, due_ms=due_ms)
             self.spooled[:] = [rest] if rest else []
 
     def keep(self, chunks: Sequence[str]) -> None:
@@ -211,9 +211,8 @@ class MemoryLeases:
         """Nobody has renewed for too long."""
         self.rows.clear()
 
-    def beat(self, now: int) -> int:
+    def beat(self) -> int:
         """How many providers are alive."""
-        del now
         self._reach()
         return self.providers
 

@@ -46,6 +46,7 @@ class Bench:
             gate=self.gate,
             connect=self.broker.connect,
             clock=self.clock,
+            steady=self.clock,
             meters=self.meters,
             pause=lambda _seconds: None,
         )

@@ -4,7 +4,7 @@ import pytest
 
 from hort import batch, keys
 from hort.batch import Message, Messages, Reference
-from hort.journal import Journal
+from hort.journal import FAR_MS, Journal
 
 REGISTRATION = "0123456789abcdef"
 JOURNAL = keys.journal(0, REGISTRATION)
@@ -108,6 +108,22 @@ class JournalContract:
         journal.take(made, due_ms=NOW + 30_000)
         assert journal.retry_at(made, NOW + 2_000)
         assert due(journal, NOW + 2_000) == [made]
+
+    def test_a_time_that_is_too_far_ahead_to_be_meant_is_due(self, journal: Journal) -> None:
+        odd, far, fresh = put(journal), put(journal), put(journal, now=NOW - 1)
+        journal.take(odd, due_ms=NOW + FAR_MS + 1)
+        journal.take(far, due_ms=NOW + FAR_MS)
+        assert due(journal, NOW) == [fresh, odd]
+        assert due(journal, NOW, limit=1) == [fresh]
+        assert journal.usage(JOURNAL, now=NOW).in_flight == 1
+
+    def test_what_is_due_late_is_pulled_in(self, journal: Journal) -> None:
+        late, later, fresh = put(journal), put(journal), put(journal)
+        journal.take(late, due_ms=NOW + 100)
+        journal.take(later, due_ms=NOW + 86_400_000)
+        assert journal.pull_in(JOURNAL, due_ms=NOW + 100) == 1
+        assert journal.times([late, later, fresh]) == [NOW + 100, NOW + 100, NOW]
+        assert journal.pull_in(JOURNAL, due_ms=NOW + 100) == 0
 
     def test_times_and_entries_of_some_batches(self, journal: Journal) -> None:
         first, second, third = put(journal), put(journal), put(journal)

@@ -21,7 +21,7 @@ def reference() -> Reference:
 
 def put(ledger: Ledger, name: str, *, rest: bytes | None = None, made: Reference | None = None) -> Reference:
     made = made or reference()
-    ledger.put(Piece(name, b"raw", b"ids"), made, trigger="/guest/t", count=3, now=NOW, rest=rest)
+    ledger.put(Piece(name, b"raw", b"ids"), made, trigger="/guest/t", count=3, now=NOW, due_ms=NOW, rest=rest)
     return made
 
 

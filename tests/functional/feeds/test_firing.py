@@ -38,6 +38,7 @@ class Bench:
             whisk=self.whisk,
             gate=self.gate,
             clock=self.clock,
+            steady=self.clock,
             meters=self.meters,
             switch_off=self.off.append,
         )

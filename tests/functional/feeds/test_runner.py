@@ -30,6 +30,7 @@ class Bench:
             whisk=self.whisk,
             connect=MemoryBroker().connect,
             clock=clock.now_ms,
+            steady=clock.Steady(),
             meters=self.meters,
             switch_off=lambda _registration, _outcome: None,
         )

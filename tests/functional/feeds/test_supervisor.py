@@ -80,12 +80,12 @@ class Works:
 
 class Bench:
     def __init__(self, *names: str) -> None:
-        self.clock = FakeClock()
+        self.clock, self.steady = FakeClock(), FakeClock()
         self.registrations = MemoryRegistrations()
         self.leases = MemoryLeases()
         self.works = Works()
         self.supervisor = Supervisor(
-            self.registrations, self.leases, self.works, clock=self.clock, meters=Meters()
+            self.registrations, self.leases, self.works, clock=self.clock, steady=self.steady, meters=Meters()
         )
         config = feed_options.parse({"url": "mqtt://broker"})
         for name in names:
@@ -212,3 +212,21 @@ def test_stopping_stops_what_is_under_way_too() -> None:
     bench.supervisor.stop()
     assert bench.works.made[0].stopped
     assert bench.leases.rows == {}
+
+
+def test_a_deleted_feed_keeps_its_grace_when_the_clock_jumps(bench: Bench) -> None:
+    bench.change("a", deleted_at=bench.clock.now)
+    bench.supervisor.tick()
+    bench.clock.advance(86_400_000)
+    bench.steady.advance(59_000)
+    bench.supervisor.tick()
+    assert "a" in bench.registrations.rows
+    bench.clock.advance(-2 * 86_400_000)
+    bench.steady.advance(1_000)
+    bench.ticked_until(lambda: bench.works.purged == ["a"])
+
+
+def test_health_goes_by_the_time_that_passed(bench: Bench) -> None:
+    bench.clock.advance(86_400_000)
+    bench.supervisor.tick()
+    assert bench.supervisor.last_tick_ms == bench.steady.now

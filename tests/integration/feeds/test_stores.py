@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from feeds.provider.leases import LEASE_MS, Leases, RedisLeases
+from feeds.provider.leases import ALIVE_MS, LEASE_MS, Leases, RedisLeases
 from feeds.provider.ledger import RedisLedger
 from feeds.provider.registrations import RedisRegistrations, Registration
 from feeds.provider.testing import MemoryLeases
@@ -144,8 +144,12 @@ def test_a_lease_ends_by_itself(redis_client: redis.Redis) -> None:
 
 def test_providers_are_counted_while_they_are_alive(redis_client: redis.Redis) -> None:
     first, second = RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
-    assert first.beat(0) == 1
-    assert second.beat(1_000) == 2
-    assert second.beat(20_000) == 1
+    assert first.beat() == 1
+    assert second.beat() == 2
+    seconds, _ = redis_client.time()
+    redis_client.zadd(keys.PROVIDERS, {"first": seconds * 1000 - ALIVE_MS})
+    assert second.beat() == 1
+    redis_client.zadd(keys.PROVIDERS, {"died while Redis' clock was an hour ahead": (seconds + 3_600) * 1000})
+    assert second.beat() == 1
     second.leave()
-    assert first.beat(20_000) == 1
+    assert first.beat() == 1
