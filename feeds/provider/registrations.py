@@ -61,7 +61,7 @@ class Registration:
             "status": self.status(hold=runtime.get("hold", ""), refused=runtime.get("refused", "")),
             "connected": bool(runtime.get("connected")),
             "connection": runtime.get("problem", "no provider serves it yet") or "connected",
-            "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight")},
+            "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight", "held_back_since")},
         }
 
 

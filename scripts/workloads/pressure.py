@@ -106,7 +106,8 @@ class Watch:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._redis: Any = redis.Redis.from_url(machine.redis_url)
-        self._journal = keys.journal(0, keys.registration_id(TRIGGER))
+        name = keys.registration_id(TRIGGER)
+        self._journal, self._spool, self._staged = keys.journal(0, name), keys.spool(0, name), keys.stage(0, f"{name}-*")
 
     def __call__(self, burst: Burst, received_before: float) -> dict[str, float]:
         """Megabytes by part, and how much waits where."""
@@ -115,7 +116,7 @@ class Watch:
         return {
             **memory(self._machine),
             "Redis data, MB": info["used_memory"] / 1e6,
-            "batches staged": float(sum(1 for _ in self._redis.scan_iter("hort:{0}:stage:*", count=1000))),
+            "batches staged": float(sum(1 for _ in self._redis.scan_iter(self._staged, count=1000))),
             "journal, batches": float(self._redis.zcard(self._journal)),
             "journal, kB": provider["journal_bytes"] / 1e3,
             "lag, s": provider["lag_seconds"],
@@ -142,7 +143,7 @@ class Watch:
         return int(self._redis.zcard(self._journal)) + int(self._spooled() > 0)
 
     def _spooled(self) -> int:
-        return int(self._redis.memory_usage(keys.spool(0, keys.registration_id(TRIGGER)), samples=0) or 0)
+        return int(self._redis.memory_usage(self._spool, samples=0) or 0)
 
 
 def memory(machine: Machine) -> dict[str, float]:
@@ -174,7 +175,7 @@ def warm_up(machine: Machine) -> None:
     """Each action has run and each library is loaded before memory is compared."""
     burst = Burst(machine, rate=CEILING / 2, seconds=WARM_UP_S, device_type="pressure-warm-up")
     burst.start()
-    _drained(machine, burst, "pressure-warm-up", Samples(), timeout_s=SLACK_S)
+    _drained(machine, burst, "pressure-warm-up", Samples(), received_before=0, timeout_s=SLACK_S)
 
 
 def one(machine: Machine, kind: str, *, seconds: float, rate: float, disturb: Disturb) -> dict[str, Any]:
@@ -186,7 +187,8 @@ def one(machine: Machine, kind: str, *, seconds: float, rate: float, disturb: Di
     burst.start()
     disturbing = threading.Thread(target=disturb, args=(machine, seconds), daemon=True)
     disturbing.start()
-    drain_s = _drained(machine, burst, name, samples, timeout_s=seconds * rate / CEILING + OUTAGE_S + SLACK_S)
+    timeout_s = seconds * rate / CEILING + OUTAGE_S + SLACK_S
+    drain_s = _drained(machine, burst, name, samples, received_before=counted["received_total"], timeout_s=timeout_s)
     disturbing.join()
     time.sleep(2 * SAMPLE_S)
     after, told = memory(machine), watch.provider()
@@ -246,10 +248,11 @@ def stored(machine: Machine, device_type: str) -> dict[str, Any]:
     return {"stored": {name: seq[name] or 0 for name in ("count", "sum", "sum_of_squares")}, "dead_letters": int(dead)}
 
 
-def _drained(machine: Machine, burst: Burst, device_type: str, samples: Samples, *, timeout_s: float) -> float | None:
+def _drained(
+    machine: Machine, burst: Burst, device_type: str, samples: Samples, *, received_before: float, timeout_s: float
+) -> float | None:
     """Samples until all is stored; seconds from the last publish on, None where it took too long."""
     watch, client = Watch(machine), Elasticsearch(machine.elasticsearch_url, request_timeout=10, max_retries=0)
-    received_before = watch.provider()["received_total"]
     began, ended = time.monotonic(), 0.0
     while (now := time.monotonic()) - began < timeout_s:
         samples.add(now - began, watch(burst, received_before))
