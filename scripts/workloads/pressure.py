@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ DEVICES = 100
 SAMPLE_S = 1.0
 WARM_UP_S = 6.0
 OTHERS_EVERY_S = 0.1
+FIRE_EACH = 3
+"""The others fire with every third invocation: first the rules get 429, then the provider does, too."""
 BUSY = (0.2, 0.8)
 """Between these shares of the burst the others are busy, or Elasticsearch is away."""
 OUTAGE_S = 60.0
@@ -226,7 +228,8 @@ def checks(kind: str, figures: dict[str, Any], burst: Burst) -> dict[str, bool]:
     for part, limit in LIMITS_MB.items():
         found[f"{part} below {limit:.0f} MB"] = largest[f"{part}, MB"] <= limit
     if kind == "throttled":
-        found["provider or rules got 429"] = figures["fires_429"] > 0 or figures["refires_total"] > 0
+        found["the provider got 429"] = figures["fires_429"] > 0
+        found["rules got 429: batches were fired again"] = figures["refires_total"] > 0
     return found
 
 
@@ -279,13 +282,14 @@ def others(machine: Machine, seconds: float) -> None:
     whisk = machine.whisk
     with _trigger(whisk, "pressure-others"):
         time.sleep(seconds * BUSY[0])
-        until = time.monotonic() + seconds * (BUSY[1] - BUSY[0])
+        until, number = time.monotonic() + seconds * (BUSY[1] - BUSY[0]), 0
         while time.monotonic() < until:
-            for call in (lambda: whisk.fire("pressure-others", {}), lambda: whisk.invoke("hort/echo-model")):
-                try:
-                    call()
-                except (RuntimeError, requests.RequestException):
-                    continue  # 429 is what this is for
+            number += 1
+            with suppress(RuntimeError, requests.RequestException):  # 429 is what this is for
+                whisk.invoke("hort/echo-model")
+            with suppress(RuntimeError, requests.RequestException):
+                if number % FIRE_EACH == 0:
+                    whisk.fire("pressure-others", {})
             time.sleep(OTHERS_EVERY_S)
 
 
