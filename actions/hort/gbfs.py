@@ -66,10 +66,11 @@ class Client:
         self._feeds = _Kept({})
         self._names: _Kept = _Kept({})
         self._status_until = -1
+        self._ttl_ms = 0
 
     def status(self) -> Status | None:
-        """The station status now, or None while the last one is fresh by its own ttl."""
-        if self._now() < self._status_until:
+        """The station status now, or None while the last one is fresh by its own ttl; not for longer when the clock went back."""
+        if 0 < self._status_until - self._now() <= self._ttl_ms:
             return None
         url = self._discovered().get("station_status")
         if url is None:
@@ -80,7 +81,7 @@ class Client:
             self._feeds.until = -1
             raise
         status = parse_status(document, url=url, names=self._information())
-        self._status_until = self._fresh_until(status)
+        self._status_until, self._ttl_ms = self._fresh_until(status), status.ttl * 1000
         return status
 
     @property

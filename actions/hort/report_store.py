@@ -17,7 +17,10 @@ PHOTO_S = 15 * 60
 KNOWN_S = 24 * 3_600
 """How long a report's id is known."""
 AGAIN_MS = 60_000
-"""A report that is sent again fires again when it is not stored after this long: whatever was to read it is gone."""
+"""A report that is sent again fires again when it is not stored after this long: whatever was to read it is gone.
+
+So it does where it was fired so long in the future: a clock was wrong.
+"""
 
 Begun = Literal["new", "waiting", "stored", "other"]
 
@@ -25,7 +28,7 @@ _BEGIN = """
 local known = redis.call('HMGET', KEYS[1], 'digest', 'status', 'fired_ms', 'token')
 if known[1] and known[1] ~= ARGV[1] then return 'other' end
 if known[2] == 'stored' then return 'stored' end
-if known[3] and tonumber(ARGV[2]) - tonumber(known[3]) < tonumber(ARGV[3]) then return 'waiting' end
+if known[3] and math.abs(tonumber(ARGV[2]) - tonumber(known[3])) < tonumber(ARGV[3]) then return 'waiting' end
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'status', 'waiting', 'fired_ms', ARGV[2], 'token', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end
@@ -119,7 +122,7 @@ class MemoryReports:
             return "other"
         if known is not None and known.status == "stored":
             return "stored"
-        if known is not None and self._now() - known.fired_ms < AGAIN_MS:
+        if known is not None and abs(self._now() - known.fired_ms) < AGAIN_MS:
             return "waiting"
         self._known[report_id] = _Known(digest, token, self._now())
         if photo:

@@ -93,10 +93,13 @@ def test_a_repeated_report_fires_once_until_it_is_overdue(place: Place) -> None:
     place.clock.advance(1)
     assert place.call(**values)[0] == 202
     assert len(place.whisk.fired) == 2
+    place.clock.advance(-60 * AGAIN_MS)
+    assert place.call(**values)[0] == 202
+    assert len(place.whisk.fired) == 3, "it was fired by a clock that was wrong"
     place.reports.stored("report-1")
     place.clock.advance(10 * AGAIN_MS)
     assert place.call(**values)[1]["status"] == "stored"
-    assert len(place.whisk.fired) == 2
+    assert len(place.whisk.fired) == 3
 
 
 def test_an_id_belongs_to_one_report(place: Place) -> None:

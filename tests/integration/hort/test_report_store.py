@@ -33,6 +33,8 @@ def test_a_report_s_life(made: tuple[Reports, FakeClock]) -> None:
     clock.advance(AGAIN_MS)
     assert begin(reports, token="t3") == "new"
     assert reports.photo("t3") is not None
+    clock.advance(-60 * AGAIN_MS)
+    assert begin(reports, token="t3") == "new", "it was fired by a clock that was wrong"
     reports.stored("report-1")
     assert (reports.status("report-1"), reports.photo("t3")) == ("stored", None)
     assert begin(reports, token="t4") == "stored"

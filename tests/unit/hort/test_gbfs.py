@@ -198,6 +198,14 @@ def test_the_ttl_is_honoured_by_the_documents_own_time() -> None:
     assert web.asked.count("station_status") == 2
 
 
+def test_a_clock_that_is_set_back_makes_nothing_fresh_for_longer() -> None:
+    clock = FakeClock(1410479941_000 + 10_000)
+    source = client(Web(), clock)
+    assert source.status() is not None
+    clock.advance(-3_600_000)
+    assert source.status() is not None
+
+
 def test_a_recording_of_the_past_may_be_asked_again_at_once() -> None:
     source = client(Web())
     assert source.status() is not None
