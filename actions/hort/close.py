@@ -195,9 +195,10 @@ class _Run:
         return max(closed, self.settings.grid.due(self.now))
 
     def _due_ends(self, closed: int) -> list[int]:
-        """Ends of the due windows that have a pane, oldest first."""
+        """Ends of the due windows that have all their panes and one at least, oldest first."""
         grid, due = self.settings.grid, self.settings.grid.due(self.now)
-        return sorted({end for start in self.views.starts() for end in grid.ends_of(start) if closed < end <= due})
+        after = max(closed, self.views.removed())
+        return sorted({end for start in self.views.starts() for end in grid.ends_of(start) if after < end <= due})
 
     def _full(self) -> bool:
         return self.writer.size >= self.settings.max_bytes or time.monotonic() - self.began > MAX_RUN_S

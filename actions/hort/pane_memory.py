@@ -135,7 +135,7 @@ class MemoryPaneStore:
         return MERGED
 
     def removed(self, partition: int) -> int:
-        """Up to where panes were removed."""
+        """Up to where windows lost panes."""
         return self._removed[partition]
 
     def panes(self, partition: int) -> list[int]:
@@ -257,14 +257,14 @@ class MemoryPaneStore:
             self._bases[compaction.pane] = compaction.base
             if not pane:
                 self._touched[partition].discard(compaction.pane.start)
-        self._remove_panes(partition, settlement.panes_before)
+        self._remove_panes(partition, settlement.panes_before, settlement.window_length)
 
-    def _remove_panes(self, partition: int, before: int) -> None:
+    def _remove_panes(self, partition: int, before: int, window_length: int) -> None:
         old = [pane for pane in self._panes if pane.partition == partition and pane.start < before]
         for pane in old:
             if pane.start not in self._touched[partition]:
                 del self._panes[pane]
-                self._removed[partition] = max(self._removed[partition], pane.start + pane.length)
+                self._removed[partition] = max(self._removed[partition], pane.start + window_length)
                 base = self._bases.pop(pane, None)
                 if base is not None:
                     self.drop_parts(pane, base.name)

@@ -22,9 +22,9 @@ redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
 redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -101)
 return 1
 """
-"""Adds a batch to its panes unless it is acknowledged (0), in already (2), or has a pane that was removed (3).
+"""Adds a batch to its panes unless it is acknowledged (0), in already (2), or is in a window that lost a pane (3).
 
-KEYS: batch, stage, sets `panes`, `touched`, `journals`, up to where panes were removed, then the panes. ARGV: batch id, late positions, seconds the stage
+KEYS: batch, stage, sets `panes`, `touched`, `journals`, end of the last window that lost a pane, then the panes. ARGV: batch id, late positions, seconds the stage
 lives, now, journal, then start, milliseconds to live and bytes of each pane.
 """
 
@@ -93,8 +93,8 @@ for _, start in ipairs(redis.call('ZRANGEBYSCORE', m.panes, '-inf', '(' .. m.bef
     redis.call('UNLINK', key)
     redis.call('ZREM', m.touched, start)
     redis.call('ZREM', m.panes, start)
-    if tonumber(start) + m.length > removed then
-      removed = tonumber(start) + m.length
+    if tonumber(start) + m.window > removed then
+      removed = tonumber(start) + m.window
       redis.call('SET', m.removed, string.format('%.0f', removed))
     end
   end

@@ -137,12 +137,13 @@ class Transition:
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What a commit changes in one partition; panes that start before `panes_before` are removed."""
+    """What a commit changes in one partition; panes that start before `panes_before` are removed, and windows lose them."""
 
     compactions: list[Compaction] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     panes_before: int
     pane_length: int
+    window_length: int
 
     def __bool__(self) -> bool:
         return bool(self.compactions or self.transitions)
@@ -174,11 +175,11 @@ class PaneStore(Protocol):
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
         """Adds a batch once and leaves its stage field `late`: MERGED.
 
-        Nothing changes where it was in already (AGAIN), is acked (GONE), or has a pane that was removed (REMOVED).
+        Nothing changes where it was in already (AGAIN), is acked (GONE), or is in a window that lost a pane (REMOVED).
         """
 
     def removed(self, partition: int) -> int:
-        """Panes that start before this were removed, 0 before the first one."""
+        """Panes that start before this are no longer whole in all their windows, since others were removed; 0: none were."""
 
     def panes(self, partition: int) -> list[int]:
         """Starts of the panes there are, oldest first."""
@@ -412,6 +413,7 @@ def _settlement_message(partition: int, settlement: Settlement) -> dict[str, Any
         "removed": keys.window(partition, "removed"),
         "pane": keys.pane_prefix(partition),
         "length": settlement.pane_length,
+        "window": settlement.window_length,
         "before": str(settlement.panes_before),
         "transitions": [_transition_message(partition, item) for item in settlement.transitions],
         "compactions": [_compaction_message(item) for item in settlement.compactions],

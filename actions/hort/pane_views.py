@@ -58,6 +58,10 @@ class PaneViews:
         """Start of the oldest pane there is."""
         return min((starts[0] for starts in self._starts.values() if starts), default=None)
 
+    def removed(self) -> int:
+        """Windows that end by then have lost panes; 0: none have."""
+        return max(self._store.removed(partition) for partition in self.partitions)
+
     def oldest_touched(self) -> int:
         """Start of the oldest pane with something new; ValueError without any."""
         return min(starts[0] for starts in self._touched.values() if starts)
@@ -110,8 +114,11 @@ class PaneViews:
         """
         if dirty_until is not None:
             before = min(before, dirty_until - self.grid.size_ms)
-        length = self.grid.pane_ms
-        result = {part: Settlement(panes_before=before, pane_length=length) for part in self.partitions}
+        pane, window = self.grid.pane_ms, self.grid.size_ms
+        result = {
+            part: Settlement(panes_before=before, pane_length=pane, window_length=window)
+            for part in self.partitions
+        }
         for (partition, start), parted in self._parted.items():
             written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
             if parted.made and parted.base is not None and (written or not parted.batches):

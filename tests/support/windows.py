@@ -142,8 +142,8 @@ class World:
             now=self.clock,
         )
 
-    def close(self, **options: Any) -> Doc:
-        return self.closer().run(CloseSettings(grid=self.grid, **options))
+    def close(self, *, closer: Closer | None = None, **options: Any) -> Doc:
+        return (closer or self.closer()).run(CloseSettings(grid=self.grid, **options))
 
     def _remember(self, partition: int, documents: Mapping[bytes, bytes], *, ttl_s: int) -> None:
         self.last.update({(partition, key_id): body for key_id, body in documents.items()})
