@@ -11,7 +11,14 @@ from tests.support.polling import wait_until
 from tests.support.provider import Consumer, FakeWhisk, Provider, publish, publisher
 
 MAX_RECORDS, MAX_BATCHES = 5, 4
-CEILING = {"max_fires_per_minute": 600, "max_records": MAX_RECORDS, "max_journal_batches": MAX_BATCHES, "linger_ms": 50}
+KEEPALIVE_S = 5
+CEILING = {
+    "max_fires_per_minute": 600,
+    "max_records": MAX_RECORDS,
+    "max_journal_batches": MAX_BATCHES,
+    "linger_ms": 50,
+    "keepalive_s": KEEPALIVE_S,
+}
 RATE = 3 * MAX_RECORDS * 600 // 60
 SECONDS = 8
 THROTTLED_AT = 60
@@ -41,7 +48,9 @@ def test_three_times_the_ceiling_waits_in_the_broker_and_arrives_once(
     wait_until(lambda: provider.read()["journal"]["held_back_since"] > 0, what="the feed's status tells of it")
     taken, passed_on = provider.metric("received_total"), len(consumer.payloads)
     assert taken - passed_on <= HELD, "the broker has the rest"
-    assert provider.read()["connected"]
+    held = provider.metric("held_back_seconds_total")
+    wait_until(lambda: provider.metric("held_back_seconds_total") > held + 2.5 * KEEPALIVE_S, timeout_s=90, what="unread for long")
+    assert (provider.read()["connected"], provider.metric("mqtt_connects_total")) == (True, 1), "the connection stands"
     throttled[0] = False
     provider.call("PUT", {"params": {"max_fires_per_minute": 60_000}})
     wait_until(lambda: look(lambda: len(consumer.payloads) >= sent), timeout_s=120, what="arrival of everything")
