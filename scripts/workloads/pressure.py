@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
-import requests
 from elasticsearch import ApiError, Elasticsearch, TransportError
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
 from demonstrate.options import GUEST_KEY
-from demonstrate.whisk import Whisk
 from hort import keys
 from workloads import curves
+from workloads.disturbances import OUTAGE_S, others, outage
 from workloads.machine import Machine, metrics, services, suite
 from workloads.publisher import TICK_S, Publisher
 from workloads.stream import STOCK, THERE
@@ -46,12 +44,6 @@ TRIGGER = "/guest/device-events"
 DEVICES = 100
 SAMPLE_S = 1.0
 WARM_UP_S = 6.0
-OTHERS_EVERY_S = 0.1
-FIRE_EACH = 3
-"""The others fire with every third invocation: first the rules get 429, then the provider does, too."""
-BUSY = (0.2, 0.8)
-"""Between these shares of the burst the others are busy, or Elasticsearch is away."""
-OUTAGE_S = 60.0
 SLACK_S = 240.0
 """How much longer than the budget asks for the rest may take: minutes full of 429, waits that grew."""
 GROWTH_MB = 25.0
@@ -230,6 +222,8 @@ def checks(kind: str, figures: dict[str, Any], burst: Burst) -> dict[str, bool]:
     if kind == "throttled":
         found["the provider got 429"] = figures["fires_429"] > 0
         found["rules got 429: batches were fired again"] = figures["refires_total"] > 0
+    if kind == "outage":
+        found["batches were fired again"] = figures["refires_total"] > 0
     return found
 
 
@@ -272,45 +266,6 @@ def _count(client: Elasticsearch, device_type: str) -> int:
         return int(client.count(index="all-events", query={"term": {"device_type": device_type}}, **THERE)["count"])
     except (ApiError, TransportError):
         return 0
-
-
-# -- what goes wrong meanwhile ----------------------------------------------------------------------------------
-
-
-def others(machine: Machine, seconds: float) -> None:
-    """Someone else in the namespace fires and invokes until OpenWhisk says 429, again and again."""
-    whisk = machine.whisk
-    with _trigger(whisk, "pressure-others"):
-        time.sleep(seconds * BUSY[0])
-        until, number = time.monotonic() + seconds * (BUSY[1] - BUSY[0]), 0
-        while time.monotonic() < until:
-            number += 1
-            with suppress(RuntimeError, requests.RequestException):  # 429 is what this is for
-                whisk.invoke("hort/echo-model")
-            with suppress(RuntimeError, requests.RequestException):
-                if number % FIRE_EACH == 0:
-                    whisk.fire("pressure-others", {})
-            time.sleep(OTHERS_EVERY_S)
-
-
-@contextmanager
-def _trigger(whisk: Whisk, name: str) -> Iterator[None]:
-    address = f"{whisk.api_host}/api/v1/namespaces/_/triggers/{name}"
-    user, _, password = GUEST_KEY.partition(":")
-    requests.put(address, json={}, params={"overwrite": "true"}, auth=(user, password), timeout=30).raise_for_status()
-    try:
-        yield
-    finally:
-        requests.delete(address, auth=(user, password), timeout=30)
-
-
-def outage(machine: Machine, seconds: float) -> None:
-    """Elasticsearch stops in the middle and comes back."""
-    time.sleep(seconds * BUSY[0])
-    machine.stack("stop", "elasticsearch")
-    time.sleep(min(OUTAGE_S, seconds * (BUSY[1] - BUSY[0])))
-    machine.stack("start", "elasticsearch")
-    machine.pids["elasticsearch"] = int(machine.stack_status("elasticsearch")[0]["pid"])
 
 
 # -- for people -------------------------------------------------------------------------------------------------

@@ -74,6 +74,10 @@ def test_a_throttled_burst_without_429_has_tested_nothing() -> None:
     assert broken("throttled", fires_429=0, refires_total=0) == ["the provider got 429", "rules got 429: batches were fired again"]
 
 
+def test_an_outage_that_nobody_noticed_has_tested_nothing() -> None:
+    assert broken("outage", refires_total=0) == ["batches were fired again"]
+
+
 def test_sums_tell_a_doubled_record_from_a_lost_one() -> None:
     numbers = range(SENT)
     assert expected(SENT) == {"count": SENT, "sum": sum(numbers), "sum_of_squares": sum(number * number for number in numbers)}
