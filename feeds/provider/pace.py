@@ -69,7 +69,8 @@ class Gate:
     """What the intake must know of the firing: it cuts a batch early only when that can be fired at once.
 
     `in_flight` batches are unfinished and count against `max_unacked`, `stuck` ones have been unfinished for too long to do so.
-    `batches` and `bytes` are the journal's, as it was looked at last and with what was put since; `added` is all that was ever put.
+    `batches` and `bytes` are the journal's, as it was looked at last and with what was put since; `added` is all that was ever put,
+    `known` tells whether it was looked at at all.
     """
 
     pace: Pace
@@ -79,6 +80,7 @@ class Gate:
     batches: int = 0
     bytes: int = 0
     added: tuple[int, int] = (0, 0)
+    known: bool = False
     in_flight: int = 0
     stuck: int = 0
     oldest_ms: int = 0
@@ -111,5 +113,6 @@ class Gate:
 
     def looked(self, batches: int, size: int, *, before: tuple[int, int]) -> None:
         """What the journal holds; `before` is what was `added` when the look began: what is put meanwhile counts, perhaps twice."""
+        self.known = True
         self.batches = batches + self.added[0] - before[0]
         self.bytes = size + self.added[1] - before[1]

@@ -24,6 +24,7 @@ from hort.journal import Journal
 
 STOP_TIMEOUT_S = 8.0
 FAILURE_PAUSE_S = 1.0
+LOOK_S = 0.01
 
 
 class Runner:
@@ -147,6 +148,8 @@ class Runner:
     def _take_in(self) -> None:
         try:
             self._open()
+            while not self.gate.known and not self._stopping.wait(LOOK_S):
+                pass  # what an earlier owner left may fill the journal
             while not self._stopping.is_set():
                 self._intake_step()
             self.intake.stop(flush=self._flush and not self.fenced)

@@ -1,5 +1,6 @@
 """A registration's threads over in-memory twins: nothing that an earlier owner left ends them."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from feeds.provider.testing import MemoryLedger, MemorySubscriptions, MemoryWhis
 from feeds.provider.testing_broker import MemoryBroker
 from feeds.provider.whisk import Target
 from hort import clock, feed_options, keys
+from hort.journal import Usage
 from hort.testing import MemoryJournal
 from tests.support.polling import wait_until
 
@@ -59,3 +61,24 @@ def test_what_nobody_foresaw_at_the_opening_is_tried_again(bench: Bench, monkeyp
         wait_until(lambda: b'part="open"' in bench.meters.text(), what="counted")
         assert bench.runner.alive
     wait_until(lambda: bench.runner.intake.connected, what="connected")
+
+
+def test_nothing_is_taken_in_before_it_is_known_how_full_the_journal_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    dialled, usage, dial = threading.Event(), bench.journal.usage, bench.runner.intake.link.dial
+
+    def look(journal: str, *, now: int) -> Usage:
+        dialled.wait(0.3)
+        events.append("looked")
+        return usage(journal, now=now)
+
+    def note(now: int) -> None:
+        events.append("dialled")
+        dialled.set()
+        dial(now)
+
+    monkeypatch.setattr(bench.journal, "usage", look)
+    monkeypatch.setattr(bench.runner.intake.link, "dial", note)
+    bench.runner.start()
+    wait_until(lambda: bench.runner.intake.connected, what="connected")
+    assert events[0] == "looked"
