@@ -88,8 +88,8 @@ def test_provider_killed_between_journal_and_ack(
     wait_until(lambda: len(consumer.payloads) >= 50, what="journalled and fired")
     provider.kill()
     again = new_provider()
-    wait_until(lambda: again.read()["connected"], timeout_s=25, what="taken over")
-    wait_until(lambda: again.metric("duplicates_total") == 50, what="repetitions recognised")
+    wait_until(lambda: again.metric("mqtt_connected") == 1, timeout_s=60, what="taken over: its status still is the dead one's report")
+    wait_until(lambda: again.metric("duplicates_total") == 50, timeout_s=30, what="repetitions recognised")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"later"])
     assert_exactly_once(consumer, [*sent, b"later"])
