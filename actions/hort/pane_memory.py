@@ -175,7 +175,7 @@ class MemoryPaneStore:
 
     def begin(self, token: str, *, ttl_ms: int) -> bool:
         """Takes the turn."""
-        if self._turn is not None and self._turn[1] > time.monotonic():
+        if self._turn is not None and self._turn[0] != token and self._turn[1] > time.monotonic():
             return False
         self._turn = token, time.monotonic() + ttl_ms / 1000
         return True
@@ -272,6 +272,6 @@ class MemoryPaneStore:
     def oldest_waiting(self, partition: int) -> int | None:
         """When the oldest batch that is not yet stored was put."""
         entries = [
-            e for name in self._journals[partition] for e in self._journal.due(name, now=2**53, limit=100)
+            e for name in self._journals[partition] for e in self._journal.due(name, now=2**53, limit=2**31)
         ]
         return min((entry.created_ms for entry in entries), default=None)

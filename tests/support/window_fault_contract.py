@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from hort.close import Settings
-from hort.pane_store import HOME, REMOVED
+from hort.pane_store import HOME, LOOK_AT, REMOVED
 from hort.silence import Silence
 from hort.window import Settings as WindowSettings
 from hort.windows import Grid
@@ -57,9 +57,10 @@ class FaultContract:
         world.journal.retry_at(stuck, START + 10**9)
         for at in range(15_000, 3_000_000, 300_000):
             world.clock.now = START + at
-            for _ in range(20):
-                world.put([Record("other", at)])
             world.send([Record("b", at)])
+            if at > 2_700_000:
+                for _ in range(LOOK_AT + 1):
+                    world.put([Record("other", at)])
             world.tick(at)
         assert world.window(stuck)["late"] == 0
         world.tick(3_000_000)
@@ -181,10 +182,18 @@ class FaultContract:
         assert world.tick(6_000)["acked"]
         assert world.tick(15_000)["documents"] == 2
         assert world.panes.state().closed == START + 15_000
-        ends = {orjson.loads(name)[-1] - START: doc["count"] for name, doc in world.stored.items()}
+        ends = {_end(name): doc["count"] for name, doc in world.stored.items()}
         assert ends == {15_000: 2, 30_000: 1, 45_000: 1}
         ticks(world, 30_000, 60_000)
         check_all(world, [Record("a", 1_000, {"x": 1.0}), Record("a", 4_000, {"x": 2.0})], until=60_000)
+
+    def test_windows_that_lost_a_pane_to_a_clock_far_ahead_stay_as_they_were(self, world: World) -> None:
+        world.send([Record("a", at, {"x": 1.0}) for at in (1_000, 16_000, 31_000)])
+        world.tick(4_730_000)
+        assert world.panes.panes(HOME) == [START + 30_000]
+        ticks(world, 45_000, 90_000)
+        counts = {_end(name): doc["count"] for name, doc in world.stored.items() if doc["id"] == "a"}
+        assert counts == {15_000: 1, 30_000: 2, 45_000: 3, 60_000: 2, 75_000: 1}
 
     def test_documents_handed_on_by_a_clock_that_was_ahead_block_nothing(self, world: World) -> None:
         world.send([Record("a", 1_000, {"x": 1.0})])
@@ -213,6 +222,7 @@ class FaultContract:
         check_all(world, records, until=120_000)
 
     def test_a_turn_asked_for_twice_is_one_s_own(self, world: World) -> None:
+        assert world.panes.begin("mine", ttl_ms=60_000)
         assert world.panes.begin("mine", ttl_ms=60_000)
         assert not world.panes.begin("other", ttl_ms=60_000)
         world.panes.end("mine")
@@ -272,3 +282,7 @@ class FaultContract:
         assert len(world.panes.panes(HOME)) <= 6
         known = sum(world.presence.forget(HOME, name, 2**53) for name in world.presence.types(HOME))
         assert known <= 60
+
+
+def _end(doc_id: str) -> int:
+    return int(orjson.loads(doc_id)[-1]) - START
