@@ -14,4 +14,4 @@ class InMemory(WindowMachine):
 
 
 TestWindows = InMemory.TestCase
-TestWindows.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWindows.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
