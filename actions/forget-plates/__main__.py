@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import action, clock, plate_index, sink
+from hort import action, clock, deadline, plate_index
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     index = plate_index.of(action.strip(args))
-    return {"deleted": index.forget_expired(now=clock.now_ms(), time_s=sink.seconds_left())}
+    return {"deleted": index.forget_expired(now=clock.now_ms(), time_s=deadline.seconds_left())}

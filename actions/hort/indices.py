@@ -8,10 +8,12 @@ kind seen is indexed under it. Past the field limit new fields are kept in the d
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from hort import documents
+from hort import config, documents
 from hort.document_store import DocumentStore
+from hort.errors import ConfigError
 
 VERSION = 3
 """Raised with every change of a template: a store with an older version gets the new one."""
@@ -22,6 +24,7 @@ LONGEST_KEYWORD = 1_024
 
 Mapping = dict[str, Any]
 
+_PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
 _KEYWORD: Mapping = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
 _DATE: Mapping = {"type": "date", "format": "strict_date_optional_time||epoch_millis"}
 _DOUBLE: Mapping = {"type": "double"}
@@ -134,3 +137,11 @@ def ensure(store: DocumentStore, *, prefix: str = "") -> int:
     for name in missing:
         store.put_template(name, template(wanted[name], prefix=prefix))
     return len(missing)
+
+
+def prefix(params: config.Params) -> str:
+    """Parameter `index_prefix`: goes before each index name, so that several installations share an Elasticsearch."""
+    given = config.text(params, "index_prefix", default="")
+    if not _PREFIX.match(given):
+        raise ConfigError("index_prefix", given, f"must match {_PREFIX.pattern}")
+    return given

@@ -9,7 +9,7 @@ from typing import Any
 from elastic_transport import TransportError
 from elasticsearch import ApiError, NotFoundError
 
-from hort import clock, config, documents, elastic, indices, sink
+from hort import clock, config, documents, elastic, indices
 from hort.bulk_writer import BulkWriter, pairs
 from hort.document_store import RequestRefused, StoreBusy
 from hort.elastic import ElasticStore
@@ -91,4 +91,4 @@ class PlateIndex:
 
 def of(params: config.Params) -> PlateIndex:
     """The index that the parameters name."""
-    return PlateIndex(elastic.connect(params), sink.index_prefix(params))
+    return PlateIndex(elastic.connect(params), indices.prefix(params))

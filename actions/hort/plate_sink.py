@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hort import action, clock, plate_documents, plate_index, sink, store
+from hort import action, clock, deadline, plate_documents, plate_index, store
 from hort.bulk_writer import BulkWriter
 from hort.counters import RedisCounters
 from hort.report_store import RedisReports
@@ -12,7 +12,7 @@ def run(params: action.Args) -> action.Result:
     """Stores one report; the answer names no plate, as OpenWhisk keeps it in the activation's record."""
     report_id, document = plate_documents.document(params, plate_documents.keeping(params), now=clock.now_ms())
     index = plate_index.of(params)
-    index.put(report_id, document, BulkWriter(index.store, time_s=sink.seconds_left()))
+    index.put(report_id, document, BulkWriter(index.store, time_s=deadline.seconds_left()))
     client = store.connect(params)
     RedisReports(client).stored(report_id)
     RedisCounters(client).add({"sink.plates": 1, f"plates.{document['status']}": 1})

@@ -6,7 +6,6 @@ however often the batch is delivered. The acknowledgement comes last: whatever h
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from collections import Counter
@@ -17,20 +16,16 @@ from typing import Any
 
 import orjson
 
-from hort import action, clock, config, documents, elastic, event_time, indices, replay, store
+from hort import action, clock, deadline, documents, elastic, event_time, indices, replay, store
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
 from hort.counters import Counters, RedisCounters
 from hort.document_store import DocumentStore, RequestRefused, StoreBusy
-from hort.errors import ConfigError, SinkUnavailable
+from hort.errors import SinkUnavailable
 from hort.journal import Journal, RedisJournal, Stage
 from hort.payload import Undecodable
 
 STAGE = "sink"
-TIME_S = 45.0
-"""What a batch may take where the activation's own time does not end sooner."""
-MARGIN_S = 5.0
-"""Left of the activation's time for the journal."""
 MAX_RETRY_MS = 60_000
 """A batch that failed waits twice as long each time, up to this."""
 
@@ -45,7 +40,6 @@ _LATE = "late"
 _FAILURES = "sink_failures"
 _FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
 _KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
-_PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,22 +208,6 @@ def _parsed(document: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def seconds_left(*, now: Callable[[], int] = clock.now_ms) -> float:
-    """Seconds that this activation may spend on writing, from its own deadline where OpenWhisk gives one."""
-    deadline = os.environ.get("__OW_DEADLINE", "")
-    if not deadline.isdigit():
-        return TIME_S
-    return max(1.0, min(TIME_S, (int(deadline) - now()) / 1000 - MARGIN_S))
-
-
-def index_prefix(params: config.Params) -> str:
-    """Parameter `index_prefix`: goes before each index name, so that several installations share an Elasticsearch."""
-    prefix = config.text(params, "index_prefix", default="")
-    if not _PREFIX.match(prefix):
-        raise ConfigError("index_prefix", prefix, f"must match {_PREFIX.pattern}")
-    return prefix
-
-
 def run(params: action.Args) -> action.Result:
     """The action: ports from the parameters, then one batch; one that was done already is handed through.
 
@@ -253,11 +231,11 @@ def _run(params: action.Args) -> action.Result:
         journal=RedisJournal(client),
         documents=elasticsearch,
         counters=RedisCounters(client),
-        prefix=index_prefix(params),
+        prefix=indices.prefix(params),
         now=partial(store.now_ms, client),
     )
     if params.get("drain") is True:
         return sink.drain(
-            reference, time_s=seconds_left(), writer=lambda time_s: BulkWriter(elasticsearch, time_s=time_s)
+            reference, time_s=deadline.seconds_left(), writer=lambda time_s: BulkWriter(elasticsearch, time_s=time_s)
         )
-    return sink.run(reference, BulkWriter(elasticsearch, time_s=seconds_left()))
+    return sink.run(reference, BulkWriter(elasticsearch, time_s=deadline.seconds_left()))

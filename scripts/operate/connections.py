@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from demonstrate.options import GUEST_KEY, ROOT
-from hort import config, elastic, store
+from hort import config, elastic, indices, store
 from hort.elastic import ElasticStore
-from hort.sink import index_prefix
 from lib.deploy.environment import read_env_file
 from localwhisk import instance
 
@@ -45,7 +44,7 @@ class Connections:
     @property
     def prefix(self) -> str:
         """What goes before each index name."""
-        return index_prefix(self.params)
+        return indices.prefix(self.params)
 
     def redis(self) -> store.Client:
         """The Redis of the actions."""

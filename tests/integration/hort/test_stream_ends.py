@@ -10,7 +10,7 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 
-from hort import batch, clock, sink, store
+from hort import batch, clock, indices, store
 from hort.batch import Reference
 from hort.errors import ConfigError, SinkUnavailable
 from hort.journal import RedisJournal
@@ -209,4 +209,4 @@ def test_prefix_keeps_installations_apart(
 @pytest.mark.parametrize("prefix", ["Upper", "_x", "a/b", "*"])
 def test_prefix_that_no_index_may_have(prefix: str) -> None:
     with pytest.raises(ConfigError, match="index_prefix"):
-        sink.index_prefix({"index_prefix": prefix})
+        indices.prefix({"index_prefix": prefix})
