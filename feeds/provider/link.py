@@ -20,6 +20,8 @@ from hort.feed_options import FeedConfig
 CONNECT_RETRY_MS = (500, 30_000)
 CONNACK_TIMEOUT_MS = 15_000
 SUBSCRIBE_RETRY_MS = (5_000, 300_000)
+SETTLE_MS = 10_000
+"""A broker that is killed comes back with subscriptions of a moment ago: a change is made again where a connection is lost so soon after it."""
 _REFUSED_QOS = -1
 """In the place of the QoS: a subscription that was refused, perhaps only in part, is never the one that is wanted."""
 
@@ -77,6 +79,8 @@ class Link:
         self._dial_backoff = Backoff(CONNECT_RETRY_MS)
         self._wanted: tuple[tuple[str, ...], int] | None = None
         self._had: list[str] = []
+        self._gone: tuple[str, ...] = ()
+        self._settled_at = 0
         self._subscribe_at = 0
         self._subscribe_backoff = Backoff(SUBSCRIBE_RETRY_MS)
         self._save = ""
@@ -200,11 +204,17 @@ class Link:
         if not session_present:
             self._save = ""
         *self._had, had_qos = self._remembered() if session_present else (None,)
-        if (tuple(self._had), had_qos) == (topics, qos):
-            self._wanted, self.refused = None, ""
-            return
-        if gone := tuple(topic for topic in self._had if topic not in topics):
-            self.connection.unsubscribe(gone)
+        changed = (tuple(self._had), had_qos) != (topics, qos)
+        if not session_present or self._steady() >= self._settled_at:
+            self._gone = ()
+            if not changed:
+                self._wanted, self.refused = None, ""
+                return
+        self._gone = tuple(dict.fromkeys(topic for topic in (*self._gone, *self._had) if topic not in topics))
+        if self._gone:
+            self.connection.unsubscribe(self._gone)
+        if changed and session_present:
+            self._settled_at = self._steady() + SETTLE_MS
         self._wanted = (topics, qos)
         self.connection.subscribe(topics, qos)
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from feeds.provider.intake import LONGEST_WAIT_MS, STALL_MS
-from feeds.provider.link import CONNECT_RETRY_MS, SUBSCRIBE_RETRY_MS
+from feeds.provider.link import CONNECT_RETRY_MS, SETTLE_MS, SUBSCRIBE_RETRY_MS
 from feeds.provider.pace import Pace
 from hort import batch, feed_options
 from hort.errors import Fenced
@@ -164,6 +164,21 @@ def test_changed_topics_are_subscribed_on_the_live_connection() -> None:
     bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["t/#", "u"]}))
     bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["u"]}))
     assert bench.broker.subscriptions == [(("t/#",), 1), (("t/#", "u"), 1), (("t/#",), -1), (("u",), 1)]
+
+
+def test_a_change_of_topics_is_made_again_where_the_broker_may_have_forgotten_it() -> None:
+    bench = Bench()
+    bench.run(20)
+    bench.intake.update(feed_options.parse({"url": "mqtt://broker", "topics": ["u"]}))
+    changes = [(("t/#",), -1), (("u",), 1)]
+    assert bench.broker.subscriptions == [(("t/#",), 1), *changes]
+    bench.broker.drop()
+    bench.run(CONNECT_RETRY_MS[0] * 8)
+    assert bench.broker.subscriptions == [(("t/#",), 1), *changes, *changes], "as in a session of before"
+    bench.run(SETTLE_MS)
+    bench.broker.drop()
+    bench.run(CONNECT_RETRY_MS[0] * 8)
+    assert bench.broker.subscriptions == [(("t/#",), 1), *changes, *changes]
 
 
 def test_a_new_connection_waits_until_the_old_one_is_journalled() -> None:
