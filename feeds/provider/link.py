@@ -17,7 +17,7 @@ from feeds.provider.meters import Meters
 from feeds.provider.pace import Backoff
 from hort.feed_options import FeedConfig
 
-CONNECT_RETRY_MS = (500, 30_000)
+CONNECT_RETRY_MS = (500, 5_000)
 CONNACK_TIMEOUT_MS = 15_000
 SUBSCRIBE_RETRY_MS = (5_000, 300_000)
 SETTLE_MS = 10_000

@@ -29,7 +29,7 @@ MAX_INFLIGHT = 200
 MAX_BEHIND_S = 1.0
 """What a group could not publish in time is made up for so long; the rest is never made."""
 REMEMBERED_S = 30.0
-"""What the numbered devices send again after a lost connection: longer than the broker goes without saving."""
+"""What was acknowledged to the numbered devices so lately they send again after a lost connection: the broker may not have saved it."""
 TWICE_WITHIN_S = 20
 NAP_S = (150, 300)
 """The last device of each group publishes this long of each period, so that it falls silent and returns."""
@@ -235,9 +235,11 @@ class Group:
     def _acknowledged(self, mid: int, at: float) -> None:
         record = self._waiting.pop(mid, None)
         self._last_done_s = at
-        if record is not None and record.done_at is None:
-            record.done_at = at
-            self._done += 1
+        if record is not None:
+            self._recent.append((at, record))
+            if record.done_at is None:
+                record.done_at = at
+                self._done += 1
         while self._recent and self._recent[0][0] < at - REMEMBERED_S:
             self._recent.popleft()
 
@@ -260,8 +262,8 @@ class Group:
         if self.name == NUMBERED:
             since = min(lost, self._last_done_s) - REMEMBERED_S
             known = {id(record) for record in self._again}
-            for sent, record in self._recent:
-                if since <= sent <= lost and id(record) not in known:
+            for acked, record in self._recent:
+                if since <= acked <= lost and id(record) not in known:
                     known.add(id(record))
                     self._again.append(record)
 
@@ -269,7 +271,7 @@ class Group:
         now = time.monotonic()
         while self._twice and (self._twice[0][0] <= now or self._stopping.is_set()):
             self._again.append(heapq.heappop(self._twice)[2])
-        while self._again and self._hand(self._again[0], time.time()):
+        while self._again and self._hand(self._again[0]):
             self._again.popleft().copies += 1
             self._sent_again += 1
 
@@ -288,7 +290,7 @@ class Group:
             handed_at=now,
             started_at=now,
         )
-        if not self._hand(record, now):
+        if not self._hand(record):
             return False
         self.published.append(record)
         self._next_seq[device] += 1
@@ -305,14 +307,11 @@ class Group:
             awake -= 1
         return self._devices[self._turn % awake]
 
-    def _hand(self, record: Published, now: float) -> bool:
+    def _hand(self, record: Published) -> bool:
         """Gives a message to paho; False where its queue is full. What is QoS 0 is gone where there is no connection."""
         info = self._client.publish(topic(self.name, record.device), record.payload(), qos=self._qos)
         if info.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
             return False
-        if self._qos:
-            self._waiting[info.mid] = record
-            self._recent.append((now, record))
-        elif info.rc == mqtt.MQTT_ERR_SUCCESS:
+        if self._qos or info.rc == mqtt.MQTT_ERR_SUCCESS:
             self._waiting[info.mid] = record
         return True
