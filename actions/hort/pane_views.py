@@ -110,6 +110,8 @@ class PaneViews:
     def settlements(self, closed: int, *, dirty_until: int | None, before: int) -> dict[int, Settlement]:
         """For each partition the panes that are merged now: those whose closed windows were all written in this close.
 
+        A batch that came into an old pane between our look at what is touched and our reading of the pane is left there: only
+        those windows were written again that other panes made dirty, and the next close has to see it.
         `dirty_until` is the end of the first one that was not; panes that start before `before` are removed.
         """
         if dirty_until is not None:
@@ -121,6 +123,7 @@ class PaneViews:
         }
         for (partition, start), parted in self._parted.items():
             written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
+            written = written and start in self._touched[partition]
             if parted.made and parted.base is not None and (written or not parted.batches):
                 result[partition].compactions.append(_compaction(parted, parted.base))
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from hort.batch import Reference
 from hort.close import Settings
 from hort.pane_store import HOME, LOOK_AT, REMOVED
 from hort.silence import Silence
@@ -49,6 +50,30 @@ class FaultContract:
             world.sink(world.close())
         sent = [Record("a", 0, {"x": 1.0}), Record("a", 29_000, {"x": 2.0}), *records]
         check_all(world, sent, until=world.clock.now - START)
+
+    def test_a_batch_that_comes_in_while_a_close_looks_is_seen_by_the_next(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It comes into a pane that the close reads only for its neighbours' windows: found by a fault campaign."""
+        records = stream(60, devices=5)
+        world.send(records)
+        world.tick(90_000)
+        late = [Record("d1_|/+ü", 31_000, {"a": 1.0}), Record("d2_|/+ü", 16_000, {"a": 2.0})]
+        world.send(late[:1])
+        touched = world.panes.touched
+
+        def look(partition: int) -> list[int]:
+            found = touched(partition)
+            if not came:
+                came.append(world.send(late[1:]))
+            return found
+
+        came: list[Reference] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(world.panes, "touched", look)
+            world.tick(91_000)
+        world.tick(106_000)
+        check_all(world, [*records, *late], until=90_000)
 
     def test_panes_stay_while_a_batch_in_flight_waits_for_them(self, world: World) -> None:
         """The one that is tried again and again is the last in its journal, not the first."""
