@@ -122,8 +122,8 @@ class PaneViews:
             for part in self.partitions
         }
         for (partition, start), parted in self._parted.items():
-            written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
-            written = written and start in self._touched[partition]
+            all_written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
+            written = all_written and start in self._touched[partition]
             if parted.made and parted.base is not None and (written or not parted.batches):
                 result[partition].compactions.append(_compaction(parted, parted.base))
         return result

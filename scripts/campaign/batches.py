@@ -9,6 +9,8 @@ from typing import Any
 
 import redis
 
+from campaign.repeated import Repeated
+
 LOOK_EVERY_S = 0.1
 REMEMBERED = 2_000
 JOURNALS = "hort:{*}:journal:????????????????"
@@ -21,9 +23,7 @@ class Batches:
         self._client: Any = redis.Redis.from_url(redis_url, socket_timeout=5, decode_responses=True)
         self._seen: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="batches", daemon=True)
-        self._thread.start()
+        self._looking = Repeated("batches", LOOK_EVERY_S, self._look)
 
     def under_way(self) -> list[dict[str, Any]]:
         """Payloads of the batches that are journalled now and not stored; empty where Redis is away."""
@@ -44,14 +44,12 @@ class Batches:
 
     def close(self) -> None:
         """Ends the thread."""
-        self._stop.set()
-        self._thread.join()
+        self._looking.close()
         self._client.close()
 
     def _look(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
-            with contextlib.suppress(redis.RedisError):
-                self._remember(self._journalled())
+        with contextlib.suppress(redis.RedisError):
+            self._remember(self._journalled())
 
     def _remember(self, payloads: list[dict[str, Any]]) -> None:
         with self._lock:

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from lib.stack.process import Process, start_time
 
@@ -69,24 +68,6 @@ class Part:
             yield
         finally:
             self.signal(signal.SIGCONT)
-
-
-def descendants(pid: int) -> set[int]:
-    """Process ids of all children and their children, as they are now."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(") ")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
-    waiting = [pid]
-    while waiting:
-        for child in children.get(waiting.pop(), []):
-            if child not in found:
-                found.add(child)
-                waiting.append(child)
-    return found
 
 
 def signalled(pids: list[int], number: int) -> int:

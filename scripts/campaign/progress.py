@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from campaign.repeated import Repeated
+
 BAR = 30
 TERMINAL_EVERY_S, PLAIN_EVERY_S = 1.0, 30.0
 
@@ -20,9 +22,7 @@ class Progress:
         self._state = state
         self._terminal = sys.stderr.isatty()
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self._thread.start()
+        self._showing = Repeated("progress", TERMINAL_EVERY_S if self._terminal else PLAIN_EVERY_S, self._show)
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -32,20 +32,18 @@ class Progress:
 
     def close(self) -> None:
         """Ends the bar."""
-        self._over.set()
-        self._thread.join()
+        self._showing.close()
         print(self._clear(), end="", file=sys.stderr, flush=True)
 
     def _clear(self) -> str:
         return "\r\033[K" if self._terminal else ""
 
-    def _run(self) -> None:
-        while not self._over.wait(TERMINAL_EVERY_S if self._terminal else PLAIN_EVERY_S):
-            if self._terminal:
-                with self._lock:
-                    print(f"{self._clear()}{self._bar()}", end="", file=sys.stderr, flush=True)
-            else:
-                self.say(self._state())
+    def _show(self) -> None:
+        if self._terminal:
+            with self._lock:
+                print(f"{self._clear()}{self._bar()}", end="", file=sys.stderr, flush=True)
+        else:
+            self.say(self._state())
 
     def _bar(self) -> str:
         passed = time.monotonic() - self._begin

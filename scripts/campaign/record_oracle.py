@@ -23,7 +23,6 @@ class Rules:
     """What is allowed.
 
     Args:
-        prefix: before each index name.
         save_interval_s: of the broker: what it acknowledged since its last save is gone with a kill -9.
         margin_s: between what happens and what a client sees of it.
         ack_delay_s: from a message's arrival at the provider to its acknowledgement.
@@ -35,7 +34,6 @@ class Rules:
         closed_until_ms: windows that end later are neither demanded nor compared.
     """
 
-    prefix: str = ""
     save_interval_s: float = 5.0
     margin_s: float = 2.0
     ack_delay_s: float = 5.0

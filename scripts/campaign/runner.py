@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from campaign.faults import KINDS
 from campaign.faults.kind import Impossible
 from campaign.plan import Planned
+from campaign.repeated import Repeated
 from campaign.stage import Stage
 
 AT_ONCE = 3
@@ -45,13 +46,11 @@ class Runner:
     def __post_init__(self) -> None:
         self._slots = threading.Semaphore(AT_ONCE)
         self._held: dict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._over = threading.Event()
 
     def run(self, plan: Sequence[Planned], *, seconds: float) -> None:
         """Injects what can be begun in time, waits for the last one to end, and looks after parts that die by themselves."""
         begin = time.monotonic()
-        guard = threading.Thread(target=self._guard, name="guard", daemon=True)
-        guard.start()
+        guard = Repeated("guard", LOOK_S, self.revive)
         threads = []
         for planned in plan:
             time.sleep(max(0.0, begin + planned.at_s - time.monotonic()))
@@ -64,8 +63,7 @@ class Runner:
         time.sleep(max(0.0, begin + seconds - time.monotonic()))
         for thread in threads:
             thread.join()
-        self._over.set()
-        guard.join()
+        guard.close()
 
     def _inject(self, planned: Planned) -> None:
         kind = KINDS[planned.kind]
@@ -93,10 +91,6 @@ class Runner:
             self.say(f"{planned.kind} failed: {done.failed}")
         done.ended_s = time.time()
         self.done.append(done)
-
-    def _guard(self) -> None:
-        while not self._over.wait(LOOK_S):
-            self.revive()
 
     def revive(self) -> None:
         """Starts parts that died by themselves, and remembers that they did."""

@@ -18,12 +18,13 @@ import requests
 
 from campaign.batches import Batches
 from campaign.clocks import Clock
-from campaign.parts import Part, descendants
+from campaign.parts import Part
 from campaign.proxy import Network, Proxy
 from campaign.rejections import ElasticsearchProxy
 from demonstrate import processes
 from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
+from localwhisk.runtimes.memory import descendants
 from workloads.machine import Machine, services
 
 LIMITS = {
@@ -66,7 +67,7 @@ class Stage:
     def actions(self) -> set[int]:
         """Process ids of the actions."""
         engine = self.parts["engine"].pid
-        return descendants(engine) if engine else set()
+        return set(descendants(engine)[1:]) if engine else set()
 
     def may_kill(self, pid: int) -> bool:
         """Whether a process is one of the actions."""

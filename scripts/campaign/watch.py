@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from campaign.repeated import Repeated
 
 LOOK_EVERY_S = 0.5
 
@@ -17,9 +18,7 @@ class Watch:
     def __init__(self, elasticsearch_url: str) -> None:
         self._client = Elasticsearch(elasticsearch_url, request_timeout=5, max_retries=0)
         self._history: list[tuple[float, float]] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
-        self._thread.start()
+        self._looking = Repeated("watch", LOOK_EVERY_S, self._look)
 
     @property
     def newest_s(self) -> float:
@@ -35,16 +34,14 @@ class Watch:
 
     def close(self) -> None:
         """Ends the thread."""
-        self._stop.set()
-        self._thread.join()
+        self._looking.close()
         self._client.close()
 
     def _look(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
-            with contextlib.suppress(ApiError, TransportError):
-                newest = self._ask()
-                if newest > self.newest_s:
-                    self._history.append((time.time(), newest))
+        with contextlib.suppress(ApiError, TransportError):
+            newest = self._ask()
+            if newest > self.newest_s:
+                self._history.append((time.time(), newest))
 
     def _ask(self) -> float:
         found = self._client.search(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localwhisk.runtimes import memory
+
 PERIOD_S = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -61,10 +63,9 @@ class Meter(threading.Thread):
         }
 
     def _sample(self, *, first: bool = False) -> None:
-        children = _children()
         for part, root in self._roots.items():
             self._note(part, root, first=first)
-            for pid in _descendants(root, children):
+            for pid in memory.descendants(root)[1:]:
                 self._note(f"{part} children", pid, first=first)
 
     def _note(self, part: str, pid: int, *, first: bool) -> None:
@@ -81,40 +82,12 @@ class Meter(threading.Thread):
 
 def resident(roots: Mapping[str, int]) -> dict[str, list[float]]:
     """Megabytes that each process holds now, by part, as `Meter` names them."""
-    children = _children()
     found: dict[str, list[float]] = {}
     for part, root in dict(roots).items():
         found[part] = _sizes([root])
-        found[f"{part} children"] = _sizes(_descendants(root, children))
+        found[f"{part} children"] = _sizes(memory.descendants(root)[1:])
     return found
 
 
 def _sizes(pids: list[int]) -> list[float]:
-    sizes = []
-    for pid in pids:
-        try:
-            sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6)
-        except (OSError, IndexError):
-            continue
-    return sizes
-
-
-def _children() -> dict[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-            found[parent].append(int(entry.name))
-    return found
-
-
-def _descendants(root: int, children: dict[int, list[int]]) -> list[int]:
-    found, queue = [], list(children[root])
-    while queue:
-        pid = queue.pop()
-        found.append(pid)
-        queue += children[pid]
-    return found
+    return [size / 1e6 for size in map(memory.resident, pids) if size]

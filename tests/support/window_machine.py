@@ -7,6 +7,7 @@ they are stored in any order, twice, or long after newer ones.
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from typing import Any
 
 from hypothesis import strategies as st
@@ -45,8 +46,9 @@ class Repeats:
 class WindowMachine(RuleBasedStateMachine):
     """Subclasses make the world."""
 
+    @abstractmethod
     def make(self) -> World:
-        raise NotImplementedError
+        """An empty one."""
 
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:

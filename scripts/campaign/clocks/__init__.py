@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -36,8 +35,3 @@ class Clock:
         """Sets the offset from the true time for all processes of this clock, running ones too."""
         with self._file.open("r+b") as file:
             os.pwrite(file.fileno(), _OFFSET.pack(int(seconds * 1e9)), 0)
-
-
-def own_python() -> Path:
-    """The interpreter that runs this."""
-    return Path(sys.executable)

@@ -1,7 +1,6 @@
 """The built feed actions, the provider and a real engine together, driven as clients drive them."""
 
 import base64
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ import redis
 
 from hort.journal import RedisJournal
 from tests.support.engine import Engine
-from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
 from tests.support.provider import SECRET, Provider, publish, publisher
 
 KEEP = "def main(args):\n    return {'payloads': [row['payload'] for row in args.get('messages', [])], 'x': args.get('x')}\n"
 FAST = {"max_fires_per_minute": 600, "linger_ms": 20}
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build")
-    argv = [str(SCRIPTS / "build"), "--into", str(folder), "mqtt-feed", "alarms-feed"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=600)
-    return folder
 
 
 @pytest.fixture

@@ -13,21 +13,13 @@ import yaml
 
 from tests.support import tools
 from tests.support.engine import Engine
-from tests.support.paths import ROOT, SCRIPTS
+from tests.support.paths import ROOT
 from tests.support.provider import SECRET, Provider
 from tests.support.services import environment
 
 REFUSED = 400
 SYSTEM_KEY = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 PROTECTED = "provider_url"
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build")
-    argv = [str(SCRIPTS / "build"), "--into", str(folder), "mqtt-feed", "alarms-feed"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=600)
-    return folder
 
 
 class Feeds:
