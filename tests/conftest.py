@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT).parts[1:2]
         if folder and folder[0] in MARKED_FOLDERS:
             item.add_marker(folder[0])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def paho_without_its_own_listener() -> Iterator[None]:
+    """paho wakes its thread through a pair of TCP sockets it listens for itself, without a time limit: once, in a long run, that
+    waited for ever. A pair the kernel makes needs no listener."""
+
+    def pair() -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        return ours, theirs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paho.mqtt.client._socketpair_compat", pair)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def test_trouble_shows_its_rate_since_the_last_look(look: Callable[..., Any]) ->
     now[0] += 10_000
     with page.expect_response(lambda response: "/data" in response.url):
         page.clock.run_for(5100)
-    page.wait_for_function("document.querySelector('#trouble tbody tr').innerText.includes('15')")
+    page.locator("#trouble tbody tr", has_text="15").wait_for()
     assert rows(page, "trouble") == ["Records that are stored but in no window late 15 30 10 s ago window.late"]
 
 
@@ -169,7 +169,7 @@ def test_it_refreshes_pauses_and_counts_its_invocations(look: Callable[..., Any]
     assert page.locator("#cost").inner_text() == "1 invocation so far, 12 a minute"
     with page.expect_response(lambda response: "/data" in response.url):
         page.clock.run_for(5100)
-    page.wait_for_function("document.querySelector('#cost').textContent.startsWith('2 ')")
+    page.locator("#cost", has_text="2 invocations").wait_for()
     page.locator("#pause").click()
     assert page.locator("#cost").inner_text() == "2 invocations so far, 0 a minute"
     assert page.locator("#pause").get_attribute("aria-pressed") == "true"
