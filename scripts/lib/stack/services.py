@@ -43,9 +43,11 @@ port {port}
 protected-mode yes
 daemonize no
 dir {folder}/data
-# Every write goes to the append-only file, which is forced to disk each second; a torn last write does not stop the next start.
+# Every write is on disk before it is answered, one sync for all that came together. Not everysec: while its sync runs, writes are
+# answered up to 2 s before they are even written, and a kill -9 then loses what the broker was told is kept. Where the disk is full,
+# Redis ends, and callers hold back until it is started again; a torn last write does not stop that start.
 appendonly yes
-appendfsync everysec
+appendfsync always
 aof-load-truncated yes
 save ""
 # When memory is full, writes fail and callers hold back: evicting would lose journalled batches.

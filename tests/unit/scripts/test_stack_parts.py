@@ -118,7 +118,7 @@ def test_settings_keep_data_safe_and_servers_on_loopback(
         (tmp_path / "redis.conf").read_text().splitlines(),
     )
     assert {"listener 2001 127.0.0.1", "persistence true"} <= set(broker)
-    assert {"bind 127.0.0.1", "appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(
+    assert {"bind 127.0.0.1", "appendonly yes", "appendfsync always", "maxmemory-policy noeviction"} <= set(
         store
     )
 
