@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 import redis
 from elasticsearch import Elasticsearch
+from hypothesis import HealthCheck, settings
 
 from tests.support.engine import Engine
 from tests.support.paths import ROOT, SHARED
 from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
-MARKED_FOLDERS = ("integration", "acceptance")
+TIMEOUTS_S = {"integration": 600, "acceptance": 900}
+"""Longer than pyproject.toml's for tests with servers: the first one's time is the start of all of them, too."""
+
+settings.register_profile("hort", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hort")
 
 
 def pytest_configure() -> None:
@@ -24,11 +29,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies under tests/integration and tests/acceptance."""
+    """Mark what lies under tests/integration and tests/acceptance, with a time limit where it has none of its own."""
     for item in items:
         folder = item.path.relative_to(ROOT).parts[1:2]
-        if folder and folder[0] in MARKED_FOLDERS:
-            item.add_marker(folder[0])
+        if not folder or folder[0] not in TIMEOUTS_S:
+            continue
+        item.add_marker(folder[0])
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUTS_S[folder[0]]))
 
 
 @pytest.fixture(scope="session", autouse=True)

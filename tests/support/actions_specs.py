@@ -19,7 +19,7 @@ def spec(code: str = "def main(args):\n    return {}\n", **changed: Any) -> Acti
         "binary": False,
         "main": "main",
         "image": None,
-        "timeout_ms": 10_000,
+        "timeout_ms": 60_000,
         "memory_mb": 256,
         "logs_mb": 10,
         "init_env": {},

@@ -96,14 +96,14 @@ class Engine:
     def kill(self) -> None:
         """Kill the engine without warning, as a crash would."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def stop(self) -> None:
         """Stop it in order; one that hangs is killed with its whole group."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
-            self._process.wait(30)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)

@@ -166,7 +166,7 @@ class Provider:
         argv = [sys.executable, "-m", module, "--port", "0", "--ready-file", str(ready)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=ROOT, env=environment(**{**variables, **env}), stderr=log, stdout=log)
-        wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=30, what="provider ready")
+        wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=120, what="provider ready")
         assert self.process.poll() is None, self.log_path.read_text()
         self.url = ready.read_text().strip()
 
@@ -191,7 +191,7 @@ class Provider:
         return dict(self.call("GET", {}).json())
 
     def wait_connected(self) -> None:
-        wait_until(lambda: self.read()["connected"], timeout_s=30, what="connected to the broker")
+        wait_until(lambda: self.read()["connected"], timeout_s=60, what="connected to the broker")
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
@@ -200,13 +200,13 @@ class Provider:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> int:
         """Ends it in order; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @contextmanager
@@ -230,4 +230,5 @@ def publish(client: mqtt.Client, topic: str, payloads: list[bytes], *, qos: int 
     """Publishes and waits until the broker has them."""
     sent = [client.publish(topic, payload, qos=qos, retain=retain) for payload in payloads]
     for info in sent:
-        info.wait_for_publish(30)
+        info.wait_for_publish(60)
+        assert info.is_published(), f"the broker did not take a message for {topic} within 60 s"
