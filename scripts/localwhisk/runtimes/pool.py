@@ -13,8 +13,9 @@ from pathlib import Path
 
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
 from localwhisk.runtimes import families, texts, verdicts
-from localwhisk.runtimes.blackbox import ContainerWorker, MappedServer, MappedWorker, container_tool
+from localwhisk.runtimes.blackbox import MappedServer, MappedWorker
 from localwhisk.runtimes.code import CodeCache
+from localwhisk.runtimes.containers import Containers, ContainerWorker, container_tool
 from localwhisk.runtimes.logs import LogCollector
 from localwhisk.runtimes.native import NativeWorker, is_skeleton
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
@@ -50,7 +51,9 @@ class _Job:
         """Say how it ended; without `begun` it never began."""
         now, now_ns = time.monotonic(), time.time_ns()
         begun = now if begun is None else begun
-        start_ns = now_ns - round((now - begun) * 1e9)  # cut to ms only then, or it may lie before what caused it
+        start_ns = now_ns - round(
+            (now - begun) * 1e9
+        )  # cut to ms only then, or it may lie before what caused it
         return Outcome(
             status=verdict.status,
             result=verdict.result,
@@ -95,7 +98,8 @@ class Pool:
         found = node or shutil.which("node")
         self._node = families.node(Path(found).absolute()) if found else None
         self._servers = {image: MappedServer(url) for image, url in (image_map or {}).items()}
-        self._containers = container_tool() if containers is None else containers or None
+        tool = container_tool() if containers is None else containers
+        self._containers = Containers(tool, state=state) if tool else None
         self._code = CodeCache(state / "code", max_bytes=code_bytes)
         self._stems = Stems(count=stems, folder=state)
         self._idle_s = idle_s

@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -196,7 +198,7 @@ def test_a_native_zip_and_its_errors(with_pool: WithPool) -> None:
 
 
 STAND_IN = """#!{python}
-import pathlib, sys
+import pathlib, subprocess, sys
 home = pathlib.Path({home!r})
 command, rest = sys.argv[1], sys.argv[2:]
 with open(home / "calls", "a") as calls:
@@ -204,7 +206,12 @@ with open(home / "calls", "a") as calls:
 if command == "run":
     if rest[-1] == "missing":
         sys.exit(125)
+    # as podman's monitor does: stays, with all that it inherited open
+    monitor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], close_fds=False)
+    (home / "monitor").write_text(str(monitor.pid))
     print("c0ffee")
+elif command == "ps":
+    print("dead", "beef")
 elif command == "port":
     print({address!r})
 elif command == "logs":
@@ -231,7 +238,16 @@ def test_a_container_engine_is_driven_by_its_command(
         assert missing.init_ms is None
         assert missing.end_ms == missing.start_ms
 
-    with_pool(scenario, containers=str(command))
-    calls = (tmp_path / "calls").read_text()
-    assert "run -d -p 127.0.0.1::8080 --memory 256m" in calls
-    assert "rm -f c0ffee" in calls
+    began = time.monotonic()
+    try:
+        with_pool(scenario, containers=str(command))
+    finally:
+        os.kill(int((tmp_path / "monitor").read_text()), signal.SIGKILL)
+    assert time.monotonic() - began < 100, "what the container's monitor holds open is not waited for"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    label = calls[0].removeprefix("ps -aq --filter label=")
+    assert label.startswith("localwhisk.state=/")
+    assert calls[1] == "rm -f dead beef", "what a killed engine left goes before the first start"
+    name = calls[2].split()[3]
+    assert calls[2].startswith(f"run -d --name {name} --label {label} -p 127.0.0.1::8080 --memory 256m")
+    assert f"rm -f {name}" in calls
