@@ -165,7 +165,8 @@ class RedisLedger:
         raise redis.ConnectionError("the transaction was disturbed each time")
 
     def _attempt(self, pipeline: Any, piece: Piece, write: Callable[[Any], object]) -> bool:
-        pipeline.watch(self._fence)
+        # Each write changes the packet ids: an EXEC that the network held back, and that was tried again meanwhile, does nothing.
+        pipeline.watch(self._fence, self._unacked)
         if int(pipeline.get(self._fence) or 0) != self._token:
             raise Fenced(f"token {self._token} of {self._fence} is not the newest")
         if pipeline.hexists(self._unacked, piece.chunk):
