@@ -32,6 +32,11 @@ GBFS_LOCK = "hort:{divvy}:lock"
 _TAG = re.compile(r"^hort:\{(\d{1,6})\}:")
 
 
+def counted(token: str) -> str:
+    """STRING empty; while it is there, the counts under this token have been added. Expires by itself; same slot as the counters."""
+    return f"hort:{{stats}}:counted:{token}"
+
+
 def registration_id(trigger: str) -> str:
     """16 hex digits that stand for a trigger's fully qualified name (`/namespace/name`)."""
     return hashlib.sha256(trigger.encode()).hexdigest()[:16]

@@ -1,11 +1,13 @@
 """The provider's troubles among the suite's counters, so that the dashboard shows them: `feed.<what>.<reason>`, all feeds together.
 
-What this process counted since the last look is added to Redis; while that is away it waits. A provider that is killed takes with it
-what it counted since, a second's worth; its own metrics begin at zero anyway.
+What this process counted since the last look is added to Redis; while that is away it waits. An answer that was lost counts nothing
+twice, unless Redis is away for an hour after it (`hort.counters.CALLERS_KEPT_S`). A provider that is killed takes with it what it counted
+since the last look, a second's worth; its own metrics begin at zero anyway.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +36,8 @@ class Tally:
         accepted = frozenset({"200", "202"})
         self._counters = counters
         self._told: Counter[str] = Counter()
+        self._sending: Counter[str] = Counter()
+        self._token = ""
         self._rows = (
             _Row(meters.duplicates, "duplicate", word="recognised"),
             _Row(meters.lost, "mqtt-lost", "reason"),
@@ -54,15 +58,23 @@ class Tally:
         )
 
     def flush(self) -> None:
-        """Adds what is new; RedisError where it is away, and then it is still new the next time."""
+        """Adds what is new; RedisError where it is away, and then the next call sends that again first, unchanged: it may have arrived."""
+        self._send()
+        self._sending, self._token = self._counted() - self._told, secrets.token_hex(8)
+        self._send()
+
+    def _send(self) -> None:
+        if self._sending:
+            self._counters.add(self._sending, token=self._token)
+            self._told += self._sending
+            self._sending = Counter()
+
+    def _counted(self) -> Counter[str]:
         now: Counter[str] = Counter()
         for row in self._rows:
             for reason, value in _samples(row):
                 now[f"feed.{row.what}.{reason}"] += value
-        new = now - self._told
-        if new:
-            self._counters.add(new)
-            self._told = now
+        return now
 
 
 def _samples(row: _Row) -> Iterator[tuple[str, int]]:

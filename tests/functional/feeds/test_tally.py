@@ -12,11 +12,14 @@ from hort.counters import MemoryCounters
 
 class Counters(MemoryCounters):
     away = False
+    answer_lost = False
 
-    def add(self, counts: Mapping[str, int]) -> None:
+    def add(self, counts: Mapping[str, int], *, token: str = "") -> None:
         if self.away:
             raise redis.ConnectionError("away")
-        super().add(counts)
+        super().add(counts, token=token)
+        if self.answer_lost:
+            raise redis.TimeoutError("no answer")
 
 
 def test_what_is_new_is_added_once_over_all_feeds() -> None:
@@ -48,3 +51,18 @@ def test_nothing_is_forgotten_while_redis_is_away() -> None:
     meters.disables.labels("/guest/a", "401").inc()
     tally.flush()
     assert counters.all() == {"feed.disabled.401": 2}
+
+
+def test_nothing_is_counted_twice_when_an_answer_is_lost() -> None:
+    meters, counters = Meters(), Counters()
+    tally = Tally(meters, counters)
+    counters.answer_lost = True
+    for _ in range(3):  # what came meanwhile must not go under the token of what arrived
+        meters.disables.labels("/guest/a", "401").inc()
+        with pytest.raises(redis.TimeoutError):
+            tally.flush()
+    assert counters.all() == {"feed.disabled.401": 1}
+    counters.answer_lost = False
+    tally.flush()
+    tally.flush()
+    assert counters.all() == {"feed.disabled.401": 3}
