@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from campaign.watch import Watch
 
 def main() -> int:
     """0 where nothing was lost, doubled or wrong; 1 where something was."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     given = _arguments()
     if given.list:
         for kind in KINDS.values():
@@ -89,4 +91,7 @@ def _hold(env: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ KINDS = {
 
 def main() -> int:
     """Runs the benchmark asked for."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     kinds = parser.add_subparsers(dest="kind", required=True)
@@ -102,4 +104,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
