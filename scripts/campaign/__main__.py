@@ -24,7 +24,6 @@ from campaign.watch import Watch
 
 def main() -> int:
     """0 where nothing was lost, doubled or wrong; 1 where something was."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     given = _arguments()
     if given.list:
         for kind in KINDS.values():
@@ -91,6 +90,7 @@ def _hold(env: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     try:
         sys.exit(main())
     except KeyboardInterrupt:

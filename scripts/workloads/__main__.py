@@ -23,7 +23,6 @@ KINDS = {
 
 def main() -> int:
     """Runs the benchmark asked for."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     kinds = parser.add_subparsers(dest="kind", required=True)
@@ -104,6 +103,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the started servers, too
     try:
         sys.exit(main())
     except KeyboardInterrupt:
