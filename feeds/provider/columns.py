@@ -71,6 +71,10 @@ class Columns:
             array("H", (mids[at] for at in keep)), array("I", (digests[at] for at in keep)), bytes(flags[at] for at in keep)
         )
 
+    def wanting(self, start: int) -> int:
+        """How many of the messages from `start` on want an ack: those above QoS 0."""
+        return len(self) - start - self.flags.count(0, start) - self.flags.count(RETAINED, start)
+
     def take(self, count: int) -> Columns:
         """The first `count` messages, which leave these columns."""
         taken, rest = self._slice(0, count), self._slice(count, len(self))

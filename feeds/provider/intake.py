@@ -29,7 +29,7 @@ from hort.errors import BatchError
 from hort.feed_options import FeedConfig
 
 STALL_MS = 25
-"""When no message has come for this long, the broker may be waiting for acks: its window can be small."""
+"""When no message that wants an ack has come for this long, the broker may be waiting for acks: its window can be small."""
 GATHER_S = 0.015
 """In a busy stream the socket is left alone for this long, so that a read brings many messages."""
 GATHER_WINDOW_S = 0.001
@@ -88,6 +88,7 @@ class Intake:
         self.holding = Holding(trigger=stream.trigger, meters=meters)
         self._since = 0
         self._last_arrival = 0
+        self._last_wanting = 0
         self._stalled_at = 0
         self._window = 0
 
@@ -171,6 +172,8 @@ class Intake:
         self._last_arrival = self._steady()
         if not count:
             self._since = self._last_arrival
+        if columns.wanting(count):
+            self._last_wanting = self._last_arrival
         self._meters.received.labels(self.stream.trigger).inc(came)
         self._meters.received_bytes.labels(self.stream.trigger).inc(columns.size - size)
         if came >= BUSY and count + came < self.config.max_records:
@@ -221,24 +224,22 @@ class Intake:
         return waited >= 0 and (self._gate.wait(now) == 0 or waited >= max(LONGEST_WAIT_MS, 2 * self._gate.pace.interval))
 
     def _spool_due(self, columns: Columns, now: int) -> bool:
-        fresh = len(columns) - columns.spooled
-        if not fresh:
+        if columns.spooled == len(columns):
             return False
         if not self.link.up:
             return True
-        if not columns.mids[-1]:
-            return False
-        if self._window and fresh >= self._window:
+        wanting = columns.wanting(columns.spooled)
+        if self._window and wanting >= self._window:
             return True
-        if now - self._last_arrival < STALL_MS:
+        if not wanting or now - self._last_wanting < STALL_MS:
             return False
-        self._learn(fresh)
+        self._learn(wanting)
         return True
 
-    def _learn(self, fresh: int) -> None:
+    def _learn(self, wanting: int) -> None:
         # Twice the same count when the stream stops: that is the broker's window, and waiting again would only cost time.
-        self._window = fresh if fresh == self._stalled_at and fresh >= BUSY else 0
-        self._stalled_at = fresh
+        self._window = wanting if wanting == self._stalled_at and wanting >= BUSY else 0
+        self._stalled_at = wanting
 
     def _flush(self) -> None:
         """Batches while the journal may take them; the rest is spooled."""

@@ -25,13 +25,13 @@ class SilentConnection(redis.Connection):
     late: ClassVar[list[tuple[socket.socket, bytes]]] = []
 
     def send_packed_command(self, command: Any, check_health: Any = True) -> None:
-        packed = command if isinstance(command, str | bytes) else b"".join(command)
+        packed = b"".join(command)
         if not SilentConnection.to_hold or b"EXEC" not in packed:
-            super().send_packed_command(command, check_health)
+            super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
             return
         SilentConnection.to_hold -= 1
-        silent, self._sock = self._sock, None  # not closed: a silent network tells Redis nothing of that
-        assert silent is not None
+        silent: Any = self._sock
+        self._sock = None  # not closed: a silent network tells Redis nothing of that
         SilentConnection.late.append((silent, packed))
         raise redis.TimeoutError("held back")
 

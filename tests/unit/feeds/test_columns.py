@@ -31,6 +31,14 @@ def test_a_part_holds_only_its_topics() -> None:
     assert (head.topics, list(head.payloads)) == (["a"], [b"1"])
 
 
+def test_who_wants_an_ack_is_counted() -> None:
+    columns = Columns()
+    for mid, flags in enumerate([0, 1, RETAINED, 2 | RETAINED, 0, 1 | RETAINED]):
+        columns.append(b"a", b"1", received=1, flags=flags, mid=mid if flags & 3 else 0)
+    assert [columns.wanting(start) for start in range(7)] == [3, 3, 2, 2, 1, 1, 0]
+    assert columns.wanting(0) == len(columns.packet_ids())
+
+
 def test_a_topic_that_is_no_utf8_is_kept_readable() -> None:
     assert columns_of((b"a/\xff", b"1")).messages().topics == ["a/\\xff"]
 
