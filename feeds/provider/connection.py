@@ -9,7 +9,7 @@ import ssl
 import tempfile
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from paho.mqtt import client as mqtt
@@ -30,8 +30,11 @@ class Handler(Protocol):
     def accepted(self, *, session_present: bool) -> None:
         """The broker accepted the connection; whether it still knows the session."""
 
-    def subscribed(self, failed: Sequence[str]) -> None:
-        """The broker answered a subscription; its reasons where it refused filters."""
+    def subscribed(self, qos: int, answers: Mapping[str, str]) -> None:
+        """The broker answered a subscription asked for with this QoS: filter -> why it was refused, "" where it was granted."""
+
+    def unsubscribed(self, topics: Sequence[str]) -> None:
+        """The broker took subscriptions back."""
 
     def lost(self, reason: str) -> None:
         """The connection is gone."""
@@ -95,6 +98,7 @@ class PahoConnection:
         self._fast = fast_paho.supported()
         self._count = 0
         self._plain = Columns()
+        self._asked: dict[int | None, tuple[tuple[str, ...], int]] = {}
         options: dict[str, Any] = {
             "client_id": client_id,
             "clean_session": clean,
@@ -113,6 +117,7 @@ class PahoConnection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_unsubscribe = self._on_unsubscribe
         self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._secure()
 
@@ -140,15 +145,18 @@ class PahoConnection:
 
     def connect(self) -> None:
         """Opens the socket and sends CONNECT; `poll` sees the answer."""
+        self._asked.clear()
         self._client.connect(self._address.host, self._address.port, keepalive=self._config.keepalive_s)
 
     def subscribe(self, topics: tuple[str, ...], qos: int) -> None:
         """Sends one SUBSCRIBE for all filters."""
-        self._client.subscribe([(topic, min(qos, self.qos_limit)) for topic in topics])
+        _, mid = self._client.subscribe([(topic, min(qos, self.qos_limit)) for topic in topics])
+        self._asked[mid] = (topics, qos)
 
     def unsubscribe(self, topics: tuple[str, ...]) -> None:
         """Sends one UNSUBSCRIBE for all filters."""
-        self._client.unsubscribe(list(topics))
+        _, mid = self._client.unsubscribe(list(topics))
+        self._asked[mid] = (topics, 0)
 
     def poll(self, timeout_s: float, *, records: int, size: int) -> int:
         """Waits by poll, the system call that knows no limit of descriptors."""
@@ -215,8 +223,14 @@ class PahoConnection:
         else:
             self._handler.accepted(session_present=bool(flags.session_present))
 
-    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        self._handler.subscribed([str(reason) for reason in reasons if reason.is_failure])
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        topics, qos = self._asked.pop(mid, ((), 0))
+        texts = [str(reason) if reason.is_failure else "" for reason in reasons]
+        self._handler.subscribed(qos, {**dict.fromkeys(topics, "no answer"), **dict(zip(topics, texts, strict=False))})
+
+    def _on_unsubscribe(self, _client: Any, _data: Any, mid: int, _reasons: Any, _properties: Any) -> None:
+        topics, _ = self._asked.pop(mid, ((), 0))
+        self._handler.unsubscribed(topics)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._handler.lost(str(reason))
@@ -275,7 +289,10 @@ class _Ending:
     def accepted(self, *, session_present: bool) -> None:  # noqa: ARG002 - the port's signature
         self.state = True
 
-    def subscribed(self, failed: Sequence[str]) -> None:
+    def subscribed(self, qos: int, answers: Mapping[str, str]) -> None:
+        """Nothing is subscribed."""
+
+    def unsubscribed(self, topics: Sequence[str]) -> None:
         """Nothing is subscribed."""
 
     def lost(self, reason: str) -> None:  # noqa: ARG002 - the port's signature

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import redis
 
@@ -22,8 +22,8 @@ CONNACK_TIMEOUT_MS = 15_000
 SUBSCRIBE_RETRY_MS = (5_000, 300_000)
 SETTLE_MS = 10_000
 """A broker that is killed comes back with subscriptions of a moment ago: a change is made again where a connection is lost so soon after it."""
-_REFUSED_QOS = -1
-"""In the place of the QoS: a subscription that was refused, perhaps only in part, is never the one that is wanted."""
+_UNSURE = -1
+"""In the place of a filter's QoS: asked for, refused or perhaps forgotten, so that the session may have it; never the one that is wanted."""
 
 
 class Subscriptions(Protocol):
@@ -77,13 +77,12 @@ class Link:
         self._meters = meters
         self._dialling_since = 0
         self._dial_backoff = Backoff(CONNECT_RETRY_MS)
-        self._wanted: tuple[tuple[str, ...], int] | None = None
-        self._had: list[str] = []
-        self._gone: tuple[str, ...] = ()
-        self._settled_at = 0
+        self._session: dict[str, int] | None = None
+        self._unsaved = False
+        self._settling: dict[str, int] = {}
+        self._doubted: set[str] = set()
         self._subscribe_at = 0
         self._subscribe_backoff = Backoff(SUBSCRIBE_RETRY_MS)
-        self._save = ""
 
     @property
     def active(self) -> bool:
@@ -97,8 +96,8 @@ class Link:
 
     @property
     def untidy(self) -> bool:
-        """Whether a confirmed subscription is not yet remembered."""
-        return bool(self._save)
+        """Whether what the session is subscribed to is not yet remembered."""
+        return self._unsaved
 
     def knows_session(self) -> bool:
         """Whether the session that is remembered is this one; RedisError where that cannot be read."""
@@ -120,7 +119,7 @@ class Link:
             self.lost("the broker did not answer CONNECT")
             return False
         if self.up and self._subscribe_at and now >= self._subscribe_at:
-            self._subscribe(session_present=True)
+            self._subscribe()
         return True
 
     def update(self, config: FeedConfig) -> None:
@@ -129,13 +128,13 @@ class Link:
         self._config = config
         if changed and self.up:
             self._subscribe_backoff.reset()
-            self._subscribe(session_present=True)
+            self._subscribe()
 
     def remember(self) -> None:
-        """Saves what the broker confirmed; RedisError where Redis is away."""
-        if self._save:
-            self._subscriptions.save(self._save)
-            self._save = ""
+        """Saves what the session is subscribed to; RedisError where Redis is away."""
+        if self._unsaved:
+            self._subscriptions.save(self._name() + json.dumps(self._session))
+            self._unsaved = False
 
     def close(self) -> None:
         """Says goodbye; the broker keeps the session."""
@@ -152,7 +151,9 @@ class Link:
         self._acks.connected(session_present=session_present)
         self._meters.reconnects.labels(self._stream.trigger, "resumed" if session_present else "new").inc()
         log("mqtt-connected", trigger=self._stream.trigger, session_present=session_present)
-        self._subscribe(session_present=session_present)
+        if not session_present:
+            self._session, self._settling, self._doubted = {}, {}, set()
+        self._subscribe()
 
     def lost(self, reason: str) -> None:
         """See the Handler port."""
@@ -161,6 +162,7 @@ class Link:
         self._meters.lost.labels(self._stream.trigger, "broken" if self.up else "not-made").inc()
         self.up, self._dialling_since, self._trouble = False, 0, reason
         self._subscribe_at = 0
+        self._doubt()
         self._acks.lost()
         self.dial_at = self._steady() + self._dial_backoff.next_ms()
         log("mqtt-lost", error=reason, trigger=self._stream.trigger)
@@ -173,23 +175,27 @@ class Link:
         """See the Handler port."""
         self._acks.fresh(mids)
 
-    def subscribed(self, failed: Sequence[str]) -> None:
+    def subscribed(self, qos: int, answers: Mapping[str, str]) -> None:
         """See the Handler port."""
-        if self._wanted is None:
-            return
-        topics, qos = self._wanted
-        if failed:
-            self._refuse(failed, topics)
+        granted = [topic for topic, reason in answers.items() if not reason]
+        self._settle(dict.fromkeys(granted, qos))
+        refused = [f"{topic}: {reason}" for topic, reason in answers.items() if reason and topic in self._config.topics]
+        if refused:
+            self._refuse(refused)
             return
         self.refused, self._subscribe_at = "", 0
         self._subscribe_backoff.reset()
-        self._save = self._name() + json.dumps([*topics, qos])
 
-    def _refuse(self, reasons: Sequence[str], topics: Sequence[str]) -> None:
+    def unsubscribed(self, topics: Sequence[str]) -> None:
+        """See the Handler port."""
+        self._settle(dict.fromkeys(topics, _UNSURE))
+        if self._session:
+            self._session = {topic: qos for topic, qos in self._session.items() if topic in self._config.topics or topic not in topics}
+
+    def _refuse(self, reasons: Sequence[str]) -> None:
         wait = self._subscribe_backoff.next_ms()
         self._subscribe_at = self._steady() + wait
         self.refused = f"subscription refused: {', '.join(reasons)}"
-        self._save = self._name() + json.dumps([*dict.fromkeys((*self._had, *topics)), _REFUSED_QOS])
         self._meters.errors.labels(self._stream.trigger, "subscription").inc()
         log("mqtt-refused", error=self.refused, trigger=self._stream.trigger, retry_in_ms=wait)
 
@@ -198,33 +204,48 @@ class Link:
     def _name(self) -> str:
         return json.dumps([self._config.url, self._stream.client_id]) + "\n"
 
-    def _subscribe(self, *, session_present: bool) -> None:
+    def _subscribe(self) -> None:
+        """Asks only for what the session does not surely have: with each SUBSCRIBE the broker sends what is retained under its filters."""
         topics, qos = self._config.topics, self._config.qos
         self._subscribe_at = 0
-        if not session_present:
-            self._save = ""
-        *self._had, had_qos = self._remembered() if session_present else (None,)
-        changed = (tuple(self._had), had_qos) != (topics, qos)
-        if not session_present or self._steady() >= self._settled_at:
-            self._gone = ()
-            if not changed:
-                self._wanted, self.refused = None, ""
-                return
-        self._gone = tuple(dict.fromkeys(topic for topic in (*self._gone, *self._had) if topic not in topics))
-        if self._gone:
-            self.connection.unsubscribe(self._gone)
-        if changed and session_present:
-            self._settled_at = self._steady() + SETTLE_MS
-        self._wanted = (topics, qos)
-        self.connection.subscribe(topics, qos)
+        if self._session is None:
+            self._session = self._remembered()
+        gone = tuple(topic for topic in self._session if topic not in topics)
+        missing = tuple(topic for topic in topics if self._session.get(topic) != qos)
+        self._session.update(dict.fromkeys((*gone, *missing), _UNSURE))
+        if gone:
+            self.connection.unsubscribe(gone)
+        if missing:
+            self.connection.subscribe(missing, qos)
+        else:
+            self.refused = ""
 
-    def _remembered(self) -> tuple[Any, ...]:
-        """Topics and QoS that the session has, as far as is known: (None,) where nothing is."""
+    def _settle(self, changes: Mapping[str, int]) -> None:
+        """The broker confirmed changes of the session, and may forget them if it is killed soon."""
+        now = self._steady()
+        self._session = {**(self._session or {}), **changes}
+        # What is made again has no new time: each of many short connections would bring what is retained once more.
+        new = dict.fromkeys(changes.keys() - self._doubted, now + SETTLE_MS)
+        self._settling = {**{topic: until for topic, until in self._settling.items() if now < until}, **new}
+        self._doubted -= changes.keys()
+        self._unsaved = True
+
+    def _doubt(self) -> None:
+        """The connection is lost, perhaps because the broker was killed: what has changed lately is made again."""
+        now = self._steady()
+        lately = [topic for topic, until in self._settling.items() if now < until]
+        self._doubted.update(lately)
+        if self._session is not None:
+            self._session.update(dict.fromkeys(lately, _UNSURE))
+            self._unsaved = True
+
+    def _remembered(self) -> dict[str, int]:
+        """The session's filters and their QoS, as far as is known."""
         try:
-            name, _, saved = (self._save or self._subscriptions.load()).partition("\n")
-            found = json.loads(saved) if f"{name}\n" == self._name() else None
+            name, _, saved = self._subscriptions.load().partition("\n")
+            found = json.loads(saved) if f"{name}\n" == self._name() else {}
         except (redis.RedisError, ValueError) as error:
             self._meters.errors.labels(self._stream.trigger, "subscriptions").inc()
             log("subscriptions-unreadable", error=type(error).__name__, trigger=self._stream.trigger)
-            found = None
-        return tuple(found) if found else (None,)
+            found = {}
+        return found if isinstance(found, dict) else {}

@@ -33,6 +33,7 @@ class MemoryBroker:
         self.lowest_free = lowest_free
         self.up = True
         self.refuses = False
+        self.forbidden: set[str] = set()
         self.session = False
         self.queue: deque[tuple[int, bytes, bytes, int]] = deque()
         self.inflight: dict[int, _InFlight] = {}
@@ -125,11 +126,13 @@ class MemoryConnection:
     def subscribe(self, topics: tuple[str, ...], qos: int) -> None:
         """Answered at once."""
         self._broker.subscriptions.append((topics, qos))
-        self._handler.subscribed(["Not authorized"] if self._broker.refuses else [])
+        refused = topics if self._broker.refuses else self._broker.forbidden
+        self._handler.subscribed(qos, {topic: "Not authorized" if topic in refused else "" for topic in topics})
 
     def unsubscribe(self, topics: tuple[str, ...]) -> None:
         """Noted."""
         self._broker.subscriptions.append((topics, -1))
+        self._handler.unsubscribed(topics)
 
     def poll(self, timeout_s: float, *, records: int, size: int) -> int:
         """Delivers what the window allows, `records` at most."""

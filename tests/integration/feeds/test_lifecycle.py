@@ -58,7 +58,7 @@ def test_create_twice_replaces(act: Feed, provider: Provider, consumer: Consumer
     provider.wait_connected()
     second = act("CREATE", url=mqtt_url, topics=f"{topic_root}/new", **FAST)
     assert second["config"]["client_id"] == first["config"]["client_id"]
-    saved = json.dumps([f"{topic_root}/new", 1])
+    saved = json.dumps({f"{topic_root}/new": 1})
     wait_until(lambda: subscribed(provider).endswith(saved), what="subscription changed")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/old", [b"old"])

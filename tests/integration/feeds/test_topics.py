@@ -46,6 +46,23 @@ def test_retained_flag(provider: Provider, consumer: Consumer, mqtt_url: str, to
     }
 
 
+def test_one_more_filter_brings_what_is_retained_under_the_others_no_second_time(
+    provider: Provider, consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    with publisher(mqtt_url) as client:
+        publish(client, f"{topic_root}/a", [b"kept"], retain=True)
+        publish(client, f"{topic_root}/b", [b"kept too"], retain=True)
+        provider.create(url=mqtt_url, topics=f"{topic_root}/a", **FAST)
+        wait_until(lambda: consumer.payloads == [b"kept"], what="the retained message")
+        provider.call("PUT", {"params": {"topics": [f"{topic_root}/a", f"{topic_root}/b"]}})
+        wait_until(lambda: b"kept too" in consumer.payloads, what="that of the new filter")
+        publish(client, f"{topic_root}/a", [b"fresh"])
+        wait_until(lambda: b"fresh" in consumer.payloads, what="a message after it")
+        publish(client, f"{topic_root}/a", [b""], retain=True)
+        publish(client, f"{topic_root}/b", [b""], retain=True)
+    assert sorted(payload for payload in consumer.payloads if payload) == [b"fresh", b"kept", b"kept too"]
+
+
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_each_quality_of_service(
     provider: Provider, consumer: Consumer, mqtt_url: str, topic_root: str, qos: int
