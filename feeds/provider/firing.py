@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Firing:
         clock: Callable[[], int],
         steady: Callable[[], int],
         meters: Meters,
-        switch_off: Callable[[Outcome], None],
+        switch_off: Callable[[Target, Outcome], None],
     ) -> None:
         self.target = target
         self.config = config
@@ -93,12 +94,19 @@ class Firing:
         self._steady = steady
         self._meters = meters
         self._switch_off = switch_off
+        self._refused: tuple[Target, Outcome] | None = None
+        self._taking = threading.Lock()
         self._busy = Backoff(BUSY_MS)
         self._checks: list[_Check] = []
         self._unfinished: dict[batch.Reference, int] = {}
         self._fired: dict[batch.Reference, _Fire] = {}
         self._taken_over = False
         self._turn = 0
+
+    def take(self, target: Target, config: FeedConfig, *, firing: bool) -> None:
+        """Goes on with a changed target and options; what the one before is answered after that stops nothing."""
+        with self._taking:
+            self.target, self.config, self._gate.firing = target, config, firing
 
     def step(self) -> int:
         """One look at the journal and at most one fire; how many milliseconds to wait before the next step."""
@@ -108,6 +116,7 @@ class Firing:
         self._look(now)
         gate = self._gate
         if not gate.firing:
+            self._tell_refused()
             return IDLE_MS
         if self._checks:
             self._verify(now)
@@ -196,14 +205,15 @@ class Firing:
         self._tell_cut(entry, payload)
         self._gate.in_flight += 1
         self._gate.pace.count(now)
-        outcome = self._whisk.fire(self.target, payload)
+        target = self.target
+        outcome = self._whisk.fire(target, payload)
         self.fires += 1
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
             self._fired[entry.reference] = _Fire(now, deadline, entry.attempts)
             self._accepted(entry, outcome, carried="messages" in payload)
         else:
-            self._not_accepted(entry, outcome)
+            self._not_accepted(entry, outcome, target)
 
     def _tell_cut(self, entry: Entry, payload: dict[str, Any]) -> None:
         """Messages of an inline fire that come as an error; counted with each fire."""
@@ -234,15 +244,14 @@ class Firing:
             backoff = Backoff(CHECK_MS)
             self._checks.append(_Check(entry, outcome.activation, self._steady() + backoff.next_ms(), backoff))
 
-    def _not_accepted(self, entry: Entry, outcome: Outcome) -> None:
+    def _not_accepted(self, entry: Entry, outcome: Outcome, target: Target) -> None:
         now = self._steady()
         self._journal.give_back(entry.reference, due_ms=now)
         self._gate.in_flight -= 1
         self._hold(held=outcome.kind == "held")
         if outcome.kind == "refused":
             log("refused", error=f"answer {outcome.status}", trigger=self.target.trigger, batch_id=entry.reference.batch_id)
-            self._switch_off(outcome)
-            self._gate.firing = False
+            self._refuse(target, outcome)
             return
         if outcome.kind == "held":
             self._gate.not_before = now + HOLD_MS
@@ -256,6 +265,18 @@ class Firing:
             status=outcome.status,
             retry_in_ms=self._gate.not_before - now,
         )
+
+    def _refuse(self, target: Target, outcome: Outcome) -> None:
+        with self._taking:
+            if self.target is not target:
+                return
+            self._gate.firing, self._refused = False, (target, outcome)
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        if self._refused is not None:
+            self._switch_off(*self._refused)  # RedisError: told again with the next step
+            self._refused = None
 
     def _after_busy(self, status: int, now: int) -> int:
         if status == 429:

@@ -17,7 +17,7 @@ from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace
 from feeds.provider.registrations import Registration
-from feeds.provider.whisk import Outcome, Whisk
+from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import keys
 from hort.errors import Fenced
 from hort.journal import Journal
@@ -79,8 +79,9 @@ class Runner:
             clock=clock,
             steady=steady,
             meters=meters,
-            switch_off=lambda outcome: switch_off(self.registration, outcome),
+            switch_off=self._refused,
         )
+        self._switch_off = switch_off
         self._update: Registration | None = None
         self._threads = [
             threading.Thread(target=self._take_in, name=f"intake-{registration.id}", daemon=True),
@@ -121,8 +122,7 @@ class Runner:
             gate.pace = Pace(config.max_fires_per_minute)
         gate.max_unacked, gate.not_before = config.max_unacked, 0
         gate.max_batches, gate.max_bytes = config.max_journal_batches, config.max_journal_bytes
-        self.firing.target, self.firing.config = new.target, config
-        gate.firing = new.active and new.deleted_at is None
+        self.firing.take(new.target, config, firing=new.active and new.deleted_at is None)
         self._update = new
         self._wake.set()
 
@@ -144,6 +144,11 @@ class Runner:
             "held_back_since": self.intake.holding.since_ms,
             "stuck": gate.stuck,
         }
+
+    def _refused(self, target: Target, outcome: Outcome) -> None:
+        registration = self.registration
+        if registration.target is target:
+            self._switch_off(registration, outcome)
 
     def _take_in(self) -> None:
         try:

@@ -262,15 +262,16 @@ class Supervisor:
         text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."
         message = f"{text} {outcome.message}".strip()
         reason: dict[str, Any] = {"kind": "AUTO", "statusCode": outcome.status, "message": message}
-        self._meters.disables.labels(registration.trigger, str(outcome.status)).inc()
-        log("disabled", error=message, trigger=registration.trigger, status=outcome.status)
 
         def edit(now: Registration | None) -> Registration | None:
             if now is None or now.generation != registration.generation:
                 return now
             return switched(now, active=False, reason=reason, now=self._clock())
 
-        self._registrations.change(registration.id, edit)
+        after = self._registrations.change(registration.id, edit)
+        if after is not None and after.reason is reason:
+            self._meters.disables.labels(registration.trigger, str(outcome.status)).inc()
+            log("disabled", error=message, trigger=registration.trigger, status=outcome.status)
         self.wake()
 
     def _mark(self, registration: Registration) -> None:

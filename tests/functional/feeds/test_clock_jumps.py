@@ -64,7 +64,7 @@ class Bench:
             journal=self.journal,
             journals=[JOURNAL],
             whisk=self.whisk,
-            switch_off=lambda _outcome: None,
+            switch_off=lambda _target, _outcome: None,
             **clocks,
         )
         self.intake.open()

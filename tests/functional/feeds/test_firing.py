@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import redis
 
 from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, MOST_UNFINISHED, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
@@ -28,6 +29,7 @@ class Bench:
         self.whisk = MemoryWhisk(clock=self.clock)
         self.gate = Gate(Pace(config.max_fires_per_minute), config.max_unacked, 1000, 10**9)
         self.off: list[Outcome] = []
+        self.away = False
         self.meters = Meters()
         self.journals = [keys.journal(partition, REGISTRATION) for partition in range(config.partitions)]
         self.firing = Firing(
@@ -40,8 +42,14 @@ class Bench:
             clock=self.clock,
             steady=self.clock,
             meters=self.meters,
-            switch_off=self.off.append,
+            switch_off=self.switch_off,
         )
+
+    def switch_off(self, target: Target, outcome: Outcome) -> None:
+        assert target is self.firing.target
+        if self.away:
+            raise redis.ConnectionError("away")
+        self.off.append(outcome)
 
     def put(self, payload: bytes = b"{}", *, partition: int = 0) -> Reference:
         now = self.clock.now
@@ -193,6 +201,36 @@ def test_refused_switches_off_and_keeps_the_journal() -> None:
     assert [outcome.status for outcome in bench.off] == [404]
     assert len(bench.whisk.fires) == 1
     assert bench.journal.size(bench.journals[0]) == 1
+
+
+def test_a_refusal_that_redis_could_not_take_fires_no_more_and_is_told_again() -> None:
+    bench = Bench(max_fires_per_minute=6000)
+    bench.whisk.answers = [Outcome("refused", 401)]
+    bench.put()
+    bench.away = True
+    for _ in range(3):
+        with pytest.raises(redis.ConnectionError):
+            bench.run(1_000)
+    assert (len(bench.whisk.fires), bench.gate.firing) == (1, False)
+    bench.away = False
+    bench.run(10_000)
+    assert (len(bench.whisk.fires), [outcome.status for outcome in bench.off]) == (1, [401])
+
+
+def test_a_refusal_of_the_key_that_was_replaced_meanwhile_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(max_fires_per_minute=6000)
+    reference, fire = bench.put(), bench.whisk.fire
+    bench.whisk.answers = [Outcome("refused", 401), ACCEPTED]
+
+    def mended(target: Target, payload: dict[str, Any]) -> Outcome:
+        if not bench.whisk.fires:
+            bench.firing.take(Target("http://host", "/guest/t", "a:new"), bench.firing.config, firing=True)
+        return fire(target, payload)
+
+    monkeypatch.setattr(bench.whisk, "fire", mended)
+    bench.run(1_000)
+    assert (bench.off, bench.gate.firing) == ([], True)
+    assert bench.ids() == [reference.batch_id] * 2
 
 
 def test_inline_is_done_once_the_rules_have_started() -> None:

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,8 @@ from feeds.provider.registrations import Registration
 from feeds.provider.runner import Runner
 from feeds.provider.testing import MemoryLedger, MemorySubscriptions, MemoryWhisk
 from feeds.provider.testing_broker import MemoryBroker
-from feeds.provider.whisk import Target
-from hort import clock, feed_options, keys
+from feeds.provider.whisk import Outcome, Target
+from hort import batch, clock, feed_options, keys
 from hort.journal import Usage
 from hort.testing import MemoryJournal
 from tests.support.polling import wait_until
@@ -23,6 +25,7 @@ class Bench:
     def __init__(self) -> None:
         self.journal, self.whisk, self.meters = MemoryJournal(), MemoryWhisk(), Meters()
         self.ledger = MemoryLedger(self.journal)
+        self.off: list[tuple[int, int]] = []
         config = feed_options.parse({"url": "mqtt://broker", "linger_ms": 0, "max_fires_per_minute": 6000})
         self.runner = Runner(
             Registration(NAME, Target("http://host", "/guest/t", "a:b"), "client", config, 0),
@@ -34,7 +37,7 @@ class Bench:
             clock=clock.now_ms,
             steady=clock.Steady(),
             meters=self.meters,
-            switch_off=lambda _registration, _outcome: None,
+            switch_off=lambda registration, outcome: self.off.append((registration.generation, outcome.status)),
         )
 
 
@@ -82,3 +85,32 @@ def test_nothing_is_taken_in_before_it_is_known_how_full_the_journal_is(bench: B
     bench.runner.start()
     wait_until(lambda: bench.runner.intake.connected, what="connected")
     assert events[0] == "looked"
+
+
+def refused(bench: Bench, *, taken: Registration | None = None) -> None:
+    """Fires a batch, which is refused once; where a registration is `taken`, that happens while the fire is answered."""
+    fire = bench.whisk.fire
+
+    def answer(target: Target, payload: dict[str, Any]) -> Outcome:
+        if taken is not None and bench.runner.registration is not taken:
+            bench.runner.take(taken)
+        return fire(target, payload)
+
+    bench.whisk.answers = [Outcome("refused", 401), Outcome("accepted", 202, activation="a" * 32)]
+    bench.whisk.fire = answer  # type: ignore[method-assign]
+    bench.ledger.spooled.append(batch.pack(batch.Messages.of([batch.Message("t/a", b"1", 1, 1)])))
+    bench.runner.start()
+
+
+def test_a_refusal_switches_off_the_registration_that_fired(bench: Bench) -> None:
+    refused(bench)
+    wait_until(lambda: bench.off, what="switched off")
+    assert (bench.off, bench.runner.gate.firing) == ([(bench.runner.registration.generation, 401)], False)
+
+
+def test_a_late_refusal_of_the_old_key_leaves_a_mended_feed_on(bench: Bench) -> None:
+    old = bench.runner.registration
+    mended = replace(old, target=Target("http://host", "/guest/t", "a:new"), generation=old.generation + 1)
+    refused(bench, taken=mended)
+    wait_until(lambda: len(bench.whisk.fires) == 2, what="fired with the new key")
+    assert (bench.off, bench.runner.gate.firing) == ([], True)

@@ -64,7 +64,7 @@ class Works:
         self.ended: list[str] = []
 
     def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
-        del switch_off
+        self.switch_off = switch_off
         self.made.append(FakeRunner(registration, token, self.gate))
         return cast("Runner", self.made[-1])
 
@@ -84,8 +84,9 @@ class Bench:
         self.registrations = MemoryRegistrations()
         self.leases = MemoryLeases()
         self.works = Works()
+        self.meters = Meters()
         self.supervisor = Supervisor(
-            self.registrations, self.leases, self.works, clock=self.clock, steady=self.steady, meters=Meters()
+            self.registrations, self.leases, self.works, clock=self.clock, steady=self.steady, meters=self.meters
         )
         config = feed_options.parse({"url": "mqtt://broker"})
         for name in names:
@@ -230,3 +231,24 @@ def test_health_goes_by_the_time_that_passed(bench: Bench) -> None:
     bench.clock.advance(86_400_000)
     bench.supervisor.tick()
     assert bench.supervisor.last_tick_ms == bench.steady.now
+
+
+def test_what_is_switched_off_is_counted_once_and_only_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("a")
+    registration, refused = bench.registrations.rows["a"], Outcome("refused", 401)
+
+    def counted() -> bool:
+        return b"hort_provider_disables_total{" in bench.meters.text()
+
+    def away(_name: str, _edit: object) -> None:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.registrations, "change", away)
+        with pytest.raises(redis.ConnectionError):
+            bench.works.switch_off(registration, refused)
+    bench.change("a")
+    bench.works.switch_off(registration, refused)
+    assert (counted(), bench.registrations.rows["a"].active) == (False, True), "it was changed meanwhile"
+    bench.works.switch_off(bench.registrations.rows["a"], refused)
+    assert (counted(), bench.registrations.rows["a"].active) == (True, False)
