@@ -257,17 +257,20 @@ class MemoryPaneStore:
             self._bases[compaction.pane] = compaction.base
             if not pane:
                 self._touched[partition].discard(compaction.pane.start)
-        self._remove_panes(partition, settlement.panes_before, settlement.window_length)
+        self._remove_panes(partition, settlement)
 
-    def _remove_panes(self, partition: int, before: int, window_length: int) -> None:
-        old = [pane for pane in self._panes if pane.partition == partition and pane.start < before]
-        for pane in old:
-            if pane.start not in self._touched[partition]:
-                del self._panes[pane]
-                self._removed[partition] = max(self._removed[partition], pane.start + window_length)
-                base = self._bases.pop(pane, None)
-                if base is not None:
-                    self.drop_parts(pane, base.name)
+    def _remove_panes(self, partition: int, settlement: Settlement) -> None:
+        there = set(self.panes(partition))
+        unsettled = min(self._touched[partition] & there, default=2**63)
+        if settlement.unsettled is not None:
+            unsettled = min(unsettled, settlement.unsettled)
+        before = min(settlement.panes_before, unsettled - settlement.window_length + 1)
+        for pane in [pane for pane in self._panes if pane.partition == partition and pane.start < before]:
+            del self._panes[pane]
+            self._removed[partition] = max(self._removed[partition], pane.start + settlement.window_length)
+            base = self._bases.pop(pane, None)
+            if base is not None:
+                self.drop_parts(pane, base.name)
 
     def oldest_waiting(self, partition: int) -> int | None:
         """When the oldest batch that is not yet stored was put."""

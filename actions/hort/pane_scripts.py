@@ -84,10 +84,18 @@ for _, c in ipairs(m.compactions) do
     redis.call('UNLINK', c.parts)
   end
 end
+local function pane_key(start) return m.pane .. start .. ':' .. m.length end
+local unsettled = m.unsettled or math.huge
+for _, start in ipairs(redis.call('ZRANGE', m.touched, 0, -1)) do
+  if redis.call('EXISTS', pane_key(start)) == 1 then
+    unsettled = math.min(unsettled, tonumber(start))
+    break
+  end
+end
 local removed = tonumber(redis.call('GET', m.removed)) or 0
 for _, start in ipairs(redis.call('ZRANGEBYSCORE', m.panes, '-inf', '(' .. m.before)) do
-  local key = m.pane .. start .. ':' .. m.length
-  if redis.call('EXISTS', key) == 0 or not redis.call('ZSCORE', m.touched, start) then
+  local key = pane_key(start)
+  if redis.call('EXISTS', key) == 0 or tonumber(start) + m.window <= unsettled then
     local base = redis.call('HGET', key, '=base')
     if base then redis.call('UNLINK', base_key(key, base)) end
     redis.call('UNLINK', key)
@@ -105,5 +113,5 @@ return 1
 
 ARGV: one MessagePack map, see `hort.pane_store`; without `head` it changes one partition only. A pane is merged only while
 all the batches that were read are still in it apart and its base is the one that was read: another close may have merged some of
-them since.
+them since. A pane stays while it shares a window with one that is not settled, since that window is written once more.
 """

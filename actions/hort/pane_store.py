@@ -137,13 +137,17 @@ class Transition:
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What a commit changes in one partition; panes that start before `panes_before` are removed, and windows lose them."""
+    """What a commit changes in one partition; panes that start before `panes_before` are removed, and windows lose them.
+
+    Those stay that share a window with a touched pane, of this partition or one that starts at `unsettled` or later elsewhere.
+    """
 
     compactions: list[Compaction] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     panes_before: int
     pane_length: int
     window_length: int
+    unsettled: int | None = None
 
     def __bool__(self) -> bool:
         return bool(self.compactions or self.transitions)
@@ -415,6 +419,7 @@ def _settlement_message(partition: int, settlement: Settlement) -> dict[str, Any
         "length": settlement.pane_length,
         "window": settlement.window_length,
         "before": str(settlement.panes_before),
+        "unsettled": settlement.unsettled,
         "transitions": [_transition_message(partition, item) for item in settlement.transitions],
         "compactions": [_compaction_message(item) for item in settlement.compactions],
     }

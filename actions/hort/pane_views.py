@@ -114,19 +114,23 @@ class PaneViews:
         those windows were written again that other panes made dirty, and the next close has to see it.
         `dirty_until` is the end of the first one that was not; panes that start before `before` are removed.
         """
-        if dirty_until is not None:
-            before = min(before, dirty_until - self.grid.size_ms)
-        pane, window = self.grid.pane_ms, self.grid.size_ms
-        result = {
-            part: Settlement(panes_before=before, pane_length=pane, window_length=window)
-            for part in self.partitions
-        }
+        result = {partition: self._settlement(partition, before) for partition in self.partitions}
         for (partition, start), parted in self._parted.items():
             all_written = dirty_until is None or min(self.grid.last_end(start), closed) < dirty_until
             written = all_written and start in self._touched[partition]
             if parted.made and parted.base is not None and (written or not parted.batches):
                 result[partition].compactions.append(_compaction(parted, parted.base))
         return result
+
+    def _settlement(self, partition: int, before: int) -> Settlement:
+        """An empty one; that the other partitions settle is not sure until they did."""
+        others = [starts[0] for other, starts in self._touched.items() if other != partition and starts]
+        return Settlement(
+            panes_before=before,
+            pane_length=self.grid.pane_ms,
+            window_length=self.grid.size_ms,
+            unsettled=min(others, default=None),
+        )
 
     def tidy(self, kept: Iterable[Settlement]) -> None:
         """Removes what was written for reading only; the bases of these settlements stay."""
