@@ -211,7 +211,8 @@ class Firing:
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
             self._fired[entry.reference] = _Fire(now, deadline, entry.attempts)
-            self._accepted(entry, outcome, carried="messages" in payload)
+            carried = "messages" in payload and "journal" not in payload  # as it was fired: the options may have changed since
+            self._accepted(entry, outcome, carried=carried)
         else:
             self._not_accepted(entry, outcome, target)
 
@@ -225,6 +226,7 @@ class Firing:
             log("cut", error=cut[0]["error"], trigger=self.target.trigger, batch_id=batch_id, count=len(cut), reason=reason)
 
     def _accepted(self, entry: Entry, outcome: Outcome, *, carried: bool) -> None:
+        """`carried`: the fire is all there is of the batch, which is done once the rules have started."""
         self._hold(held=False)
         self._busy.reset()
         self._unfinished.setdefault(entry.reference, self._steady())
@@ -240,7 +242,7 @@ class Firing:
             attempt=entry.attempts + 1,
             activation=outcome.activation,
         )
-        if self.config.ack == "started" and carried:
+        if carried:
             backoff = Backoff(CHECK_MS)
             self._checks.append(_Check(entry, outcome.activation, self._steady() + backoff.next_ms(), backoff))
 

@@ -252,6 +252,21 @@ def test_inline_names_the_journal_where_the_sink_acknowledges() -> None:
     assert bench.journal.size(made.journal) == 1
 
 
+def test_a_batch_whose_sink_acknowledges_is_not_done_with_its_start_after_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(delivery="inline", ack="sink", max_fires_per_minute=6000)
+    reference, fire = bench.put(), bench.whisk.fire
+
+    def updated(target: Target, payload: dict[str, Any]) -> Outcome:
+        config = feed_options.parse({**bench.firing.config.as_params(), "ack": "started"})
+        bench.firing.take(target, config, firing=True)
+        return fire(target, payload)
+
+    monkeypatch.setattr(bench.whisk, "fire", updated)
+    bench.run(5_000)
+    assert "journal" in bench.whisk.fires[0]
+    assert bench.journal.load(reference) is not None, "the sink has not stored it"
+
+
 def test_inline_is_fired_again_where_a_rule_failed() -> None:
     bench = Bench(delivery="inline")
     bench.whisk.rules = Started(known=True, errors=("guest/r: Too many requests in the last minute",))
