@@ -17,6 +17,7 @@ from tests.support.plates_suite import answer
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
+BEGIN_S = 1_790_000_000
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
 JPEG = pictures.encoded(pictures.quarters(320, 240))
 
@@ -68,7 +69,8 @@ def look(browser: Any) -> Iterator[Callable[..., Any]]:
         page.on("dialog", lambda dialog: (complain("a dialog"), dialog.dismiss()))
         page.on("request", lambda request: INSIDE.match(request.url) or complain(f"outside: {request.url}"))
         if clock:
-            page.clock.install()
+            page.clock.install(time=BEGIN_S)
+            page.clock.pause_at(BEGIN_S + 1)  # it flows by itself otherwise
         page.goto(url)
         opened.append((page, context, said, excused))
         return page

@@ -34,7 +34,7 @@ class PlatesServer:
         assert ready.exists(), self.err.read_text()[-2000:]
         self.url = ready.read_text().strip()
 
-    def post(self, path: str, document: Any, *, timeout_s: float = 60.0) -> tuple[int, dict[str, Any]]:
+    def post(self, path: str, document: Any, *, timeout_s: float = 200.0) -> tuple[int, dict[str, Any]]:
         """Status and answer; a document of bytes is sent as it is."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
@@ -81,4 +81,4 @@ class PlatesServer:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=40)
+        return self.process.wait(timeout=120)

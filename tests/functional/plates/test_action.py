@@ -37,7 +37,7 @@ class Reader(supervisor.Supervisor):
         self.asked.append((photo, options, field, deadline))
         self.at_once += 1
         self.most = max(self.most, self.at_once)
-        self.go.wait(10)
+        self.go.wait(60)
         self.at_once -= 1
         if self.refusal:
             raise self.refusal
@@ -66,10 +66,11 @@ def test_a_refusal_of_the_reader_is_the_result(reader: Reader) -> None:
 
 @pytest.mark.parametrize(("deadline_in_s", "timeout_ms", "wanted"), [(None, 5_000, 5.0), (2.5, 20_000, 2.0), (100, 3_000, 3.0)])
 def test_the_nearer_deadline_counts(reader: Reader, deadline_in_s: float | None, timeout_ms: int, wanted: float) -> None:
-    deadline_ms = None if deadline_in_s is None else int((time.time() + deadline_in_s) * 1000)
     before = time.monotonic()
+    deadline_ms = None if deadline_in_s is None else int((time.time() + deadline_in_s) * 1000)
     run(reader, deadline_ms, image=PHOTO, timeout_ms=timeout_ms)
-    assert reader.asked[0][3] - before == pytest.approx(wanted, abs=0.5)
+    after = time.monotonic()
+    assert 2 * before - after - 0.01 <= reader.asked[0][3] - wanted <= after + 0.01, "a deadline's rest is reckoned while it runs"
 
 
 def test_photos_are_read_one_at_a_time(reader: Reader) -> None:
@@ -94,10 +95,10 @@ def test_too_many_waiting_are_turned_away_and_the_late_ones_told(reader: Reader,
     def ask(timeout_ms: int) -> None:
         results.append(subject.run({"image": PHOTO, "timeout_ms": timeout_ms}, deadline_ms=None, activation_id=""))
 
-    first = threading.Thread(target=ask, args=(20_000,))
+    first = threading.Thread(target=ask, args=(60_000,))
     first.start()
     wait_until(lambda: reader.asked, what="the first photo at the reader")
-    second = threading.Thread(target=ask, args=(1_500,))
+    second = threading.Thread(target=ask, args=(5_000,))
     second.start()
     wait_until(lambda: subject._places._value == 0, what="the second photo waiting")
     assert subject.run({"image": PHOTO}, deadline_ms=None, activation_id="")["error"]["code"] == "busy"

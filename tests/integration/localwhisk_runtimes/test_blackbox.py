@@ -127,16 +127,19 @@ def test_a_result_above_the_limit(with_pool: WithPool, server: ActionServer) -> 
 
 
 def test_a_server_that_is_slow_or_away(with_pool: WithPool, server: ActionServer) -> None:
+    released = threading.Event()
+
     def slow(value: dict[str, Any]) -> tuple[int, bytes]:
-        time.sleep(2)
+        released.wait(60)
         return 200, b"{}"
 
     server.answer = slow
 
     async def scenario(pool: Pool) -> None:
-        late = await invoke(pool, blackbox(timeout_ms=300))
+        late = await invoke(pool, blackbox(timeout_ms=3000))
+        released.set()
         assert late.timeout
-        assert late.result == {"error": texts.time_limit(300, init=False)}
+        assert late.result == {"error": texts.time_limit(3000, init=False)}
         away = await invoke(pool, blackbox(image="away", fqn="/guest/away"))
         assert (away.status, away.result) == ("whisk internal error", {"error": texts.NO_RESOURCES})
         assert "where nothing answers" in away.logs[0]
@@ -189,8 +192,8 @@ def test_a_native_zip_and_its_errors(with_pool: WithPool) -> None:
         text = await invoke(pool, skeleton("#!/bin/sh\necho words\n", fqn="/guest/b"))
         assert text.result == {"error": texts.NOT_A_DICTIONARY}
         assert texts_of(text)[0] == "stdout: words"
-        slow = await invoke(pool, skeleton("#!/bin/sh\nsleep 60\n", fqn="/guest/c", timeout_ms=300))
-        assert slow.result == {"error": texts.time_limit(300, init=False)}
+        slow = await invoke(pool, skeleton("#!/bin/sh\nsleep 60\n", fqn="/guest/c", timeout_ms=3000))
+        assert slow.result == {"error": texts.time_limit(3000, init=False)}
         none = await invoke(pool, skeleton("", fqn="/guest/d"))
         assert (none.result, none.size) == ({"error": texts.NO_CODE}, 45)
 
@@ -207,7 +210,7 @@ if command == "run":
     if rest[-1] == "missing":
         sys.exit(125)
     # as podman's monitor does: stays, with all that it inherited open
-    monitor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], close_fds=False)
+    monitor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
     (home / "monitor").write_text(str(monitor.pid))
     print("c0ffee")
 elif command == "ps":
@@ -243,7 +246,7 @@ def test_a_container_engine_is_driven_by_its_command(
         with_pool(scenario, containers=str(command))
     finally:
         os.kill(int((tmp_path / "monitor").read_text()), signal.SIGKILL)
-    assert time.monotonic() - began < 100, "what the container's monitor holds open is not waited for"
+    assert time.monotonic() - began < 500, "what the container's monitor holds open is not waited for"
     calls = (tmp_path / "calls").read_text().splitlines()
     label = calls[0].removeprefix("ps -aq --filter label=")
     assert label.startswith("localwhisk.state=/")

@@ -21,7 +21,7 @@ def serving(body: bytes, status: int = 200, **headers: str) -> servers.Behave:
     return lambda exchange: exchange.answer(status, body, **headers)
 
 
-def refusal(url: str, *, policy: urls.Policy = LOOPBACK, seconds: float = 5.0, max_bytes: int = 100_000) -> Refused:
+def refusal(url: str, *, policy: urls.Policy = LOOPBACK, seconds: float = 60.0, max_bytes: int = 100_000) -> Refused:
     with pytest.raises(Refused) as caught:
         download.fetch(url, policy=policy, deadline=time.monotonic() + seconds, max_bytes=max_bytes)
     assert caught.value.field == "url"
@@ -70,7 +70,7 @@ def test_a_redirect_that_leads_on_is_followed_a_few_times() -> None:
             exchange.answer(302, b"", Location="/there")
 
     with model_server(behave) as server:
-        fetched = download.fetch(server.url, policy=LOOPBACK, deadline=time.monotonic() + 5, max_bytes=100_000)
+        fetched = download.fetch(server.url, policy=LOOPBACK, deadline=time.monotonic() + 60, max_bytes=100_000)
     assert fetched == PHOTO
     with model_server(serving(b"", 302, Location="/again")) as server:
         assert refusal(server.url).code == "download-failed"
@@ -85,7 +85,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing() -> None
 
     with model_server(serving(PHOTO)) as server:
         url = server.url.replace("127.0.0.1", "photos.example")
-        fetched = download.fetch(url, policy=LOOPBACK, deadline=time.monotonic() + 5, max_bytes=100_000, resolver=rebinding)
+        fetched = download.fetch(url, policy=LOOPBACK, deadline=time.monotonic() + 60, max_bytes=100_000, resolver=rebinding)
     assert fetched == PHOTO
     assert asked == ["photos.example"]
 
@@ -95,7 +95,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
         return ["93.184.216.34", "127.0.0.1"]
 
     with pytest.raises(Refused) as caught:
-        download.fetch("http://photos.example/", policy=urls.PUBLIC, deadline=time.monotonic() + 5, max_bytes=1, resolver=mixed)
+        download.fetch("http://photos.example/", policy=urls.PUBLIC, deadline=time.monotonic() + 60, max_bytes=1, resolver=mixed)
     assert caught.value.code == "download-refused"
 
 
@@ -104,7 +104,7 @@ def test_a_slow_server_is_given_up(behave: servers.Behave) -> None:
     started = time.monotonic()
     with model_server(behave) as server:
         assert refusal(server.url, seconds=0.4).code == "download-too-slow"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_slow_server_costs_no_more_than_the_time_allowed(plates: PlatesServer) -> None:

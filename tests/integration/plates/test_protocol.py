@@ -68,10 +68,10 @@ def test_unknown_paths_and_too_large_bodies(plates: PlatesServer) -> None:
     assert plates.post("/other", {})[0] == 404
     assert plates.post("/", {})[0] == 404
     host, port = plates.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /run HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
 
@@ -114,7 +114,7 @@ def test_a_worker_that_hangs_is_killed_at_the_deadline(plates: PlatesServer) -> 
     os.kill(worker, signal.SIGSTOP)
     started = time.monotonic()
     assert plates.refusal(image=base64.b64encode(BLANK).decode(), timeout_ms=300) == "too-slow"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert plates.read(BLANK)["results"] == []
 
 
@@ -127,7 +127,7 @@ def test_openwhisks_deadline_counts(plates: PlatesServer) -> None:
 def test_sigterm_lets_the_photo_at_hand_finish(own: PlatesServer) -> None:
     photo = pictures.encoded(pictures.car(width=2600, height=1900))
     results: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: results.append(own.read(photo, country=["us", "eu"])))
+    thread = threading.Thread(target=lambda: results.append(own.read(photo, country=["us", "eu"], timeout_ms=100_000)))
     thread.start()
     wait_until(own.busy, what="the worker at work")
     assert own.stop() == 0
