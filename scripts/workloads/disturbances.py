@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import requests
 
@@ -12,28 +12,63 @@ from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
 from workloads.machine import Machine
 
-OTHERS_EVERY_S = 0.1
-FIRE_EACH = 3
-"""The others fire with every third invocation: first the rules get 429, then the provider does, too."""
+OTHERS_EVERY_S = 0.05
+MINUTE_S = 60
+ROOM_S = 20
+"""What a minute must have left for others who begin, and half of it for the feed to notice that they have used up its budget."""
+TRIES = 3
+THROTTLED = "in the last minute"
+"""OpenWhisk's words for a budget that is used up."""
 BUSY = (0.2, 0.8)
 """Between these shares of the burst the others are busy, or Elasticsearch is away."""
 OUTAGE_S = 60.0
 
 
 def others(machine: Machine, seconds: float) -> None:
-    """Someone else in the namespace fires and invokes until OpenWhisk says 429, again and again."""
+    """Someone else in the namespace uses up its fires in one minute and its invocations in the next, again and again.
+
+    Not both in one: a provider whose rules get 429 soon has as many batches in flight as it may, and fires no more.
+    """
     whisk = machine.whisk
     with _trigger(whisk, "pressure-others"):
         time.sleep(seconds * BUSY[0])
-        until, number = time.monotonic() + seconds * (BUSY[1] - BUSY[0]), 0
-        while time.monotonic() < until:
-            number += 1
-            with suppress(RuntimeError, requests.RequestException):  # 429 is what this is for
-                whisk.invoke("hort/echo-model")
-            with suppress(RuntimeError, requests.RequestException):
-                if number % FIRE_EACH == 0:
-                    whisk.fire("pressure-others", {})
-            time.sleep(OTHERS_EVERY_S)
+        until = time.monotonic() + seconds * (BUSY[1] - BUSY[0])
+        while True:
+            _use_up(lambda: whisk.fire("pressure-others", {}))
+            _use_up(lambda: whisk.invoke("hort/echo-model"))
+            if time.monotonic() >= until:
+                return
+
+
+def _use_up(call: Callable[[], object]) -> None:
+    """Calls until a minute ends that had much left when OpenWhisk first said 429; after some minutes it gives up."""
+    for _ in range(TRIES):
+        if _left() < ROOM_S:
+            _next_minute()
+        if _throttled(call) >= ROOM_S / 2:
+            return
+
+
+def _throttled(call: Callable[[], object]) -> float:
+    """Calls to the end of the minute; the seconds that were left at the first 429."""
+    minute, left = time.time() // MINUTE_S, 0.0
+    while time.time() // MINUTE_S == minute:
+        try:
+            call()
+        except RuntimeError as error:
+            left = left or (_left() if THROTTLED in str(error) else 0.0)
+        except requests.RequestException:
+            pass  # a busy engine is none of the others' business
+        time.sleep(OTHERS_EVERY_S)
+    return left
+
+
+def _left() -> float:
+    return MINUTE_S - time.time() % MINUTE_S
+
+
+def _next_minute() -> None:
+    time.sleep(_left() + OTHERS_EVERY_S)
 
 
 @contextmanager
