@@ -43,6 +43,7 @@ def test_whole_life(act: Feed, provider: Provider, consumer: Consumer, mqtt_url:
     assert "hidden-password" not in json.dumps(read) + json.dumps(created)
     assert act("UPDATE", linger_ms=30)["config"]["linger_ms"] == 30
     assert act("PAUSE")["status"]["reason"]["kind"] == "ADMIN"
+    wait_until(lambda: provider.metric("disabled") == 1, what="the provider saw the pause")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"while paused"])
     assert consumer.payloads == []
