@@ -15,6 +15,7 @@ from feeds.provider.connection import Connect, Connection
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Backoff
+from hort import feed_options
 from hort.feed_options import FeedConfig
 
 CONNECT_RETRY_MS = (500, 5_000)
@@ -100,7 +101,7 @@ class Link:
         return self._unsaved
 
     def knows_session(self) -> bool:
-        """Whether the session that is remembered is this one; RedisError where that cannot be read."""
+        """Whether the session that is remembered is this one, perhaps by another way; RedisError where that cannot be read."""
         return self._subscriptions.load().startswith(self._name())
 
     def dial(self, now: int) -> None:
@@ -133,7 +134,7 @@ class Link:
     def remember(self) -> None:
         """Saves what the session is subscribed to; RedisError where Redis is away."""
         if self._unsaved:
-            self._subscriptions.save(self._name() + json.dumps(self._session))
+            self._subscriptions.save(self._name() + json.dumps([self._config.url, self._session]))
             self._unsaved = False
 
     def close(self) -> None:
@@ -202,7 +203,7 @@ class Link:
     # -- subscriptions ------------------------------------------------------------------------------------------
 
     def _name(self) -> str:
-        return json.dumps([self._config.url, self._stream.client_id]) + "\n"
+        return json.dumps([feed_options.address(self._config.url).host, self._stream.client_id]) + "\n"
 
     def _subscribe(self) -> None:
         """Asks only for what the session does not surely have: with each SUBSCRIBE the broker sends what is retained under its filters."""
@@ -240,12 +241,12 @@ class Link:
             self._unsaved = True
 
     def _remembered(self) -> dict[str, int]:
-        """The session's filters and their QoS, as far as is known."""
+        """The session's filters and their QoS, as far as is known; by another URL it may be another broker on the same host."""
         try:
             name, _, saved = self._subscriptions.load().partition("\n")
-            found = json.loads(saved) if f"{name}\n" == self._name() else {}
-        except (redis.RedisError, ValueError) as error:
+            url, session = json.loads(saved) if f"{name}\n" == self._name() else (self._config.url, {})
+            return dict(session) if url == self._config.url else dict.fromkeys(session, _UNSURE)
+        except (redis.RedisError, ValueError, TypeError) as error:
             self._meters.errors.labels(self._stream.trigger, "subscriptions").inc()
             log("subscriptions-unreadable", error=type(error).__name__, trigger=self._stream.trigger)
-            found = {}
-        return found if isinstance(found, dict) else {}
+            return {}

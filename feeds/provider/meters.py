@@ -51,6 +51,7 @@ class Meters:
         self.disables = self._counter("disables", "Times a feed was switched off by the provider, by OpenWhisk's answer", "status")
         # -- the provider itself
         self.dropped = self._counter("dropped", "Batches, and pieces that were spooled for one, dropped with a deleted registration")
+        self.sessions_given_up = self._counter("sessions_given_up", "MQTT sessions ended by an UPDATE, with what waited in them", "reason")
         self.leases_lost = self._counter("leases_lost", "Registrations that another provider took over", "reason")
         self.errors = self._counter("errors", "Failures that were survived", "part")
         self.unreadable = self._plain_gauge("registrations_unreadable", "Registrations whose secrets cannot be opened")

@@ -231,9 +231,17 @@ class Supervisor:
             runner.take(registration)
             self._mark(registration)
             return True
-        moved = (old.client_id, old.config.url) != (registration.client_id, registration.config.url)
-        self._let_go(registration.id, keep=True, then=lambda: self._works.end_session(old) if moved else None)
+        moved = old.session != registration.session
+        self._let_go(registration.id, keep=True, then=lambda: self._give_up(old, registration) if moved else None)
         return False
+
+    def _give_up(self, old: Registration, new: Registration) -> None:
+        """Ends the session that nobody will use any more; how many messages wait in it MQTT cannot tell."""
+        (host, client_id), reason = old.session, "client-id" if old.session[0] == new.session[0] else "host"
+        self._meters.sessions_given_up.labels(old.trigger, reason).inc()
+        text = "what the broker still keeps for the old session is given up"
+        log("session-given-up", error=text, trigger=old.trigger, host=host, client_id=client_id, reason=reason)
+        self._works.end_session(old)
 
     def _over(self, registration: Registration) -> bool:
         """Whether a deletion's grace has passed: by the calendar when it is first seen, from then on by the steady clock."""

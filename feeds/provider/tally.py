@@ -49,6 +49,7 @@ class Tally:
             _Row(meters.cut, "cut", "reason"),
             _Row(meters.disables, "disabled", "status"),
             _Row(meters.dropped, "dropped", word="feed-deleted"),
+            _Row(meters.sessions_given_up, "session-given-up", "reason"),
             _Row(meters.leases_lost, "lease-lost", "reason"),
             _Row(meters.errors, "error", "part"),
             _Row(meters.requests_refused, "request-refused", "status"),

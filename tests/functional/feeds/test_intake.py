@@ -192,6 +192,20 @@ def test_a_changed_quality_of_service_asks_for_all_filters() -> None:
     assert bench.broker.subscriptions[1:] == [(("u",), 1), (("t/#", "u"), 2)]
 
 
+def test_by_another_url_the_session_is_known_and_its_subscriptions_are_made_sure_of() -> None:
+    bench = Bench()
+    bench.run(SETTLE_MS)
+    bench.connection.mute = True
+    bench.broker.publish(b"a")
+    bench.run(300)
+    assert bench.broker.inflight
+    bench.options["url"] = "mqtt://broker:1884"
+    bench.restart()
+    bench.run(3_000)
+    assert bench.payloads() == [b"a"], "what came again was recognised"
+    assert bench.broker.subscriptions == [(("t/#",), 1)] * 2, "it may be another broker of that host"
+
+
 def test_many_short_connections_do_not_subscribe_again_for_ever() -> None:
     bench = Bench()
     bench.run(SETTLE_MS)

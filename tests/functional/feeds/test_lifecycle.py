@@ -45,6 +45,16 @@ def test_create_keeps_the_client_id_of_the_same_broker() -> None:
     assert bench.woken == 4
 
 
+@pytest.mark.parametrize("url", ["mqtts://broker", "mqtt://broker:1883", "ws://Broker/mqtt"])
+def test_another_way_to_the_same_broker_keeps_the_session(url: str) -> None:
+    bench = Bench()
+    bench.lifecycle.create(CALLER, PARAMS)
+    before = bench.row
+    bench.lifecycle.update(CALLER, {"url": url}, active=None)
+    assert bench.row.config.url == url
+    assert bench.row.session == before.session == ("broker", before.client_id)
+
+
 def test_delete_keeps_the_registration_for_a_create_that_follows() -> None:
     bench = Bench()
     first = bench.lifecycle.create(CALLER, PARAMS)["config"]["client_id"]

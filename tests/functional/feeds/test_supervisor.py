@@ -151,6 +151,22 @@ def test_leases_are_renewed_while_a_feed_moves_to_another_session(bench: Bench) 
     assert bench.works.ended == ["client-a"]
     assert bench.works.made[0].stopped == [True]
     assert (bench.works.made[2].registration.client_id, bench.works.made[2].token) == ("another", 1)
+    assert given_up(bench) == {"client-id": 1}
+
+
+def given_up(bench: Bench) -> dict[str, float]:
+    (metric,) = bench.meters.sessions_given_up.collect()
+    return {sample.labels["reason"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
+
+
+def test_another_way_to_the_same_broker_does_not_end_the_session(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeRunner, "can_take", lambda _self, _new: False)
+    bench.change("a", config=feed_options.parse({"url": "mqtts://broker:8884"}))
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
+    assert (bench.works.ended, given_up(bench)) == ([], {})
+    bench.change("a", config=feed_options.parse({"url": "mqtt://elsewhere"}))
+    bench.ticked_until(lambda: len(bench.works.made) == 4)
+    assert (bench.works.ended, given_up(bench)) == (["client-a"], {"host": 1})
 
 
 def test_a_feed_created_anew_while_it_is_taken_down_is_served_afterwards(bench: Bench) -> None:

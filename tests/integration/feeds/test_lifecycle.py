@@ -12,7 +12,7 @@ from hort import feed, keys
 from hort.counters import RedisCounters
 from tests.integration.feeds.test_interruptions import assert_exactly_once, stream, wait_for
 from tests.support.polling import wait_until
-from tests.support.provider import AUTH, SECRET, TRIGGER, Consumer, Provider, publish, publisher
+from tests.support.provider import AUTH, SECRET, TRIGGER, Consumer, FakeWhisk, Provider, publish, publisher
 
 FAST = {"max_fires_per_minute": 600, "linger_ms": 20}
 Feed = Callable[..., dict[str, Any]]
@@ -59,12 +59,28 @@ def test_create_twice_replaces(act: Feed, provider: Provider, consumer: Consumer
     provider.wait_connected()
     second = act("CREATE", url=mqtt_url, topics=f"{topic_root}/new", **FAST)
     assert second["config"]["client_id"] == first["config"]["client_id"]
-    saved = json.dumps({f"{topic_root}/new": 1})
+    saved = json.dumps([mqtt_url, {f"{topic_root}/new": 1}])
     wait_until(lambda: subscribed(provider).endswith(saved), what="subscription changed")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/old", [b"old"])
         publish(client, f"{topic_root}/new", [b"new"])
     wait_until(lambda: consumer.payloads == [b"new"], what="only the new topic")
+
+
+def test_an_update_of_the_way_to_the_broker_keeps_what_waits_there(
+    act: Feed, provider: Provider, openwhisk: FakeWhisk, consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    openwhisk.answer = lambda _number: (503, None)
+    act("CREATE", url=mqtt_url, topics=topic_root, max_journal_batches=2, max_records=1, **FAST)
+    provider.wait_connected()
+    sent = [b"%d" % number for number in range(50)]
+    with publisher(mqtt_url) as client:
+        publish(client, topic_root, sent)
+    wait_until(lambda: provider.metric("journal_full") == 1, what="the rest waits in the broker")
+    act("UPDATE", url=f"{mqtt_url}/", max_journal_batches=1000)
+    openwhisk.answer = lambda _number: (202, None)
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), what="all messages")
+    assert provider.metric("sessions_given_up_total") == 0
 
 
 def keys_of_feeds(client: "redis.Redis") -> set[str]:
