@@ -108,12 +108,15 @@ class _Run:
     put_off: int = 0
     forgotten: int = 0
     expired: int = 0
+    waiting: dict[int, int | None] = field(init=False)
     views: PaneViews = field(init=False)
     writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
         panes, partitions = self.closer.panes, range(self.settings.partitions)
         alive = partial(panes.keep, self.token, ttl_ms=TURN_MS)
+        # Before the look at panes: a batch that gets through in between is not seen there, and so has to count as waiting.
+        self.waiting = {partition: panes.oldest_waiting(partition) for partition in partitions}
         self.views = PaneViews(panes, self.settings.grid, partitions, token=self.token, alive=alive)
         self.writer = Writer(
             panes=panes,
@@ -162,8 +165,7 @@ class _Run:
         """
         grid = self.settings.grid
         newest = max(self.views.starts(), default=self.now) + grid.size_ms
-        waiting = [self.closer.panes.oldest_waiting(partition) for partition in self.views.partitions]
-        times = [moment + grid.retention_ms for moment in waiting if moment is not None]
+        times = [moment + grid.retention_ms for moment in self.waiting.values() if moment is not None]
         return max(min(self.now, newest, *times), self.now - EXPIRY_MS)
 
     def _watched(self) -> int:
@@ -229,11 +231,8 @@ class _Run:
 
     def _progress(self, partition: int, until: int) -> int:
         """The time up to which everything is stored; a batch that waits for too long is no longer waited for."""
-        waiting = self.closer.panes.oldest_waiting(partition)
-        if waiting is None:
-            return until
-        grid = self.settings.grid
-        return min(until, max(waiting, self.now - grid.patience_ms))
+        waiting = self.waiting[partition]
+        return until if waiting is None else min(until, max(waiting, self.now - self.settings.grid.patience_ms))
 
     def _commit(self, until: int, settlements: dict[int, Settlement]) -> dict[str, Any]:
         references = self.writer.references

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hort.batch import Reference
 from hort.windows import Grid
 from tests.support.windows import START, Record, World, check_all
 
@@ -15,6 +18,22 @@ def send(world: World, records: list[Record], *, partition: int) -> None:
     world.journal.ack(reference)
 
 
+def get_through_at_a_look(
+    world: World, reference: Reference, patch: pytest.MonkeyPatch, *, partition: int
+) -> None:
+    """The next close sees no pane that this batch touches, and the batch does not wait when it is done looking."""
+    touched = world.panes.touched
+
+    def look(where: int) -> list[int]:
+        found = touched(where)
+        if where == partition:
+            world.window(reference)
+            world.journal.ack(reference)
+        return found
+
+    patch.setattr(world.panes, "touched", look)
+
+
 class BacklogContract:
     """Tests over a fixture `world`."""
 
@@ -24,6 +43,40 @@ class BacklogContract:
 
     def test_windows_of_a_type_keep_the_panes_of_all_partitions(self, world: World) -> None:
         self._drain(world, stuck=1)
+
+    def test_a_device_whose_batch_gets_through_as_a_close_looks_is_not_silent(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for at in range(0, 240_000, 15_000):
+            world.clock.now = START + at
+            world.send([Record("steady", at), *([Record("slow", at)] if at % 60_000 == 0 and at < 180_000 else [])])
+            if at == 180_000:
+                waiting = world.put([Record("slow", at)])
+            world.tick(at + 5_000)
+        with monkeypatch.context() as patch:
+            get_through_at_a_look(world, waiting, patch, partition=0)
+            world.tick(245_000)
+        assert world.journal.created(waiting) is None
+        world.tick(260_000)
+        assert world.alarms == []
+
+    def test_panes_stay_for_a_batch_that_gets_through_as_a_close_looks(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.grid = Grid(lateness_ms=MINUTE, retention_ms=MINUTE)
+        records = [Record("a", 60_000, {"x": 1.0}), Record("b", 75_000, {"x": 5.0}), Record("c", 480_000)]
+        send(world, [Record("c", 0)], partition=1)
+        send(world, records[:1], partition=0)
+        waiting = world.put(records[1:2], at=76_000, partition=1)
+        for at in range(120_000, 480_001, 60_000):
+            world.tick(at, partitions=2)
+        send(world, records[2:], partition=1)
+        with monkeypatch.context() as patch:
+            get_through_at_a_look(world, waiting, patch, partition=1)
+            world.tick(495_000, partitions=2)
+        assert world.journal.created(waiting) is None
+        world.tick(510_000, partitions=2)
+        check_all(world, [Record("c", 0), *records], until=510_000)
 
     def _drain(self, world: World, *, stuck: int) -> None:
         world.grid = Grid(lateness_ms=MINUTE, retention_ms=MINUTE)
