@@ -31,6 +31,7 @@ class Acks:
         self._numbering = Numbering()
         self._again: dict[int, array[int]] = {}
         self._came_all = False
+        self._up = False
         # -- what the ledger does not know yet
         self._forget: Named = {}
         self._keep: Named = {}
@@ -73,7 +74,7 @@ class Acks:
 
     def connected(self, *, session_present: bool) -> None:
         """A connection begins: the broker repeats what it has no ack of, or knows nothing any more."""
-        self._again, self._came_all = {}, False
+        self._again, self._came_all, self._up = {}, False, True
         self._numbering.connected()
         if session_present:
             self._unacked.expect(self._kept.expected(self._numbering.newest))
@@ -85,6 +86,7 @@ class Acks:
 
     def lost(self) -> None:
         """The connection is gone, and perhaps acks with it."""
+        self._up = False
         self._unacked.lost()
 
     # -- messages -----------------------------------------------------------------------------------------------
@@ -158,9 +160,12 @@ class Acks:
             if chunk.partition != NOWHERE:
                 self._keep.setdefault(chunk.partition, []).append(name)
 
-    def _ack(self, connection: Connection, qos: int, mids: array[int]) -> int:
+    def _ack(self, connection: Connection, qos: int, mids: array[int]) -> int | None:
+        """The number that confirms them, None where the connection broke under them: no later one confirms what nobody saw."""
         self._meters.acked.labels(self._trigger).inc(len(mids))
         number = connection.ack(qos, mids)
+        if not self._up:
+            return None
         if self._came_all:
             self._came_all = False
             self._unacked.came_all(ack=number)

@@ -65,8 +65,8 @@ class Unacked:
         self._again.ids.digests.append(digest)
         return True
 
-    def acked_again(self, ack: int) -> None:
-        """The ack of this number is the last of those of the repetitions so far."""
+    def acked_again(self, ack: int | None) -> None:
+        """The ack of this number is the last of those of the repetitions so far; None where it was not sent."""
         if self._again is not None:
             self._again.ack, self._again = ack, None
 

@@ -1,0 +1,74 @@
+"""Acks over connections that break under them: what the broker did not see is expected again, however long that takes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+import pytest
+
+from feeds.provider.intake import TIDY_EVERY_MS
+from tests.support.intake import Bench
+
+
+def until(bench: Bench, check: Callable[[], object]) -> None:
+    for _ in range(1_000):
+        if check():
+            return
+        bench.run(0)
+    raise AssertionError("it did not come to that")
+
+
+def break_under_the_next_ack(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    """As paho does it: the call that sends the ack finds the socket broken and tells that before it returns."""
+    connection = bench.connection
+    ack = connection.ack
+
+    def broken(qos: int, _mids: array[int]) -> int:
+        patch.undo()
+        number = ack(qos, array("H"))
+        bench.broker.drop()
+        connection.cut = False
+        bench.intake.link.lost("broken pipe")
+        return number
+
+    patch.setattr(connection, "ack", broken)
+
+
+def connect_and_read_nothing(bench: Bench) -> None:
+    """The next connection is accepted and its pings are answered, but the journal is full."""
+    until(bench, lambda: bench.intake.link.active)
+    bench.gate.max_batches = 0
+    bench.run(2 * TIDY_EVERY_MS)
+    assert bench.intake.connected
+
+
+def test_an_ack_that_broke_its_connection_is_not_confirmed_over_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench({"linger_ms": 0})
+    bench.run(10)
+    break_under_the_next_ack(bench, monkeypatch)
+    bench.broker.publish(b"a")
+    until(bench, lambda: not bench.intake.connected)
+    connect_and_read_nothing(bench)
+    assert len(bench.ledger.unacked) == 1, "the broker has not seen its ack"
+    bench.restart()
+    bench.run(1_000)
+    assert (bench.payloads(), bench.broker.inflight) == ([b"a"], {})
+
+
+def test_nor_is_what_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench({"linger_ms": 0})
+    bench.run(10)
+    bench.connection.mute = True
+    bench.broker.publish(b"a")
+    bench.run(10)
+    bench.broker.drop()
+    bench.connection.mute = False
+    bench.broker.publish(b"b")
+    break_under_the_next_ack(bench, monkeypatch)
+    until(bench, lambda: bench.intake.link.generation == 2 and not bench.intake.connected)
+    connect_and_read_nothing(bench)
+    assert len(bench.ledger.unacked) == 2
+    bench.restart()
+    bench.run(1_000)
+    assert (sorted(bench.payloads()), bench.broker.inflight) == ([b"a", b"b"], {})
