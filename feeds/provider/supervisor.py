@@ -17,6 +17,7 @@ import redis
 from feeds.provider.leases import Leases
 from feeds.provider.log import log
 from feeds.provider.meters import NONE, Meters
+from feeds.provider.pace import Backoff
 from feeds.provider.registrations import Registration, Registrations, switched
 from feeds.provider.runner import Runner
 from feeds.provider.whisk import Outcome
@@ -24,6 +25,7 @@ from feeds.provider.whisk import Outcome
 TICK_S = 1.0
 REPORT_TTL_S = 20
 WORKERS = 8
+BEGIN_RETRY_MS = (1_000, 60_000)
 
 
 class Works(Protocol):
@@ -47,6 +49,15 @@ class _Work:
     flush: bool
     keep: bool
     done: Future[None]
+
+
+@dataclass(slots=True)
+class _Later:
+    """A registration that could not begin here: tried again at a time of the steady clock, or once it is changed."""
+
+    generation: int
+    backoff: Backoff
+    at: int = 0
 
 
 class Supervisor:
@@ -74,6 +85,7 @@ class Supervisor:
         self._runners: dict[str, Runner] = {}
         self._tokens: dict[str, int] = {}
         self._under_way: dict[str, _Work] = {}
+        self._later: dict[str, _Later] = {}
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="supervisor-work")
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -128,6 +140,7 @@ class Supervisor:
             self._let_go(next(iter(self._runners)))
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
+        self._later = {name: later for name, later in self._later.items() if name in registrations}
         self._ends = {key: end for key, end in self._ends.items() if key[0] in registrations}
         self._meters.unreadable.set(self._registrations.unreadable)
         self._tally()
@@ -175,7 +188,7 @@ class Supervisor:
 
     def _acquire(self, registrations: dict[str, Registration], share: int) -> None:
         for name, registration in registrations.items():
-            if name in self._runners or name in self._under_way:
+            if name in self._runners or name in self._under_way or self._waits(registration):
                 continue
             if name not in self._tokens:
                 token = self._leases.acquire(name) if len(self._tokens) < share else None
@@ -187,10 +200,35 @@ class Supervisor:
 
     def _begin(self, registration: Registration) -> None:
         name = registration.id
-        runner = self._works.runner(registration, self._tokens[name], self._switch_off)
-        self._runners[name] = runner
-        runner.start()
+        try:
+            runner = self._runners[name] = self._works.runner(registration, self._tokens[name], self._switch_off)
+            runner.start()
+        except Exception as error:  # noqa: BLE001 - a bad certificate, no descriptors or threads: one feed's trouble stays its own
+            self._put_off(registration, type(error).__name__)
+            return
+        self._later.pop(name, None)
         self._mark(registration)
+
+    def _waits(self, registration: Registration) -> bool:
+        later = self._later.get(registration.id)
+        return later is not None and later.generation == registration.generation and self._steady() < later.at
+
+    def _put_off(self, registration: Registration, error: str) -> None:
+        """The registration is left to others, and tried again."""
+        name = registration.id
+        later = self._later.get(name)
+        if later is None or later.generation != registration.generation:
+            later = self._later[name] = _Later(registration.generation, Backoff(BEGIN_RETRY_MS))
+        wait = later.backoff.next_ms()
+        later.at = self._steady() + wait
+        self._meters.errors.labels(registration.trigger, "begin").inc()
+        log("not-begun", error=error, trigger=registration.trigger, retry_in_ms=wait)
+        if name in self._runners:
+            self._let_go(name, flush=False)
+        else:
+            self._leases.release(name)
+            del self._tokens[name]
+        self._registrations.report(name, {"problem": f"cannot begin: {error}"}, ttl_s=REPORT_TTL_S + wait // 1000)
 
     # -- what takes time ----------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The supervisor over in-memory twins: what is slow never keeps leases from being renewed."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import redis
 from feeds.provider.meters import Meters
 from feeds.provider.registrations import Registration
 from feeds.provider.runner import Runner
-from feeds.provider.supervisor import Supervisor
+from feeds.provider.supervisor import BEGIN_RETRY_MS, Supervisor
 from feeds.provider.testing import MemoryLeases, MemoryRegistrations
 from feeds.provider.whisk import Outcome, Target
 from hort import feed_options
@@ -65,6 +66,8 @@ class Works:
 
     def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
         self.switch_off = switch_off
+        if registration.config.tls_ca == "bad":
+            raise ssl.SSLError("not to be told: hidden")
         self.made.append(FakeRunner(registration, token, self.gate))
         return cast("Runner", self.made[-1])
 
@@ -268,3 +271,35 @@ def test_what_is_switched_off_is_counted_once_and_only_where_it_was(monkeypatch:
     assert (counted(), bench.registrations.rows["a"].active) == (False, True), "it was changed meanwhile"
     bench.works.switch_off(bench.registrations.rows["a"], refused)
     assert (counted(), bench.registrations.rows["a"].active) == (True, False)
+
+
+def test_a_feed_that_cannot_begin_keeps_no_other_from_its_work(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    good = bench.registrations.rows["b"].config
+    bench.change("a", client_id="another", config=replace(good, tls_ca="bad"))
+    bench.registrations.rows["c"] = replace(bench.registrations.rows["b"], id="c")
+    bench.ticked_until(lambda: bench.registrations.runtime("a").get("problem") == "cannot begin: SSLError")
+    assert set(bench.supervisor.runners) == {"b", "c"}
+    assert set(bench.leases.rows) == {"b", "c"}, "another provider may have more luck"
+    assert "hidden" not in capsys.readouterr().err
+    before = bench.leases.tokens["a"]
+    for _ in range(120):
+        bench.steady.advance(1_000)
+        bench.supervisor.tick()
+    assert 3 <= bench.leases.tokens["a"] - before <= 10, "with growing pauses"
+    bench.change("a", config=good)
+    bench.supervisor.tick()
+    assert set(bench.supervisor.runners) == {"a", "b", "c"}, "a change is tried at once"
+
+
+def test_a_runner_that_cannot_start_is_stopped_and_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(runner: FakeRunner) -> None:
+        if len(bench.works.made) == 3:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(FakeRunner, "start", start)
+    bench.registrations.rows["c"] = replace(bench.registrations.rows["b"], id="c")
+    bench.supervisor.tick()
+    bench.ticked_until(lambda: "c" not in bench.leases.rows)
+    assert bench.works.made[2].stopped == [False]
+    bench.steady.advance(BEGIN_RETRY_MS[0])
+    bench.ticked_until(lambda: "c" in bench.supervisor.runners)
