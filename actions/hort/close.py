@@ -210,24 +210,27 @@ class _Run:
         rules, sure = self.settings.silence, self._sure()
         lines: list[bytes] = []
         for partition, settlement in settlements.items():
-            before = 0
-            if rules.after:
-                before = silence.cutoff(self.settings.grid, self._progress(partition, until), rules.after)
-            settlement.transitions = self._transitions(partition, before)
+            settlement.transitions = self._transitions(partition, self._progress(partition, until))
             lines += [silence.alarm_lines(item, window_end=until) for item in settlement.transitions]
             self.forgotten += silence.forget(self.closer.presence, partition, sure - rules.forget_after_ms)
         return lines
 
-    def _transitions(self, partition: int, before: int) -> list[Transition]:
+    def _transitions(self, partition: int, progress: int) -> list[Transition]:
+        """Nobody falls silent for what lies in a pane that is read in a later run."""
         presence, found = self.closer.presence, list[Transition]()
+        before, silent_before = map(self._cutoff, (progress, self.views.read_until(partition, progress)))
         for part in range(self.views.parts(partition)):
             newest = silence.newest_by_device(self.views.new_blocks(partition, part))
             found += silence.returned(presence, partition, newest, before=before)
             del found[silence.MAX_TRANSITIONS :]
-        if before < self._watched():
+        if silent_before < self._watched():
             return found
         limit = silence.MAX_TRANSITIONS - len(found)
-        return found + silence.fallen(presence, partition, before=before, limit=limit)
+        return found + silence.fallen(presence, partition, before=silent_before, limit=limit)
+
+    def _cutoff(self, progress: int) -> int:
+        after = self.settings.silence.after
+        return silence.cutoff(self.settings.grid, progress, after) if after else 0
 
     def _progress(self, partition: int, until: int) -> int:
         """The time up to which everything is stored; a batch that waits for too long is no longer waited for."""

@@ -107,6 +107,11 @@ class PaneViews:
             if where == partition:
                 yield from self._new(parted, part)
 
+    def read_until(self, partition: int, until: int) -> int:
+        """The time up to which this close read all that is new, `until` at most."""
+        unread = [start for start in self._touched[partition] if (partition, start) not in self._parted]
+        return min([until, *unread])
+
     def settlements(self, closed: int, *, dirty_until: int | None, before: int) -> dict[int, Settlement]:
         """For each partition the panes that are merged now: those whose closed windows were all written in this close.
 

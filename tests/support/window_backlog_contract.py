@@ -60,6 +60,30 @@ class BacklogContract:
         world.tick(260_000)
         assert world.alarms == []
 
+    def test_nobody_is_silent_for_what_a_later_run_reads(self, world: World) -> None:
+        """Of the devices that sent all the time, but for one that stopped before the backlog was through."""
+        devices = [f"d{number}" for number in range(8)]
+        for at in range(0, MINUTE, 15_000):
+            world.clock.now = START + at
+            world.send([Record(device, at) for device in devices])
+            world.tick(at + 5_000)
+        waiting = [
+            world.put([Record(device, at) for device in devices[at > 2 * MINUTE :]], at=at)
+            for at in range(MINUTE, 6 * MINUTE, 15_000)
+        ]
+        for at in range(65_000, 6 * MINUTE, 15_000):
+            world.tick(at)
+        assert world.alarms == []
+        for reference in waiting:
+            world.window(reference)
+            world.journal.ack(reference)
+        for _ in range(20):
+            world.clock.advance(15_000)
+            world.send([Record(device, world.clock.now - START - 1_000) for device in devices[1:]])
+            world.sink(world.close(max_bytes=20_000))
+        assert world.counters.all()["close.put-off"] > 20
+        assert [(doc["alarm"], doc["device_id"]) for doc in world.alarms] == [("silent", "d0")]
+
     def test_panes_stay_for_a_batch_that_gets_through_as_a_close_looks(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
