@@ -161,7 +161,7 @@ def test_a_document_that_elasticsearch_refused_is_stored_when_it_can_be(
     assert run("dead-letters", "replay", letter["id"])["replayed"] == [letter["id"]]
 
     assert letter["message_id"] in {f"all-events/{row['_id']}" for row in stored("all-events", device.device_type)}
-    wait_until(lambda: not run.letters(device), timeout_s=30, what="a search without it")
+    wait_until(lambda: not run.letters(device), what="a search without it")
 
 
 def test_dropped_is_dropped(device: Device, run: Commands) -> None:
@@ -172,7 +172,7 @@ def test_dropped_is_dropped(device: Device, run: Commands) -> None:
 
     assert run("dead-letters", "drop", rows[0]["id"]) == {"dropped": [rows[0]["id"]], "gone": []}
     assert "--yes" in run("dead-letters", "drop", "--topic", f"*{device.device_type}*", status=2)
-    wait_until(lambda: len(run.letters(device)) == 1, timeout_s=30, what="a search without the first")
+    wait_until(lambda: len(run.letters(device)) == 1, what="a search without the first")
     assert run("dead-letters", "drop", "--topic", f"*{device.device_type}*", "--yes")["dropped"] == [rows[1]["id"]]
 
     assert run("trace", "no-such-id", status=1) == []

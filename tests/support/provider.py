@@ -195,7 +195,7 @@ class Provider:
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
-        lines = requests.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        lines = requests.get(f"{self.url}/metrics", timeout=60).text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0] == f"hort_provider_{name}")
 
     def kill(self) -> None:

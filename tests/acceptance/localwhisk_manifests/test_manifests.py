@@ -74,7 +74,7 @@ def test_a_cron_job(deploy: Callable[[str], tuple[Engine, Tool]]) -> None:
     whisk, tool = deploy("cron_job")
     records = wait_until(
         lambda: whisk.call("GET", "activations?name=reports/report&docs=true")[1][1:],
-        timeout_s=30,
+        timeout_s=120,
         what="two beats",
     )
     assert records[0]["response"]["result"]["team"] == "night"
@@ -103,7 +103,7 @@ def test_a_node_webhook(
     assert whisk.call("GET", "actions/hooks/slug?code=false")[1]["exec"]["kind"] == "nodejs:20"
     whisk.call("POST", "triggers/pushed", {"title": "Hello, World"})
     ran = wait_until(
-        lambda: whisk.call("GET", "activations?name=hooks/slug&docs=true")[1], timeout_s=20, what="the rule"
+        lambda: whisk.call("GET", "activations?name=hooks/slug&docs=true")[1], what="the rule"
     )
     assert ran[0]["response"]["result"] == {"slug": "hello-world"}
     tool("undeploy -m manifest.yaml")

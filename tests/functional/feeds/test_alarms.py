@@ -69,7 +69,7 @@ class Bench:
         return b'part="alarms",registration="alarms"' in self.meters.text()
 
     def until(self, check: Callable[[], object], what: str) -> None:
-        wait_until(check, timeout_s=20, what=what)
+        wait_until(check, what=what)
 
 
 @pytest.fixture

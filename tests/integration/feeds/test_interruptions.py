@@ -89,7 +89,7 @@ def test_provider_killed_between_journal_and_ack(
     provider.kill()
     again = new_provider()
     wait_until(lambda: again.metric("mqtt_connected") == 1, timeout_s=60, what="taken over: its status still is the dead one's report")
-    wait_until(lambda: again.metric("duplicates_total") == 50, timeout_s=30, what="repetitions recognised")
+    wait_until(lambda: again.metric("duplicates_total") == 50, what="repetitions recognised")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"later"])
     assert_exactly_once(consumer, [*sent, b"later"])
@@ -105,7 +105,7 @@ def test_broker_restarted(
     stack.stop("mosquitto")
     wait_until(lambda: not provider.read()["connected"], what="loss noticed")
     stack.start("mosquitto")
-    wait_until(lambda: provider.read()["connected"], timeout_s=30, what="connected again")
+    wait_until(lambda: provider.read()["connected"], what="connected again")
     with publisher(mqtt_url) as client:
         later = [b"after %d" % at for at in range(100)]
         publish(client, f"{topic_root}/a", later)
@@ -162,7 +162,7 @@ def test_redis_restarted(
         wait_for(consumer, 200)
         stack.stop("redis")
         before = len(sent)
-        wait_until(lambda: len(sent) > before + 500, timeout_s=20, what="stream goes on")
+        wait_until(lambda: len(sent) > before + 500, what="stream goes on")
         stack.start("redis")
         wait_for(consumer, 600)
     assert_exactly_once(consumer, sent)

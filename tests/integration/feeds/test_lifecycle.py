@@ -173,11 +173,11 @@ def test_provider_away(act: Feed) -> None:
 
 def test_health_metrics_and_list(act: Feed, provider: Provider, mqtt_url: str) -> None:
     act("CREATE", url=mqtt_url, topics="a")
-    health = requests.get(f"{provider.url}/health", timeout=10)
+    health = requests.get(f"{provider.url}/health", timeout=60)
     assert (health.status_code, health.json()["ok"]) == (200, True)
-    assert "hort_provider_received_total" in requests.get(f"{provider.url}/metrics", timeout=10).text
-    assert requests.get(f"{provider.url}/registrations", timeout=10).status_code == 401
-    rows = requests.get(f"{provider.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=10).json()
+    assert "hort_provider_received_total" in requests.get(f"{provider.url}/metrics", timeout=60).text
+    assert requests.get(f"{provider.url}/registrations", timeout=60).status_code == 401
+    rows = requests.get(f"{provider.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=60).json()
     assert [row["triggerName"] for row in rows["registrations"]] == [TRIGGER]
 
 

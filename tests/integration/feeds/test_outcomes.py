@@ -35,7 +35,7 @@ def test_server_errors_and_lost_connections_keep_the_batch(
     openwhisk.answer = lambda number: ((503, 502, 409, 408)[number - 1], {"error": "later"}) if number <= 4 else (202, None)
     provider.create(url=mqtt_url, topics=topic_root, **FAST)
     send(mqtt_url, topic_root, [b"a", b"b"])
-    wait_until(lambda: sorted(consumer.payloads) == [b"a", b"b"], timeout_s=30, what="delivered")
+    wait_until(lambda: sorted(consumer.payloads) == [b"a", b"b"], what="delivered")
     assert provider.read()["status"]["active"] is True
     assert provider.metric("refires_total") == 0
 
@@ -132,7 +132,7 @@ def test_inline_is_fired_again_when_a_rule_could_not_start(
     openwhisk.logs = lambda activation: [started_line(success=int(activation, 16) > 1, error="The requested resource does not exist.")]
     provider.create(url=mqtt_url, topics=topic_root, delivery="inline", **FAST)
     send(mqtt_url, topic_root, [b"a"])
-    wait_until(lambda: len(openwhisk.fires) == 2, timeout_s=20, what="fired again")
+    wait_until(lambda: len(openwhisk.fires) == 2, what="fired again")
     wait_until(lambda: provider.read()["journal"]["batches"] == 0, what="done")
 
 
@@ -142,7 +142,7 @@ def test_no_key_in_the_log(
     openwhisk.answer = lambda number: (500, {"error": "broken"}) if number == 1 else (403, {"error": "no"})
     provider.create(url=mqtt_url, topics=topic_root, username="somebody", password="a-password-of-the-test", **FAST)
     send(mqtt_url, topic_root, [b"a"])
-    wait_until(lambda: not provider.read()["status"]["active"], timeout_s=20, what="disabled")
+    wait_until(lambda: not provider.read()["status"]["active"], what="disabled")
     for secret in ("a-password-of-the-test", "key-of-the-tests", "a-secret-for-tests-only", "a-key-for-tests-only"):
         assert secret not in provider.log
         assert secret not in json.dumps(provider.read())

@@ -13,7 +13,7 @@ FAST = {"max_fires_per_minute": 600, "linger_ms": 20}
 
 
 def serving(provider: Provider) -> list[str]:
-    return sorted(requests.get(f"{provider.url}/health", timeout=10).json()["serving"])
+    return sorted(requests.get(f"{provider.url}/health", timeout=60).json()["serving"])
 
 
 def test_dead_provider_is_replaced(
@@ -28,7 +28,7 @@ def test_dead_provider_is_replaced(
         wait_for(consumer, 100)
         owner.kill()
         killed = time.monotonic()
-        wait_until(lambda: serving(other), timeout_s=20, what="taken over")
+        wait_until(lambda: serving(other), what="taken over")
         assert time.monotonic() - killed < 16
         wait_for(consumer, 100)
     assert_exactly_once(consumer, sent)
@@ -59,10 +59,10 @@ def test_frozen_provider_is_fenced(
     with stream(mqtt_url, f"{topic_root}/a") as sent:
         wait_for(consumer, 100)
         first.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: serving(second), timeout_s=20, what="taken over")
+        wait_until(lambda: serving(second), what="taken over")
         wait_for(consumer, 100)
         first.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: serving(first) == [], timeout_s=20, what="the old owner noticed")
+        wait_until(lambda: serving(first) == [], what="the old owner noticed")
         wait_for(consumer, 100)
     assert_exactly_once(consumer, sent)
 
@@ -73,7 +73,7 @@ def test_registrations_are_shared_evenly(new_provider: Callable[..., Provider], 
         answer = first.call("POST", {"params": {"url": mqtt_url, "topics": name}}, trigger=f"/guest/{name}")
         assert answer.status_code == 200, answer.text
     wait_until(
-        lambda: len(serving(first)) == 2 and len(serving(second)) == 2, timeout_s=20, what="two registrations each"
+        lambda: len(serving(first)) == 2 and len(serving(second)) == 2, what="two registrations each"
     )
-    rows = requests.get(f"{second.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=10).json()
+    rows = requests.get(f"{second.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=60).json()
     assert len(rows["registrations"]) == 4

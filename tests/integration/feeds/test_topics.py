@@ -82,7 +82,7 @@ def test_two_megabytes_go_through_and_the_next_message_too(
     large = bytes(range(256)) * 8192
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [large, b"next"])
-    wait_until(lambda: sorted(map(len, consumer.payloads)) == [4, len(large)], timeout_s=20, what="both messages")
+    wait_until(lambda: sorted(map(len, consumer.payloads)) == [4, len(large)], what="both messages")
     assert large in consumer.payloads
 
 
@@ -92,7 +92,7 @@ def test_a_message_too_large_for_an_inline_fire_is_named_and_the_next_flows(
     provider.create(url=mqtt_url, topics=f"{topic_root}/#", delivery="inline", **FAST)
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"x" * 2_000_000, b"y" * 600_000, b"z" * 600_000, b"next"])
-    wait_until(lambda: sum(len(fire["messages"]) for fire in openwhisk.fires) == 4, timeout_s=20, what="all messages")
+    wait_until(lambda: sum(len(fire["messages"]) for fire in openwhisk.fires) == 4, what="all messages")
     first, *rest = [row for fire in openwhisk.fires for row in fire["messages"]]
     assert (first["payload"], first["error"]) == (None, "message of 2000000 bytes exceeds 900000")
     assert [len(row["payload"]) for row in rest] == [600_000, 600_000, 4]
@@ -128,4 +128,4 @@ def test_fewer_partitions_still_serve_what_lies_in_the_others(
     wait_until(lambda: provider.metric("acked_total") == 40, what="journalled or spooled")
     provider.call("PUT", {"params": {"partitions": 1}})
     openwhisk.answer = lambda _number: (202, None)
-    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=30, what="all delivered")
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), what="all delivered")

@@ -139,7 +139,7 @@ def test_transport(
     provider.create(url=broker.url(kind), topics=topic_root, **options, **FAST)
     sent = [b"%d" % number * 50 for number in range(500)] + [b"x" * 300_000]
     send(topic_root, sent)
-    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=20, what="delivered")
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), what="delivered")
     wait_until(lambda: provider.metric("acked_total") == len(sent), what="acknowledged")
 
 

@@ -80,7 +80,7 @@ def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
             whisk.call("POST", "actions/say?blocking=true", {"n": number} if number % 2 else {})
             return "said" in out.read_text() and "error: no n" in out.read_text()
 
-        wait_until(seen, timeout_s=30, what="followed lines")
+        wait_until(seen, what="followed lines")
     finally:
         following.terminate()
         following.wait(10)

@@ -85,7 +85,7 @@ class Answered:
         ]
         for thread in threads:
             thread.start()
-        wait_until(lambda: self.activations and self.packages, timeout_s=30, what="first answers")
+        wait_until(lambda: self.activations and self.packages, what="first answers")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.01)
@@ -96,7 +96,7 @@ class Answered:
     def check(self) -> None:
         assert self.activations
         for activation in self.activations:
-            status, record = wait_until(partial(self._ended, activation), timeout_s=20, what="the record")
+            status, record = wait_until(partial(self._ended, activation), what="the record")
             assert status == 200, f"{activation} was answered and is gone"
             assert record["response"]["status"] in ("success", "whisk internal error")
         _, packages = self.whisk.call("GET", "packages?limit=200")
@@ -226,14 +226,14 @@ def test_an_action_killed_from_outside_ends_as_an_error(new_whisk: NewWhisk, tmp
     put_action(whisk, "slow", code)
     mark = tmp_path / "pid"
     _, started = whisk.call("POST", "actions/slow", {"pid": str(mark)})
-    pid = int(wait_until(lambda: mark.exists() and mark.read_text(), timeout_s=20, what="its process"))
+    pid = int(wait_until(lambda: mark.exists() and mark.read_text(), what="its process"))
     os.kill(pid, signal.SIGKILL)
 
     def ended() -> Any:
         status, record = whisk.call("GET", f"activations/{started['activationId']}")
         return record if status == 200 else None
 
-    record = wait_until(ended, timeout_s=20, what="its record")
+    record = wait_until(ended, what="its record")
     assert record["response"]["status"] == "action developer error"
     assert record["end"] >= record["start"]
 
@@ -248,7 +248,7 @@ def test_no_action_starts_before_the_fire_that_caused_it(new_whisk: NewWhisk) ->
         whisk.call("POST", "triggers/go", {})
     ran = wait_until(
         lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[99:] and found,
-        timeout_s=30,
+        timeout_s=120,
         what="a hundred runs",
     )
     starts = {one["activationId"]: one["start"] for one in ran}

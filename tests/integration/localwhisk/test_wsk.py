@@ -191,7 +191,7 @@ def test_triggers_and_rules(clean_whisk: Engine, wsk: Tool) -> None:
     since = int(time.time() * 1000)
     assert "with id" in wsk("trigger", "fire", "go", "-p", "name", "Fired")
     path = f"activations?name=hello&docs=true&since={since}"
-    fired = wait_until(lambda: clean_whisk.call("GET", path)[1], timeout_s=20, what="the action")
+    fired = wait_until(lambda: clean_whisk.call("GET", path)[1], what="the action")
     assert fired[0]["response"]["result"] == {"greeting": "Hello Fired", "place": "Trigger"}
     assert "active" in wsk("rule", "status", "r")
     wsk("rule", "disable", "r")
@@ -222,7 +222,7 @@ def test_feeds(clean_whisk: Engine, wsk: Tool) -> None:
     wsk("action create hello hello.py --kind python:3.11")
     wsk("rule", "create", "r", "tick", "hello")
     path = f"activations?name=tick&since={int(time.time() * 1000)}"
-    wait_until(lambda: clean_whisk.call("GET", path)[1], timeout_s=20, what="a tick")
+    wait_until(lambda: clean_whisk.call("GET", path)[1], what="a tick")
     wsk("trigger", "update", "tick", "-p", "cron", "0 0 1 1 *")
     assert shown(wsk("trigger", "get", "tick"))["response"]["result"]["config"]["cron"] == "0 0 1 1 *"
     wsk("trigger", "delete", "tick")

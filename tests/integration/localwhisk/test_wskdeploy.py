@@ -74,7 +74,7 @@ def test_deployed_twice_run_and_undeployed(clean_whisk: Engine, wskdeploy: Tool)
     assert limits == {"timeout": 5000, "memory": 128, "logs": 1, "concurrency": 1}
     ticks = wait_until(
         lambda: clean_whisk.call("GET", "activations?name=shop/greet&docs=true")[1][2:],
-        timeout_s=30,
+        timeout_s=120,
         what="a tick of the alarm",
     )
     assert ticks[0]["response"]["success"]

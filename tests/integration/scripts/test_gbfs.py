@@ -31,11 +31,11 @@ def served(tmp_path: Path, *arguments: str) -> Iterator[str]:
 
 
 def fetch(url: str) -> bytes:
-    return requests.get(url, timeout=10).content
+    return requests.get(url, timeout=60).content
 
 
 def get(url: str) -> Any:
-    return requests.get(url, timeout=10).json()
+    return requests.get(url, timeout=60).json()
 
 
 @pytest.mark.parametrize("version", ["1.1", "2.3", "3.0"])
@@ -63,8 +63,8 @@ def test_one_server_has_all_versions_and_its_progress(tmp_path: Path) -> None:
         progress = get(f"{root}/progress")
         assert progress["mode"] == "simulate"
         assert progress["requests"] == 3
-        assert requests.get(f"{root}/nothing", timeout=5).status_code == 404
-        assert requests.post(url, timeout=5).status_code == 501
+        assert requests.get(f"{root}/nothing", timeout=60).status_code == 404
+        assert requests.post(url, timeout=60).status_code == 501
 
 
 def test_two_runs_of_one_recording_are_two_sources(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_recorded_day_is_replayed_as_it_was(tmp_path: Path, shared: Callable
                 seen.append(status)
             return len(seen) >= 4
 
-        wait_until(several, timeout_s=30, what="four documents")
+        wait_until(several, what="four documents")
         assert [status.last_updated for status in seen] == sorted(status.last_updated for status in seen)
         assert seen[0].last_updated == 1410479941
         assert len(seen[0].stations) == 300
