@@ -118,9 +118,11 @@ class Intake:
             if same_session:
                 lefts[partition] = left
             elif left.unacked or left.kept:
-                ledger.forget_all()
+                ledger.forget([*left.unacked, *left.kept])
             if left.spooled:
                 self._recover(partition, left.spooled)
+        if not same_session:
+            self.link.begin_session()
         self._acks.inherit(lefts, now=self._steady())
 
     def step(self) -> None:

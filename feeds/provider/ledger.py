@@ -59,7 +59,8 @@ def sorted_out(fields: dict[str, bytes]) -> tuple[tuple[dict[str, bytes], dict[s
     unacked = {name: fields[name] for name in chunks if name not in kept}
     if doubts:
         return (unacked, {}), [*marked(sorted(kept)), *doubts]
-    return (unacked, {name: fields[name] for name in chunks if name in kept}), []
+    lost = [KEPT_MARK + name for name in sorted(kept.difference(chunks))]  # a mark that came late, after its chunk was forgotten
+    return (unacked, {name: fields[name] for name in chunks if name in kept}), lost
 
 
 def born(chunk: str) -> str:
@@ -89,9 +90,6 @@ class Ledger(Protocol):
 
     def forget(self, chunks: Sequence[str]) -> None:
         """Drops packet ids."""
-
-    def forget_all(self) -> None:
-        """Drops all packet ids."""
 
 
 class RedisLedger:
@@ -149,10 +147,6 @@ class RedisLedger:
     def forget(self, chunks: Sequence[str]) -> None:
         """Drops fields of the hash."""
         self._client.hdel(self._unacked, *marked(chunks))
-
-    def forget_all(self) -> None:
-        """Drops the hash."""
-        self._client.delete(self._unacked)
 
     def _commit(self, piece: Piece, write: Callable[[Any], object]) -> None:
         for _ in range(_TRIES):

@@ -104,6 +104,10 @@ class Link:
         """Whether the session that is remembered is this one, perhaps by another way; RedisError where that cannot be read."""
         return self._subscriptions.load().startswith(self._name())
 
+    def begin_session(self) -> None:
+        """Notes whose session it is, before anything of it is journalled; RedisError where that fails."""
+        self._subscriptions.save(self._name() + json.dumps([self._config.url, {}]))
+
     def dial(self, now: int) -> None:
         """Begins to connect."""
         self._dialling_since = now

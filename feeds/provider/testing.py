@@ -75,11 +75,6 @@ class MemoryLedger:
         self._reach()
         self._drop(marked(chunks))
 
-    def forget_all(self) -> None:
-        """Drops all packet ids."""
-        self._reach()
-        self.unacked.clear()
-
     def _drop(self, fields: Sequence[str]) -> None:
         for name in fields:
             self.unacked.pop(name, None)

@@ -72,3 +72,53 @@ def test_nor_is_what_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bench.restart()
     bench.run(1_000)
     assert (sorted(bench.payloads()), bench.broker.inflight) == ([b"a", b"b"], {})
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def moved(bench: Bench) -> None:
+    """The feed goes to another broker, which knows its client id too; the messages in the old session are given up."""
+    bench.options["url"] = "mqtt://elsewhere"
+    bench.broker.inflight.clear()
+    bench.broker.queue.clear()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_provider_killed_in_its_first_step_of_a_session_doubles_nothing(
+    monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
+) -> None:
+    def killed(_qos: int, _mids: array[int]) -> int:
+        raise Killed
+
+    bench = Bench({"linger_ms": 0})
+    if elsewhere:
+        bench.run(2 * TIDY_EVERY_MS)
+        moved(bench)
+        bench.restart()
+    bench.broker.session = True
+    bench.broker.publish(b"a")
+    monkeypatch.setattr(bench.connection, "ack", killed)
+    with pytest.raises(Killed):
+        bench.run(10)
+    assert (bench.payloads(), len(bench.broker.inflight)) == ([b"a"], 1)
+    bench.restart()
+    bench.run(1_000)
+    assert (bench.payloads(), bench.broker.inflight) == ([b"a"], {})
+
+
+def test_packet_ids_of_another_session_are_not_taken_for_its_own() -> None:
+    bench = Bench({"linger_ms": 0})
+    bench.run(2 * TIDY_EVERY_MS)
+    bench.connection.mute = True
+    bench.broker.publish(b"a")
+    bench.run(100)
+    assert len(bench.ledger.unacked) == 1
+    moved(bench)
+    bench.broker.publish(b"a")
+    ((_, message),) = bench.broker.send()
+    bench.broker.inflight = {1: message}  # sent over there before, under the same id
+    bench.restart()
+    bench.run(1_000)
+    assert bench.payloads() == [b"a", b"a"]
