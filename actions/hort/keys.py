@@ -147,6 +147,11 @@ def model_stats(model: str) -> str:
     return f"hort:{{models}}:stats:{model}"
 
 
+def model_counted(token: str) -> str:
+    """STRING empty; while it is there, the numbers under this token have been added to a model's. Expires by itself."""
+    return f"hort:{{models}}:counted:{token}"
+
+
 def report(report_id: str) -> str:
     """HASH digest, status, token and times of one report: what it takes to know it again, nothing of what it says."""
     return f"hort:{{reports}}:report:{report_id}"

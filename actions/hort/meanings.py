@@ -1,8 +1,9 @@
 """What each counter means: the metric it is shown as, a sentence for people, and whether it tells of trouble.
 
 A counter's name is `<part>.<what>`, some with a reason behind it. Two kinds are told apart. *Facts* are counted where a batch's
-effect is kept, once however often it is delivered; an action that is killed between the two leaves them uncounted. *Deliveries*
-count what was tried, and a batch that comes again counts again.
+effect is kept, once however often it is delivered: none is counted twice, but an action that is killed between the two, or that does
+not learn from Redis that the effect is kept, leaves them uncounted. *Deliveries* count what was tried, and a batch that comes again
+counts again.
 """
 
 from __future__ import annotations

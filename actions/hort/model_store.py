@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from hort import keys, store
+from hort import counters, keys, store
 
 Outcome = Literal["ok", "changed", "full"]
 Stats = dict[str, str]
@@ -16,6 +17,18 @@ if (old or '') ~= ARGV[2] then return 'changed' end
 if not old and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 'ok'
+"""
+_ADD_LUA = """
+if not redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[1]) then return 0 end
+for i = 4, #ARGV, 2 do
+  if i < 4 + tonumber(ARGV[3]) then
+    redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+  else
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1
 """
 STATS_TTL_S = 7 * 86_400
 
@@ -54,6 +67,7 @@ class RedisModelStore:
     def __init__(self, client: store.Client) -> None:
         self._client = client
         self._replace = client.register_script(_REPLACE_LUA)
+        self._add = client.register_script(_ADD_LUA)
 
     def all(self) -> dict[str, bytes]:
         """Every registered model by name."""
@@ -88,16 +102,11 @@ class RedisModelStore:
         self._client.set(keys.MODELS_ACTIVE, value)
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
-        """Adds and replaces in one round trip."""
-        key = keys.model_stats(name)
-        pipeline = self._client.pipeline(transaction=False)
-        for field, count in counts.items():
-            if count:
-                pipeline.hincrby(key, field, count)
-        for field, fact in facts.items():
-            pipeline.hset(key, field, fact)
-        pipeline.expire(key, STATS_TTL_S)
-        pipeline.execute()
+        """Adds and replaces in one script, once though the client sends it again (see `hort.counters`)."""
+        found = [part for field, count in counts.items() if count for part in (field, count)]
+        replaced = [part for field, fact in facts.items() for part in (field, fact)]
+        names = [keys.model_stats(name), keys.model_counted(secrets.token_hex(8))]
+        self._add(keys=names, args=[counters.KEPT_S, STATS_TTL_S, len(found), *found, *replaced])
 
     def stats(self, names: Sequence[str]) -> dict[str, Stats]:
         """Each model's numbers and facts as text."""

@@ -15,5 +15,5 @@ def run(params: action.Args) -> action.Result:
     index.put(report_id, document, BulkWriter(index.store, time_s=deadline.seconds_left()))
     client = store.connect(params)
     RedisReports(client).stored(report_id)
-    RedisCounters(client).add({"sink.plates": 1, f"plates.{document['status']}": 1})
+    RedisCounters(client).add({"sink.plates": 1, f"plates.{document['status']}": 1}, token=f"report-{report_id}")  # also when it comes again
     return {"report_id": report_id, "stored": {"plates": 1}, "status": document["status"], "expires_at": document["expires_at"]}

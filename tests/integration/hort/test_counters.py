@@ -10,6 +10,7 @@ from feeds.provider.meters import Meters
 from feeds.provider.tally import Tally
 from hort import keys, store
 from hort.counters import CALLERS_KEPT_S, KEPT_S, RedisCounters
+from hort.model_store import RedisModelStore
 
 NOW = 1_700_000_000_000
 
@@ -63,6 +64,18 @@ def test_the_tally_counts_nothing_twice_when_all_answers_of_a_call_are_lost(
     tally.flush()
     assert proxy.effects == {"cut": store.RETRIES + 1}
     assert RedisCounters(redis_client).all() == {"warm.up": 1, "feed.disabled.401": 5}
+
+
+def test_a_models_numbers_are_not_added_twice_either(redis_client: redis.Redis, proxy: Proxy) -> None:
+    models = RedisModelStore(store.client(f"{proxy.url('redis')}/0"))
+    models.add_stats("m", counts={"ok": 1}, facts={})
+    proxy.cut_after_effect(b"latency_ms", times=2)
+    models.add_stats("m", counts={"ok": 2, "error": 0, "latency_ms": 30}, facts={"last_at": "now"})
+    assert proxy.effects == {"cut": 2}
+    assert RedisModelStore(redis_client).stats(["m"]) == {"m": {"ok": "3", "latency_ms": "30", "last_at": "now"}}
+    spent = [redis_client.ttl(key) for key in redis_client.scan_iter(keys.model_counted("*"))]
+    assert len(spent) == 2
+    assert all(0 < ttl <= KEPT_S for ttl in spent)
 
 
 @pytest.mark.parametrize(("token", "kept_s"), [("", KEPT_S), ("mine", CALLERS_KEPT_S)])
