@@ -40,7 +40,10 @@ def buried(reference: Reference, raw: bytes, *, tries: int, at_ms: int, whole: b
 
 
 def skip_step(reference: Reference, journal: Journal, counters: Counters, *, limit: int) -> None:
-    """Lets a staged batch go on without the action after ingest that never gets through with it; its records are stored."""
+    """Lets a staged batch go on without the action after ingest that never gets through with it; its records are stored.
+
+    Not where the action's last try gets through just now.
+    """
     fields = journal.read_stage(reference, list(STEPS.values()))
     step = next((step for step, field in STEPS.items() if field not in (fields or {})), None)
     if fields is None or step is None:
@@ -49,7 +52,7 @@ def skip_step(reference: Reference, journal: Journal, counters: Counters, *, lim
     if tries <= limit:
         return
     detail = f"{step} did not get through with this batch {tries - 1} times while others passed: it is stored without"
-    if journal.write_stage(reference, _without(reference, journal, step, detail)):
+    if journal.write_stage(reference, _without(reference, journal, step, detail), STEPS[step]):
         counters.add({f"{step}.skipped": 1, f"dead.{step}.{REASON}": 1})
         action.log(f"{step}.skipped", batch_id=reference.batch_id, error=detail)
 

@@ -138,6 +138,30 @@ def test_an_action_that_never_gets_through_with_one_batch_is_left_out(step: str,
     assert here.counters.all()[f"{step}.skipped"] == 1
 
 
+@pytest.mark.parametrize(("step", "field"), [("window", "late"), ("score", "results")])
+def test_an_action_that_gets_through_with_its_last_try_is_not_left_out(
+    step: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its activation was given up, yet runs on, and ends between the look at the stage and the writing."""
+    here = world()
+    reference = here.put(messages({"n": 1}))
+    here.ingest.run(reference, None)
+    before = {"late": b""} if step == "score" else {}
+    here.journal.write_stage(reference, before)
+    created = here.journal.created
+
+    def created_after_the_action_got_through(reference: Reference) -> int | None:
+        here.journal.write_stage(reference, {field: b"\0\0\0\0"})
+        return created(reference)
+
+    monkeypatch.setattr(here.journal, "created", created_after_the_action_got_through)
+    for _ in range(LIMIT + 1):
+        pass_another(here.journal)
+        here.ingest.run(reference, None)
+    assert here.journal.read_stage(reference, [field, "dead"]) == {field: b"\0\0\0\0", "dead": b""}
+    assert f"{step}.skipped" not in here.counters.all()
+
+
 def test_inline_messages_that_cannot_be_read_are_taken_from_the_journal() -> None:
     here = world()
     made = here.put(messages({"n": 1}))
