@@ -271,9 +271,9 @@ def _load_pair(context: ssl.SSLContext, config: FeedConfig) -> None:
 def end_session(config: FeedConfig, client_id: str, clock: Callable[[], int], *, timeout_s: float = 5.0) -> bool:
     """Connects once with a clean session, which makes the broker forget the old one; False where it does not answer."""
     handler = _Ending()
-    connection = PahoConnection(config, client_id, handler, clock, clean=True)
     deadline = time.monotonic() + timeout_s
     try:
+        connection = PahoConnection(config, client_id, handler, clock, clean=True)
         connection.connect()
         while handler.state is None and time.monotonic() < deadline:
             connection.poll(0.1, records=1, size=1)

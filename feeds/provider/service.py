@@ -14,14 +14,18 @@ from feeds.provider.ledger import Ledger, RedisLedger
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.registrations import Registration, Registrations, switched
+from feeds.provider.removal import Removal
 from feeds.provider.runner import Runner
 from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import feed_options, keys, store
-from hort.errors import FeedRefused
+from hort.errors import FeedRefused, Fenced
 from hort.feed_options import FeedConfig
 from hort.journal import Journal
 
-SHOWN_BATCHES = 20
+_FORGET_LUA = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 0
+"""
 PAUSED = {"kind": "ADMIN", "statusCode": None, "message": "paused"}
 
 
@@ -157,7 +161,8 @@ class RedisWorks:
         steady: Callable[[], int],
         meters: Meters,
     ) -> None:
-        self._client = client
+        self._client: Any = client
+        self._forget = self._client.register_script(_FORGET_LUA)
         self._journal = journal
         self._registrations = registrations
         self._whisk = whisk
@@ -184,25 +189,24 @@ class RedisWorks:
             switch_off=switch_off,
         )
 
-    def purge(self, registration: Registration) -> int:
+    def purge(self, registration: Registration, token: int) -> int:
         """Ends the session, drops journal, spool, packet ids and fences; what is lost with them is told."""
+        newest = self._client.hget(keys.FENCES, registration.id)
+        if newest is not None and int(newest) != token:
+            raise Fenced(f"token {token} of {registration.id} is not the newest")
         self.end_session(registration)
-        dropped = 0
-        for partition in range(registration.width):
-            dropped += self._drop(registration, partition)
-        self._client.hdel(keys.FENCES, registration.id)
-        return dropped
-
-    def _drop(self, registration: Registration, partition: int) -> int:
-        client: Any = self._client
-        journal, spool = keys.journal(partition, registration.id), keys.spool(partition, registration.id)
-        first = [name.decode() for name in client.zrange(journal, 0, SHOWN_BATCHES - 1)]
-        spooled, dropped = int(client.llen(spool)), self._journal.drop(journal)
-        client.delete(spool, keys.unacked(partition, registration.id), keys.fence(partition, registration.id))
-        if dropped or spooled:
-            text = "the feed was deleted and its grace is over"
-            log("dropped", error=text, trigger=registration.trigger, batches=dropped, batch_ids=first, spooled_pieces=spooled)
-        return dropped + spooled
+        removals = [
+            Removal(self._client, registration=registration.id, partition=partition, token=token)
+            for partition in range(registration.width)
+        ]
+        for removal in removals:
+            removal.run()
+            if removal.batches or removal.spooled:
+                text = "the feed was deleted and its grace is over"
+                facts = {"batches": removal.batches, "batch_ids": removal.shown, "spooled_pieces": removal.spooled}
+                log("dropped", error=text, trigger=registration.trigger, **facts)
+        self._forget(keys=[keys.FENCES], args=[registration.id, token])
+        return sum(removal.batches + removal.spooled for removal in removals)
 
     def end_session(self, registration: Registration) -> None:
         """A broker that does not answer keeps the session until it expires there."""

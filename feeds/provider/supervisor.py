@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import redis
 
+from feeds.provider.graces import Graces
 from feeds.provider.leases import Leases
 from feeds.provider.log import log
 from feeds.provider.meters import NONE, Meters
@@ -34,8 +35,11 @@ class Works(Protocol):
     def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
         """A runner that is not started."""
 
-    def purge(self, registration: Registration) -> int:
-        """Ends the MQTT session and drops the journal; how many unstored batches and spooled pieces were in it."""
+    def purge(self, registration: Registration, token: int) -> int:
+        """Ends the MQTT session and drops the journal; how many unstored batches and spooled pieces were in it.
+
+        May be repeated. Fenced where another provider has a newer token.
+        """
 
     def end_session(self, registration: Registration) -> None:
         """Makes the broker forget the session."""
@@ -43,9 +47,9 @@ class Works(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A registration under way: the runner that is being stopped, and whether the lease is kept for another one."""
+    """A registration under way: the runner that is being stopped, if any, and whether the lease is kept for another one."""
 
-    runner: Runner
+    runner: Runner | None
     flush: bool
     keep: bool
     done: Future[None]
@@ -79,7 +83,7 @@ class Supervisor:
         self._works = works
         self._clock = clock
         self._steady = steady
-        self._ends: dict[tuple[str, int], int] = {}
+        self._graces = Graces(clock=clock, steady=steady)
         self._meters = meters
         self._tally = tally
         self._runners: dict[str, Runner] = {}
@@ -114,7 +118,7 @@ class Supervisor:
             self._thread.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
         stops = [(runner, True) for runner in self._runners.values()]
-        stops += [(work.runner, work.flush) for work in self._under_way.values()]
+        stops += [(work.runner, work.flush) for work in self._under_way.values() if work.runner is not None]
         stoppers = [threading.Thread(target=runner.stop, kwargs={"flush": flush}) for runner, flush in stops]
         for thread in stoppers:
             thread.start()
@@ -137,11 +141,11 @@ class Supervisor:
         self._renew(registrations)
         self._acquire(registrations, share)
         if len(self._runners) > share:
-            self._let_go(next(iter(self._runners)))
+            self._let_go(next(iter(self._runners.values())).registration)
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
         self._later = {name: later for name, later in self._later.items() if name in registrations}
-        self._ends = {key: end for key, end in self._ends.items() if key[0] in registrations}
+        self._graces.keep(registrations)
         self._meters.unreadable.set(self._registrations.unreadable)
         self._tally()
         self.last_tick_ms, self.problem = self._steady(), ""
@@ -179,12 +183,12 @@ class Supervisor:
                 self._leases.release(name)
                 del self._tokens[name]
             elif runner is not None and name not in registrations:
-                self._let_go(name)
+                self._let_go(runner.registration)
             elif runner is not None and (runner.fenced or not runner.alive or not held):
                 reason = "fenced" if runner.fenced else "taken" if runner.alive else "thread-died"
                 self._meters.leases_lost.labels(runner.registration.trigger, reason).inc()
                 log("lease-lost", error="another provider serves it", trigger=runner.registration.trigger, reason=reason)
-                self._let_go(name, flush=False)
+                self._let_go(runner.registration, flush=False)
 
     def _acquire(self, registrations: dict[str, Registration], share: int) -> None:
         for name, registration in registrations.items():
@@ -200,6 +204,9 @@ class Supervisor:
 
     def _begin(self, registration: Registration) -> None:
         name = registration.id
+        if self._graces.over(registration):
+            self._purge(registration)
+            return
         try:
             runner = self._runners[name] = self._works.runner(registration, self._tokens[name], self._switch_off)
             runner.start()
@@ -224,7 +231,7 @@ class Supervisor:
         self._meters.errors.labels(registration.trigger, "begin").inc()
         log("not-begun", error=error, trigger=registration.trigger, retry_in_ms=wait)
         if name in self._runners:
-            self._let_go(name, flush=False)
+            self._let_go(registration, flush=False)
         else:
             self._leases.release(name)
             del self._tokens[name]
@@ -233,28 +240,29 @@ class Supervisor:
     # -- what takes time ----------------------------------------------------------------------------------------
 
     def _let_go(
-        self, name: str, *, flush: bool = True, keep: bool = False, then: Callable[[], None] = lambda: None
+        self, registration: Registration, *, flush: bool = True, keep: bool = False, then: Callable[[], None] = lambda: None
     ) -> None:
-        """Stops a runner and does what follows, in a worker; the lease is released, or kept for the runner that follows."""
-        runner = self._runners.pop(name)
+        """Stops the runner and does what follows, in a worker; the lease is released, or kept for the runner that follows."""
+        runner = self._runners.pop(registration.id, None)
 
         def work() -> None:
             try:
-                runner.stop(flush=flush)
+                if runner is not None:
+                    runner.stop(flush=flush)
                 then()
-            except Exception as error:  # noqa: BLE001 - told; the registration is served again or gone all the same
-                self._meters.errors.labels(runner.registration.trigger, "supervisor").inc()
-                log("work-failed", error=f"{type(error).__name__}: {error}", trigger=runner.registration.trigger)
+            except Exception as error:  # noqa: BLE001 - told; the registration is served or taken down again
+                self._meters.errors.labels(registration.trigger, "supervisor").inc()
+                log("work-failed", error=f"{type(error).__name__}: {error}", trigger=registration.trigger)
 
-            self._meters.ended(runner.registration.trigger)
+            self._meters.ended(registration.trigger)
 
         done = self._pool.submit(work)
         done.add_done_callback(lambda _done: self.wake())
-        self._under_way[name] = _Work(runner, flush, keep, done)
+        self._under_way[registration.id] = _Work(runner, flush, keep, done)
 
     def _tend(self, runner: Runner, registration: Registration) -> None:
         name = registration.id
-        if self._over(registration):
+        if self._graces.over(registration):
             self._purge(registration)
             return
         if registration.generation != runner.registration.generation and not self._change(runner, registration):
@@ -270,7 +278,7 @@ class Supervisor:
             self._mark(registration)
             return True
         moved = old.session != registration.session
-        self._let_go(registration.id, keep=True, then=lambda: self._give_up(old, registration) if moved else None)
+        self._let_go(old, keep=True, then=lambda: self._give_up(old, registration) if moved else None)
         return False
 
     def _give_up(self, old: Registration, new: Registration) -> None:
@@ -281,28 +289,22 @@ class Supervisor:
         log("session-given-up", error=text, trigger=old.trigger, host=host, client_id=client_id, reason=reason)
         self._works.end_session(old)
 
-    def _over(self, registration: Registration) -> bool:
-        """Whether a deletion's grace has passed: by the calendar when it is first seen, from then on by the steady clock."""
-        if registration.deleted_at is None:
-            return False
-        grace = round(registration.config.grace_s * 1000)
-        left = registration.deleted_at + grace - self._clock()
-        end = self._ends.setdefault((registration.id, registration.deleted_at), self._steady() + min(max(0, left), grace))
-        return self._steady() >= end
-
     def _purge(self, registration: Registration) -> None:
-        gone = self._registrations.change(
-            registration.id, lambda now: None if now is None or self._over(now) else now
-        )
-        if gone is not None:
-            return
+        """Takes a deleted feed down, and forgets it when that is done: who is killed before is followed by another one."""
+        token = self._tokens[registration.id]
+
+        def over(now: Registration | None) -> bool:
+            return now is not None and self._graces.over(now)
 
         def drop() -> None:
-            dropped = self._works.purge(registration)
+            if not over(self._registrations.get(registration.id)):
+                return
+            dropped = self._works.purge(registration, token)
             self._meters.dropped.labels(registration.trigger).inc(dropped)
-            log("removed", trigger=registration.trigger, dropped_batches=dropped)
+            if self._registrations.change(registration.id, lambda now: None if over(now) else now) is None:
+                log("removed", trigger=registration.trigger, dropped_batches=dropped)
 
-        self._let_go(registration.id, flush=False, then=drop)
+        self._let_go(registration, flush=False, then=drop)
 
     def _switch_off(self, registration: Registration, outcome: Outcome) -> None:
         text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."

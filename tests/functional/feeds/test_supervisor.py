@@ -63,6 +63,7 @@ class Works:
         self.made: list[FakeRunner] = []
         self.purged: list[str] = []
         self.ended: list[str] = []
+        self.on_purge: Callable[[], object] = lambda: None
 
     def runner(self, registration: Registration, token: int, switch_off: Callable[[Registration, Outcome], None]) -> Runner:
         self.switch_off = switch_off
@@ -71,8 +72,10 @@ class Works:
         self.made.append(FakeRunner(registration, token, self.gate))
         return cast("Runner", self.made[-1])
 
-    def purge(self, registration: Registration) -> int:
+    def purge(self, registration: Registration, token: int) -> int:
+        del token
         assert self.gate.wait(WAIT_S)
+        self.on_purge()
         self.purged.append(registration.id)
         return 1
 
@@ -172,18 +175,46 @@ def test_another_way_to_the_same_broker_does_not_end_the_session(bench: Bench, m
     assert (bench.works.ended, given_up(bench)) == (["client-a"], {"host": 1})
 
 
-def test_a_feed_created_anew_while_it_is_taken_down_is_served_afterwards(bench: Bench) -> None:
+def over(bench: Bench, name: str) -> None:
+    bench.change(name, deleted_at=bench.clock.now)
+    bench.clock.advance(100_000)
+    bench.supervisor.tick()
+
+
+def test_a_feed_created_anew_before_anything_is_dropped_goes_on(bench: Bench) -> None:
     with bench.slow():
         row = bench.registrations.rows["a"]
-        bench.change("a", deleted_at=bench.clock.now)
-        bench.clock.advance(100_000)
-        bench.supervisor.tick()
+        over(bench, "a")
         bench.registrations.rows["a"] = row
         bench.assert_renewed("a", "b")
         assert len(bench.works.made) == 2
     bench.ticked_until(lambda: len(bench.works.made) == 3)
+    assert bench.works.purged == []
+
+
+def test_a_feed_created_anew_while_it_is_taken_down_is_served_afterwards(bench: Bench) -> None:
+    row = bench.registrations.rows["a"]
+    bench.works.on_purge = lambda: bench.registrations.rows.update(a=row)
+    over(bench, "a")
+    bench.ticked_until(lambda: len(bench.works.made) == 3)
     assert bench.works.purged == ["a"]
     assert bench.works.made[2].token == 2
+
+
+def test_a_feed_is_forgotten_only_when_it_is_taken_down(bench: Bench) -> None:
+    """Whoever is killed between leaves the registration, and another provider begins again."""
+    there: list[bool] = []
+
+    def first() -> None:
+        bench.works.on_purge = lambda: there.append("a" in bench.registrations.rows)
+        raise redis.ConnectionError("away")
+
+    bench.works.on_purge = first
+    over(bench, "a")
+    bench.ticked_until(lambda: "a" not in bench.registrations.rows)
+    assert (there, bench.works.purged) == ([True], ["a"])
+    assert len(bench.works.made) == 2, "nobody served it once more"
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
 
 
 def test_a_share_is_given_up_without_waiting(bench: Bench) -> None:
