@@ -41,6 +41,14 @@ redis.call('UNLINK', KEYS[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
 if size then redis.call('DECRBY', KEYS[4], size) end
 if size then redis.call('INCR', KEYS[5]) end
+if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('DEL', KEYS[4]) end
+return known
+"""
+
+# Nobody knows the size of a batch that is gone: the bytes are right again when the journal is empty.
+_VANISHED_LUA = """
+local known = redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('ZCARD', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
 return known
 """
 
@@ -192,6 +200,7 @@ class RedisJournal:
         self._try = client.register_script(_TRY_LUA)
         self._untry = client.register_script(_UNTRY_LUA)
         self._pull_in = client.register_script(_PULL_IN_LUA)
+        self._vanished = client.register_script(_VANISHED_LUA)
 
     def put(self, reference: batches.Reference, raw: bytes, *, trigger: str, count: int, now: int) -> None:
         """Keeps a batch in one transaction."""
@@ -301,12 +310,16 @@ class RedisJournal:
         for reference, row in zip(references, pipeline.execute(), strict=True):
             if row[0] is not None:
                 found.append(Entry(reference, row[0].decode(), *map(int, row[1:])))
-            elif self._client.zrem(reference.journal, reference.batch_id):  # an ack takes both away at once
+            elif self._vanish(reference):  # an ack takes both away at once
                 gone.append(reference.batch_id)
         if gone:
             RedisCounters(self._client).add({"journal.vanished": len(gone)})
             activation_log.log("journal.vanished", batch_id=gone[0], batches=gone, error="Redis no longer has them: it evicts, or lost writes")
         return found
+
+    def _vanish(self, reference: batches.Reference) -> bool:
+        journal = reference.journal
+        return bool(self._vanished(keys=[journal, keys.journal_bytes(journal)], args=[reference.batch_id]))
 
     def take(self, reference: batches.Reference, *, due_ms: int) -> bool:
         """Counts an attempt before the fire: the batch's own actions may move its time at once."""

@@ -48,3 +48,18 @@ def test_a_place_whose_batch_was_evicted_does_not_stop_the_journal(
     assert RedisCounters(redis_client).all() == {"journal.vanished": 1}
     assert evicted.batch_id in capsys.readouterr().err
     assert [entry.reference for entry in journal.due(JOURNAL, now=NOW + 10, limit=1)] == [made]
+
+
+@pytest.mark.parametrize("stored_last", [False, True])
+def test_evicted_batches_do_not_fill_an_empty_journal(redis_client: redis.Redis, *, stored_last: bool) -> None:
+    journal = RedisJournal(redis_client)
+    evicted, made = put(journal), put(journal, now=NOW + 1)
+    redis_client.delete(evicted.batch_key)
+    if stored_last:
+        journal.due(JOURNAL, now=NOW, limit=1)
+    assert journal.ack(made)
+    journal.due(JOURNAL, now=NOW, limit=1)
+    assert (journal.size(JOURNAL), journal.usage(JOURNAL, now=NOW).bytes) == (0, 0)
+    later = put(journal)
+    entry = journal.due(JOURNAL, now=NOW, limit=1)[0]
+    assert (entry.reference, journal.usage(JOURNAL, now=NOW).bytes) == (later, entry.bytes)
