@@ -60,7 +60,12 @@ class Acks:
             self._numbering.newest = ids.mids[-1] if ids else self._numbering.newest
 
     def dialling(self) -> None:
-        """To be called before each CONNECT: what is kept is in doubt from now on; RedisError where that cannot be noted."""
+        """To be called before each CONNECT: what is kept is in doubt from now on; RedisError where that cannot be noted.
+
+        Fenced where another owner is newer: the broker would end its connection for this one.
+        """
+        for ledger in self._ledgers:
+            ledger.check()
         if self._doubted or not (len(self._kept) or self._forget):
             return
         for ledger in self._ledgers:

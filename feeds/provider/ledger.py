@@ -74,6 +74,9 @@ class Ledger(Protocol):
     def open(self) -> Left:
         """Takes the ledger over; what is kept and in doubt is dropped."""
 
+    def check(self) -> None:
+        """Only sees whether the ledger is still this owner's; RedisError where that cannot be known."""
+
     def spool(self, piece: Piece) -> None:
         """Keeps messages that are not yet part of a batch."""
 
@@ -115,6 +118,10 @@ class RedisLedger:
         if gone:
             self._client.hdel(self._unacked, *gone)
         return Left(tuple(spooled), *left)
+
+    def check(self) -> None:
+        """Reads the fence."""
+        self._owned(self._client)
 
     def spool(self, piece: Piece) -> None:
         """Appends to the spool."""
@@ -161,8 +168,7 @@ class RedisLedger:
     def _attempt(self, pipeline: Any, piece: Piece, write: Callable[[Any], object]) -> bool:
         # Each write changes the packet ids: an EXEC that the network held back, and that was tried again meanwhile, does nothing.
         pipeline.watch(self._fence, self._unacked)
-        if int(pipeline.get(self._fence) or 0) != self._token:
-            raise Fenced(f"token {self._token} of {self._fence} is not the newest")
+        self._owned(pipeline)
         if pipeline.hexists(self._unacked, piece.chunk):
             return True
         pipeline.multi()
@@ -170,3 +176,7 @@ class RedisLedger:
         pipeline.hset(self._unacked, piece.chunk, piece.ids)
         pipeline.execute()
         return True
+
+    def _owned(self, client: Any) -> None:
+        if int(client.get(self._fence) or 0) != self._token:
+            raise Fenced(f"token {self._token} of {self._fence} is not the newest")

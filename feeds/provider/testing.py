@@ -44,6 +44,12 @@ class MemoryLedger:
         self._drop(gone)
         return Left(tuple(self.spooled), *left)
 
+    def check(self) -> None:
+        """Looks at the fence."""
+        self._reach()
+        if self.fence[0] != self.token:
+            raise Fenced("older")
+
     def spool(self, piece: Piece) -> None:
         """Keeps messages."""
         if self._fresh(piece):
@@ -80,9 +86,7 @@ class MemoryLedger:
             self.unacked.pop(name, None)
 
     def _fresh(self, piece: Piece) -> bool:
-        self._reach()
-        if self.fence[0] != self.token:
-            raise Fenced("older")
+        self.check()
         if piece.chunk in self.unacked:
             return False
         self.unacked[piece.chunk] = piece.ids

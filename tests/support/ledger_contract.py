@@ -83,6 +83,9 @@ class LedgerContract:
         make(2).open()
         with pytest.raises(Fenced):
             old.spool(Piece("a", b"1", b""))
+        with pytest.raises(Fenced):
+            old.check()
+        make(2).check()
         made = reference()
         with pytest.raises(Fenced):
             put(old, "b", made=made)

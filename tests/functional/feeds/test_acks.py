@@ -1,4 +1,4 @@
-"""Acks over connections that break under them: what the broker did not see is expected again, however long that takes."""
+"""What the broker is told and may repeat: over connections that break under an ack, sessions that begin, and owners that were replaced."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from feeds.provider.intake import TIDY_EVERY_MS
+from feeds.provider.link import CONNECT_RETRY_MS
+from hort.errors import Fenced
 from tests.support.intake import Bench
 
 
@@ -122,3 +124,25 @@ def test_packet_ids_of_another_session_are_not_taken_for_its_own() -> None:
     bench.restart()
     bench.run(1_000)
     assert bench.payloads() == [b"a", b"a"]
+
+
+def test_an_owner_that_was_replaced_does_not_take_the_session_back() -> None:
+    bench = Bench()
+    bench.run(10)
+    bench.ledger.fence[0] += 1  # another one has begun, and its CONNECT ends this one's connection
+    bench.broker.drop()
+    with pytest.raises(Fenced):
+        bench.run(CONNECT_RETRY_MS[1])
+    assert not bench.broker.connected
+
+
+def test_an_owner_that_cannot_know_whether_it_was_replaced_waits_and_connects_soon_after() -> None:
+    bench = Bench()
+    bench.run(10)
+    bench.ledger.away = True
+    bench.broker.drop()
+    bench.run(600_000, step_ms=100)
+    assert not bench.broker.connected
+    bench.ledger.away = False
+    bench.run(TIDY_EVERY_MS)
+    assert bench.intake.connected
