@@ -8,6 +8,7 @@ from hort import config, event_time
 from hort import schema as schemas
 from hort.errors import ConfigError
 from hort.payload import (
+    LARGEST_PAYLOAD_BYTES,
     MAX_DEPTH,
     MAX_FIELDS,
     MAX_NAME_LENGTH,
@@ -85,7 +86,7 @@ def _caps(params: config.Params) -> Caps:
         return config.integer(params, name, default=default, minimum=1, maximum=maximum)
 
     return Caps(
-        payload_bytes=cap("max_payload_bytes", MAX_PAYLOAD_BYTES, 268_435_456),
+        payload_bytes=cap("max_payload_bytes", MAX_PAYLOAD_BYTES, LARGEST_PAYLOAD_BYTES),
         depth=cap("max_depth", MAX_DEPTH, 200),
         fields=cap("max_fields", MAX_FIELDS, 10_000),
         records_per_message=cap("max_records_per_message", MAX_RECORDS_PER_MESSAGE, 1_000_000),

@@ -42,6 +42,9 @@ class Handler(Protocol):
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
         """A message came again (DUP): True where it is journalled, and then it is not delivered."""
 
+    def cut(self, topic: bytes, size: int) -> None:
+        """A message of this many bytes was cut to `fast_paho.KEPT_BYTES`, which ingest buries."""
+
     def fresh(self, mids: array[int]) -> None:
         """New messages came, with these packet ids (0 at QoS 0): everything the broker had to repeat has come before."""
 
@@ -109,7 +112,7 @@ class PahoConnection:
         }
         if self._fast:
             self._client: mqtt.Client = fast_paho.FastClient(
-                clock=clock, repeated=handler.repeated, fresh=handler.fresh, **options
+                clock=clock, repeated=handler.repeated, fresh=handler.fresh, cut=handler.cut, **options
             )
         else:
             self._client = mqtt.Client(CallbackAPIVersion.VERSION2, **options)
@@ -236,12 +239,14 @@ class PahoConnection:
         self._handler.lost(str(reason))
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        topic, payload = message.topic.encode(), bytes(message.payload)
+        topic, payload = message.topic.encode(), bytes(message.payload[: fast_paho.KEPT_BYTES])
         if message.dup and message.qos:
             if self._handler.repeated(message.mid, message.qos, topic, payload):
                 return
         elif message.qos:
             self._handler.fresh(array("H", [message.mid]))
+        if len(message.payload) > len(payload):
+            self._handler.cut(topic, len(message.payload))
         flags = message.qos | (4 if message.retain else 0)
         self._plain.append(topic, payload, received=self._clock(), flags=flags, mid=message.mid if message.qos else 0)
 
@@ -300,6 +305,9 @@ class _Ending:
 
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:  # noqa: ARG002 - the port's signature
         return True
+
+    def cut(self, topic: bytes, size: int) -> None:
+        """Nothing is subscribed."""
 
     def fresh(self, mids: array[int]) -> None:
         """Nothing is subscribed."""

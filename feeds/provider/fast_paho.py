@@ -19,9 +19,12 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from feeds.provider.columns import Columns
+from hort.payload import LARGEST_PAYLOAD_BYTES
 
 PUBACK, PUBREC, PUBREL, PUBCOMP, PINGRESP = 0x40, 0x50, 0x60, 0x70, 0xD0
 CHUNK = 262_144
+KEPT_BYTES = LARGEST_PAYLOAD_BYTES + 1
+"""Of a payload that is longer: MQTT allows 256 MiB, which no store behind takes, and the broker would send it again for ever."""
 _LAST_READS = 64
 """At most so many chunks are read from a connection that is over; the system holds less."""
 _CLASS_NAMES = ("_sock_close", "_sock_recv", "_packet_read", "_packet_handle", "_packet_queue", "_send_pingreq", "_handle_pingresp")
@@ -29,6 +32,8 @@ _INSTANCE_NAMES = ("_in_packet", "_last_bytes_received", "_ping_t", "_sock")
 
 Repeated = Callable[[int, int, bytes, bytes], bool]
 """Packet id, QoS, topic, payload of a message that came with the DUP flag -> True where it is journalled already."""
+Cut = Callable[[bytes, int], None]
+"""Topic and whole size of a message that was cut."""
 
 
 def supported() -> bool:
@@ -52,7 +57,9 @@ def acks(command: int, mids: array[int]) -> bytes:
 class FastClient(mqtt.Client):
     """Appends messages to `columns`; `drained` tells that the last read emptied the socket."""
 
-    def __init__(self, *, clock: Callable[[], int], repeated: Repeated, fresh: Callable[[array[int]], None], **options: Any) -> None:
+    def __init__(
+        self, *, clock: Callable[[], int], repeated: Repeated, fresh: Callable[[array[int]], None], cut: Cut, **options: Any
+    ) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, **options)
         self.columns = Columns()
         self.drained = True
@@ -60,6 +67,7 @@ class FastClient(mqtt.Client):
         self._clock_ms = clock
         self._repeated = repeated
         self._fresh = fresh
+        self._cut = cut
         self._rest = bytearray()
         self._needed = 2
         self._acked = 0
@@ -169,12 +177,17 @@ class FastClient(mqtt.Client):
             elif qos or start > stop:
                 result = MQTTErrorCode.MQTT_ERR_PROTOCOL
                 break
+            long = stop - start if stop - start > LARGEST_PAYLOAD_BYTES else 0
+            if long:
+                stop = start + KEPT_BYTES
             payload = data[start:stop]
             if qos and command & 8:
                 if self._repeated(mid, qos, topic, payload):
                     continue
             elif qos and fresh < 0:
                 fresh = len(mids)
+            if long:
+                self._cut(topic, long)
             number = topics.get(topic)
             if number is None:
                 number = topics[topic] = len(topics)

@@ -23,6 +23,7 @@ CONNACK_TIMEOUT_MS = 15_000
 SUBSCRIBE_RETRY_MS = (5_000, 300_000)
 SETTLE_MS = 10_000
 """A broker that is killed comes back with subscriptions of a moment ago: a change is made again where a connection is lost so soon after it."""
+_SHOWN_TOPIC = 256
 _UNSURE = -1
 """In the place of a filter's QoS: asked for, refused or perhaps forgotten, so that the session may have it; never the one that is wanted."""
 
@@ -175,6 +176,12 @@ class Link:
     def repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
         """See the Handler port."""
         return self._acks.repeated(mid, qos, topic, payload)
+
+    def cut(self, topic: bytes, size: int) -> None:
+        """See the Handler port."""
+        self._meters.cut.labels(self._stream.trigger, "oversized").inc()
+        name = topic[:_SHOWN_TOPIC].decode("utf-8", "backslashreplace")
+        log("message-cut", error="longer than any feed takes: ingest will bury it", trigger=self._stream.trigger, topic=name, bytes=size)
 
     def fresh(self, mids: array[int]) -> None:
         """See the Handler port."""

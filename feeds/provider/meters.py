@@ -43,7 +43,7 @@ class Meters:
         self.refires = self._counter("refires", "Fires of a batch that was fired before")
         self.not_started = self._counter("not_started", "Fires of which a rule could not start its action", "reason")
         self.unverified = self._counter("unverified", "Batches given up on because the trigger's activation could not be read")
-        self.cut = self._counter("cut", "Messages that an inline fire carries as an error in their place", "reason")
+        self.cut = self._counter("cut", "Messages too large: in an inline fire with an error in their place (too-large), or cut to 16 MiB as they came (oversized)", "reason")
         self.in_flight = self._gauge("in_flight", "Batches fired and not yet stored")
         self.stuck = self._gauge("stuck", "Batches unfinished for so long that others no longer wait for them")
         self.held = self._gauge("held", "1 while no rule is active")

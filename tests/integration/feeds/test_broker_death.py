@@ -185,7 +185,7 @@ def test_broker_and_provider_killed_together(
 
 def test_what_came_before_a_reset_is_read() -> None:
     """As when the broker dies with acks unread: its system resets the connection, and the provider notices by an ack that fails."""
-    client = FastClient(clock=lambda: 0, repeated=lambda *_: False, fresh=lambda _: None, client_id="c", manual_ack=True)
+    client = FastClient(clock=lambda: 0, repeated=lambda *_: False, fresh=lambda _: None, cut=lambda *_: None, client_id="c", manual_ack=True)
     with socket.create_server(("127.0.0.1", 0)) as server:
         client.connect("127.0.0.1", server.getsockname()[1])
         peer, _ = server.accept()

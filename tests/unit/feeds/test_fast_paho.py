@@ -9,6 +9,9 @@ from paho.mqtt.enums import MQTTErrorCode, _ConnectionState
 
 from feeds.provider import fast_paho
 from feeds.provider.fast_paho import PUBACK, PUBCOMP, PUBREC, FastClient
+from hort import ingest_options
+from hort.errors import ConfigError
+from hort.payload import LARGEST_PAYLOAD_BYTES, Budget, Caps, Undecodable, parse
 
 
 class Socket:
@@ -39,7 +42,8 @@ class Bench:
     def __init__(self, *pieces: bytes, known: tuple[int, ...] = ()) -> None:
         self.again: list[tuple[int, int, bytes, bytes]] = []
         self.fresh: list[list[int]] = []
-        self.client = FastClient(clock=lambda: 77, repeated=self._repeated, fresh=self._fresh, client_id="t", manual_ack=True)
+        self.cut: list[tuple[bytes, int]] = []
+        self.client = FastClient(clock=lambda: 77, repeated=self._repeated, fresh=self._fresh, cut=self._cut, client_id="t", manual_ack=True)
         self.known = known
         self.socket: Any
         self.attach(*pieces)
@@ -51,6 +55,9 @@ class Bench:
     def _repeated(self, mid: int, qos: int, topic: bytes, payload: bytes) -> bool:
         self.again.append((mid, qos, topic, payload))
         return mid in self.known
+
+    def _cut(self, topic: bytes, size: int) -> None:
+        self.cut.append((topic, size))
 
     def _fresh(self, mids: "array[int]") -> None:
         self.fresh.append(list(mids))
@@ -133,6 +140,22 @@ def test_repetitions_are_asked_about() -> None:
     assert bench.again == [(1, 1, b"a", b"known"), (2, 1, b"a", b"unknown")]
     assert bench.rows() == [("a", b"unknown", 1, 2)]
     assert bench.fresh == []
+
+
+def test_a_message_of_any_length_is_cut_to_the_same_piece_each_time() -> None:
+    huge, largest = bytes(range(256)) * 131_072, b"x" * LARGEST_PAYLOAD_BYTES
+    kept = huge[: LARGEST_PAYLOAD_BYTES + 1]
+    raw = publish("a", huge, mid=1) + publish("a", largest, mid=2) + publish("a", huge, mid=1, dup=True) + publish("a", b"next", mid=3)
+    bench = Bench(*(raw[at : at + 262_144] for at in range(0, len(raw), 262_144)), known=(1,))
+    assert bench.read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert bench.rows() == [("a", kept, 1, 1), ("a", largest, 1, 2), ("a", b"next", 1, 3)]
+    assert bench.again == [(1, 1, b"a", kept)], "the digest of a repetition is that of what was kept"
+    assert bench.cut == [(b"a", len(huge))]
+    assert bench.client.columns.size == sum(map(len, bench.client.columns.payloads))
+    with pytest.raises(Undecodable, match="too-large: payload of more than 16777216 bytes"):
+        parse(kept, Caps(payload_bytes=LARGEST_PAYLOAD_BYTES), Budget())
+    with pytest.raises(ConfigError, match="max_payload_bytes"):
+        ingest_options.from_params({"max_payload_bytes": LARGEST_PAYLOAD_BYTES + 1})
 
 
 def test_pubrel_is_answered() -> None:
