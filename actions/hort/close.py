@@ -141,6 +141,7 @@ class _Run:
             self.put_off = sum(end > until for end in due)
             self.put_off += 0 if dirty_until is None else sum(end >= dirty_until for end in dirty)
             self.expired = sum(closed < self.settings.grid.last_end(start) <= until for start in self.views.expired())
+            self.expired += len(self.views.lost)
             before = self.settings.grid.removable_before(self._sure(), until)
             settlements = self.views.settlements(closed, dirty_until=dirty_until, before=before)
             self.writer.end(self._alarms(until, settlements))

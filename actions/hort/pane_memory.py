@@ -246,6 +246,8 @@ class MemoryPaneStore:
             pane = self._panes.get(compaction.pane, {})
             before = self._bases.get(compaction.pane)
             whole = before == compaction.replaced and compaction.pane in self._panes
+            parts = self._parts.get((compaction.pane, compaction.base.name), {})
+            whole = whole and len(parts) == compaction.base.parts
             if not whole or not all(batch in pane for batch in compaction.batches):
                 if before != compaction.base:
                     self.drop_parts(compaction.pane, compaction.base.name)

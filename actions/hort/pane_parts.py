@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,12 +87,13 @@ class Parted:
 
 
 class Splitter:
-    """Cuts the panes of one close into `parts`; `token` names what it writes."""
+    """Cuts the panes of one close into `parts`; `token` names what it writes, `lost` gets the panes whose base is gone."""
 
-    def __init__(self, store: PaneStore, parts: int, *, token: str) -> None:
+    def __init__(self, store: PaneStore, parts: int, *, token: str, lost: set[PaneKey]) -> None:
         self._store = store
         self._parts = parts
         self._token = token
+        self._lost = lost
 
     def parted(self, pane: PaneKey, content: Content) -> Parted:
         """The pane in parts; as it is where nothing is new and the cut is fine enough."""
@@ -108,12 +109,12 @@ class Splitter:
         finer = content.base is not None and content.base.parts >= self._parts
         if content.base is not None and not finer:
             for number in range(content.base.parts):
-                for raw in self._store.read_parts(pane, content.base.name, [str(number)]):
+                for raw in _of_base(self._store, pane, content.base, [number], self._lost):
                     old.add(raw)
         size = 0
         for part in range(self._parts):
             fresh = by_type(new.take(part))
-            kept = read_part(self._store, pane, content.base, part, self._parts) if finer else old.take(part)
+            kept = self._finer(pane, content.base, part) if finer else old.take(part)
             raw = pack(list(by_type([*kept, *fresh.values()]).values()))
             size += len(raw)
             self._store.write_parts(pane, self._token, {str(part): raw})
@@ -121,13 +122,38 @@ class Splitter:
         base = Base(self._token, self._parts, size)
         return Parted(pane, base, content.base, tuple(content.batches), scratch)
 
+    def _finer(self, pane: PaneKey, base: Base | None, part: int) -> list[Block]:
+        return read_part(self._store, pane, base, part, self._parts, lost=self._lost)
 
-def read_part(store: PaneStore, pane: PaneKey, base: Base | None, part: int, parts: int) -> list[Block]:
+
+def read_part(
+    store: PaneStore, pane: PaneKey, base: Base | None, part: int, parts: int, *, lost: set[PaneKey]
+) -> list[Block]:
     """One part of a pane's base; the base may be cut finer."""
     if base is None:
         return []
-    names = [str(number) for number in range(part, base.parts, parts)]
-    return [block for raw in store.read_parts(pane, base.name, names) for block in unpack(raw)]
+    raws = _of_base(store, pane, base, range(part, base.parts, parts), lost)
+    return [block for raw in raws for block in unpack(raw)]
+
+
+def _of_base(
+    store: PaneStore, pane: PaneKey, base: Base, numbers: Sequence[int], lost: set[PaneKey]
+) -> list[bytes]:
+    """Pieces of a base. What a commit made a pane's base and yet is gone will not come back: the pane is `lost`."""
+    found = store.read_parts(pane, base.name, [str(number) for number in numbers])
+    if len(found) < len(numbers):
+        if store.content(pane).base != base:
+            raise OtherCloseWasFirst(pane.start)
+        lost.add(pane)
+    return found
+
+
+def read_all(store: PaneStore, pane: PaneKey, name: str, parts: Sequence[str]) -> list[Block]:
+    """Parts that this close wrote; OtherCloseWasFirst where one is gone: a clock went ahead, so that they expired."""
+    found = store.read_parts(pane, name, parts)
+    if len(found) < len(parts):
+        raise OtherCloseWasFirst(pane.start)
+    return [block for raw in found for block in unpack(raw)]
 
 
 class _Pile:
@@ -142,6 +168,7 @@ class _Pile:
         self._here: dict[int, list[Block]] = defaultdict(list)
         self._size = 0
         self._spills = 0
+        self._spilled: dict[int, list[str]] = defaultdict(list)
 
     def add(self, raw: bytes) -> None:
         """Sorts packed blocks."""
@@ -156,14 +183,14 @@ class _Pile:
         """Everything of one part, once."""
         if self._spills and self._here:
             self._spill()
-        names = [f"{self._kind}:{part}:{number}" for number in range(self._spills)]
-        spilled = self._store.read_parts(self._pane, self._scratch, names)
-        return [*(block for raw in spilled for block in unpack(raw)), *self._here.pop(part, [])]
+        spilled = read_all(self._store, self._pane, self._scratch, self._spilled[part])
+        return [*spilled, *self._here.pop(part, [])]
 
     def _spill(self) -> None:
         for part, blocks in self._here.items():
-            raw = pack(list(by_type(blocks).values()))
-            self._store.write_parts(self._pane, self._scratch, {f"{self._kind}:{part}:{self._spills}": raw})
+            name = f"{self._kind}:{part}:{self._spills}"
+            self._store.write_parts(self._pane, self._scratch, {name: pack(list(by_type(blocks).values()))})
+            self._spilled[part].append(name)
         self._here.clear()
         self._size = 0
         self._spills += 1

@@ -72,6 +72,7 @@ for _, c in ipairs(m.compactions) do
   local base = redis.call('HGET', c.key, '=base') or ''
   local whole = base == c.replaced and redis.call('EXISTS', c.key) == 1
   for _, b in ipairs(c.batches) do whole = whole and redis.call('HEXISTS', c.key, b) == 1 end
+  whole = whole and redis.call('HLEN', c.parts) == tonumber(string.match(c.base, '^[^:]*:(%d+):'))
   if whole then
     redis.call('HSET', c.key, '=base', c.base)
     redis.call('PEXPIRE', c.parts, redis.call('PTTL', c.key) + 60000)
@@ -113,5 +114,5 @@ return 1
 
 ARGV: one MessagePack map, see `hort.pane_store`; without `head` it changes one partition only. A pane is merged only while
 all the batches that were read are still in it apart and its base is the one that was read: another close may have merged some of
-them since. A pane stays while it shares a window with one that is not settled, since that window is written once more.
+them since; and while the new base has all its parts, as they expire. A pane stays while it shares a window with one that is not settled, since that window is written once more.
 """

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hort.pane_parts import Parted, Splitter, parts_for, read_part
+from hort.pane_parts import Parted, Splitter, parts_for, read_all, read_part
 from hort.pane_store import Base, Compaction, Content, PaneKey, PaneStore, Settlement
-from hort.panes import Block, Identity, unpack
+from hort.panes import Block, Identity
 from hort.windows import Grid
 
 CACHE_BYTES = 6_000_000
@@ -46,6 +46,7 @@ class PaneViews:
         self._token = token
         self.grid = grid
         self.partitions = partitions
+        self.lost: set[PaneKey] = set()
         self._starts = {partition: store.panes(partition) for partition in partitions}
         self._touched = {partition: store.touched(partition) for partition in partitions}
         self._contents: dict[tuple[int, int], Content] = {}
@@ -166,7 +167,7 @@ class PaneViews:
             return self._cache[where][0]
         parted = self._read(partition, start)
         parts = self._parts[partition]
-        whole = read_part(self._store, parted.pane, parted.base, part, parts)
+        whole = read_part(self._store, parted.pane, parted.base, part, parts, lost=self.lost)
         view = PaneView(whole, self._new(parted, part))
         self._keep(where, view, parted.base.size // parts if parted.base else 0)
         return view
@@ -182,15 +183,14 @@ class PaneViews:
         where = (partition, start)
         if where not in self._parted:
             self._alive()
-            splitter = Splitter(self._store, self._parts[partition], token=self._token)
+            splitter = Splitter(self._store, self._parts[partition], token=self._token, lost=self.lost)
             self._parted[where] = splitter.parted(self._key(partition, start), self._content(partition, start))
         return self._parted[where]
 
     def _new(self, parted: Parted, part: int) -> list[Block]:
         if not parted.batches:
             return []
-        values = self._store.read_parts(parted.pane, parted.scratch, [f"names:{part}"])
-        return [block for raw in values for block in unpack(raw)]
+        return read_all(self._store, parted.pane, parted.scratch, [f"names:{part}"])
 
 
 def _compaction(parted: Parted, base: Base) -> Compaction:

@@ -74,7 +74,7 @@ class PiecesContract:
             stage(reference, *args, **options)
 
         closer = world.closer()
-        closer.panes = _Instead(closer.panes, stage=stage_three)
+        closer.panes = Instead(closer.panes, stage=stage_three)
         with pytest.raises(StoreUnavailable):
             closer.run(_settings(world))
         assert len(staged) == 3
@@ -94,7 +94,7 @@ class PiecesContract:
             world.panes.discard(item.references[1:2])
             return commit(item)
 
-        closer.panes = _Instead(closer.panes, commit=commit_after_one_expired)
+        closer.panes = Instead(closer.panes, commit=commit_after_one_expired)
         assert closer.run(_settings(world))["acked"]
         world.tick(61_000)
         check_all(world, stream(30, devices=20), until=60_000)
@@ -163,7 +163,7 @@ class WindowContract:
             world.tick(15_000)
             return add(*args, **options)
 
-        slow.panes = _Instead(slow.panes, add=add_after_another_delivery_was_closed)
+        slow.panes = Instead(slow.panes, add=add_after_another_delivery_was_closed)
         slow.run(reference, WindowSettings(grid=world.grid))
         world.tick(60_000)
         check_all(world, [Record("a", 1000, {"x": 1.0})], until=60_000)
@@ -249,8 +249,8 @@ class WindowContract:
                 world.sink(first.run(_settings(world)))
             return found
 
-        first.panes = _Instead(first.panes, begin=lambda *_, **__: True)
-        second.panes = _Instead(second.panes, **{method: read_after_the_first_closed})
+        first.panes = Instead(first.panes, begin=lambda *_, **__: True)
+        second.panes = Instead(second.panes, **{method: read_after_the_first_closed})
         second_answer = second.run(_settings(world))
         assert second_answer["acked"]
         assert world.panes.state().generation == state.generation + 1
@@ -272,7 +272,7 @@ class WindowContract:
                 sent.append(world.send(records[1:]))
             return found
 
-        closer.panes = _Instead(closer.panes, **{method: read_then_send})
+        closer.panes = Instead(closer.panes, **{method: read_then_send})
         world.sink(closer.run(_settings(world)))
         assert all(doc["count"] == 1 for doc in world.stored.values())
         world.tick(16_000)
@@ -432,7 +432,7 @@ def _settings(world: World) -> Settings:
     return Settings(grid=world.grid)
 
 
-class _Instead:
+class Instead:
     """A pane store of which some methods go another way."""
 
     def __init__(self, store: PaneStore, **methods: Callable[..., Any]) -> None:

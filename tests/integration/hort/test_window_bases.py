@@ -1,0 +1,20 @@
+"""Windows whose panes lose their merged content, over a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+import redis
+
+from tests.support.window_bases_contract import BasesContract
+from tests.support.window_contract import tiny_pieces
+from tests.support.windows import World
+
+
+class TestInRedis(BasesContract):
+    @pytest.fixture(params=["whole", "pieces"])
+    def world(self, redis_client: redis.Redis, request: pytest.FixtureRequest) -> Iterator[World]:
+        with tiny_pieces() if request.param == "pieces" else nullcontext():
+            yield World.in_redis(redis_client)
