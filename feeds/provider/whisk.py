@@ -116,7 +116,9 @@ class HttpWhisk:
     def started(self, target: Target, activation: str) -> Started:
         """GET of the trigger's activation record."""
         try:
-            answer = self._session.get(target.url("activations", activation), auth=target.auth, timeout=READ_TIMEOUT_S)
+            answer = self._session.get(
+                target.url("activations", activation), auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False
+            )
             logs = answer.json().get("logs") if answer.status_code == 200 else None
         except (requests.RequestException, ValueError, AttributeError):
             return Started(known=False)

@@ -3,7 +3,8 @@ import json
 import pytest
 import requests
 
-from feeds.provider.whisk import Started, Target, outcome, rules_of
+from feeds.provider.whisk import HttpWhisk, Started, Target, outcome, rules_of
+from hort.errors import FeedRefused
 
 
 def answer(status: int, body: object = None) -> requests.Response:
@@ -76,3 +77,21 @@ FAILED = json.dumps({"success": False, "rule": "guest/r", "error": "Too many req
 )
 def test_what_a_trigger_s_activation_says(logs: object, expected: Started) -> None:
     assert rules_of(logs) == expected
+
+
+def test_no_request_takes_the_key_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def request(_session: object, method: str, _url: str, **options: object) -> requests.Response:
+        asked.append((method, options["allow_redirects"] is False))
+        return answer(302)
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    whisk, target = HttpWhisk(), Target("http://host", "/guest/t", "u:k")
+    whisk.fire(target, {})
+    assert whisk.started(target, "a" * 32) == Started(known=False)
+    with pytest.raises(FeedRefused, match="answered 302"):
+        whisk.check(target)
+    whisk.trigger_status(target)
+    whisk.delete_trigger(target, rules=True)
+    assert asked == [("POST", True), ("GET", True), ("GET", True), ("GET", True), ("GET", True), ("DELETE", True)]
