@@ -6,10 +6,12 @@ import contextlib
 import os
 import select
 import ssl
+import sys
 import tempfile
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from paho.mqtt import client as mqtt
@@ -22,6 +24,7 @@ from hort.feed_options import FeedConfig
 
 CONNECT_TIMEOUT_S = 5.0
 _READS_AT_ONCE = 64
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Handler(Protocol):
@@ -263,14 +266,12 @@ def tls_context(config: FeedConfig) -> ssl.SSLContext:
 
 
 def _load_pair(context: ssl.SSLContext, config: FeedConfig) -> None:
-    # The ssl module takes a client certificate only from a file: one that no other user can read, gone at once.
-    descriptor, name = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{config.tls_cert}\n{config.tls_key}\n")
-        context.load_cert_chain(name)
-    finally:
-        os.unlink(name)  # noqa: PTH108 - the pair to mkstemp
+    # The ssl module takes a client certificate only from a file: one in memory, so that a kill leaves no key behind.
+    in_memory = sys.platform == "linux" and _DESCRIPTORS.exists()
+    with os.fdopen(os.memfd_create("certificate"), "w") if in_memory else tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"{config.tls_cert}\n{config.tls_key}\n")
+        file.flush()
+        context.load_cert_chain(_DESCRIPTORS / str(file.fileno()) if in_memory else file.name)
 
 
 def end_session(config: FeedConfig, client_id: str, clock: Callable[[], int], *, timeout_s: float = 5.0) -> bool:

@@ -1,5 +1,7 @@
 """The connection's own parts, without a socket."""
 
+import ssl
+import tempfile
 from array import array
 from types import SimpleNamespace
 from typing import Any
@@ -7,9 +9,10 @@ from typing import Any
 import pytest
 
 from feeds.provider import fast_paho
-from feeds.provider.connection import PahoConnection
+from feeds.provider.connection import PahoConnection, tls_context
 from hort import feed_options
 from hort.payload import LARGEST_PAYLOAD_BYTES
+from tests.integration.feeds.test_transports import certificate, key_pem, pem
 
 CONFIG = feed_options.parse({"url": "mqtt://broker"})
 
@@ -41,3 +44,15 @@ def test_the_public_way_cuts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map(len, connection.columns.payloads)) == [5, LARGEST_PAYLOAD_BYTES + 1]
     assert handler.sizes == [len(huge)]
     assert handler.again == [LARGEST_PAYLOAD_BYTES + 1]
+
+
+def test_a_client_certificate_s_key_is_never_on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is killed between making a file and removing it leaves the key there."""
+    cert, key = certificate("device", None)
+    for name in ("mkstemp", "NamedTemporaryFile", "TemporaryFile"):
+        monkeypatch.setattr(tempfile, name, lambda *_args, **_options: pytest.fail("a file"))
+    given = {"url": "mqtts://broker", "tls_cert": pem(cert), "tls_key": key_pem(key)}
+    assert tls_context(feed_options.parse(given)).check_hostname
+    _, other = certificate("other", None)
+    with pytest.raises(ssl.SSLError):
+        tls_context(feed_options.parse({**given, "tls_key": key_pem(other)}))
