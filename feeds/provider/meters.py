@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.registry import Collector
@@ -10,15 +11,18 @@ from prometheus_client.registry import Collector
 _PREFIX = "hort_provider"
 NONE = ""
 """In the place of a registration, for what concerns none."""
+GONE, GONE_KEPT = "(gone)", 100
+"""In the place of registrations that were removed, but for so many of the last."""
 
 
 class Meters:
-    """Every metric; counters are kept for feeds that ended, gauges are not."""
+    """Every metric; counters are kept for feeds that ended, in the end in one sum, gauges are not."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._gauges: list[Gauge] = []
-        self._lock = threading.Lock()
+        self._counters: list[Counter] = []
+        self._lock, self._ended = threading.Lock(), dict[str, None]()
         # -- from the broker
         self.received = self._counter("received", "Messages taken from the broker")
         self.received_bytes = self._counter("received_bytes", "Payload bytes taken from the broker")
@@ -67,15 +71,29 @@ class Meters:
     def ended(self, registration: str) -> None:
         """A registration is no longer served here: its gauges would go on telling what is no longer so."""
         with self._lock:
+            self._ended.pop(registration, None)
+            self._ended[registration] = None
             for gauge in self._gauges:
                 gauge.remove_by_labels({"registration": registration})
 
+    def forget(self, living: Container[str]) -> None:
+        """Adds up what registrations counted that ended here and live nowhere, the oldest first, as soon as they are too many."""
+        with self._lock:
+            gone = [name for name in self._ended if name not in living]
+            for name in gone[: max(0, len(gone) - GONE_KEPT)]:
+                del self._ended[name]
+                for counter in self._counters:
+                    _fold(counter, name)
+
     def text(self) -> bytes:
         """The exposition format."""
-        return generate_latest(self.registry)
+        with self._lock:
+            return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return self._plain(name, text, "registration", *labels)
+        counter = self._plain(name, text, "registration", *labels)
+        self._counters.append(counter)
+        return counter
 
     def _plain(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
@@ -87,3 +105,11 @@ class Meters:
 
     def _plain_gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, registry=self.registry)
+
+
+def _fold(counter: Counter, registration: str) -> None:
+    samples = [sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total")]
+    counter.remove_by_labels({"registration": registration})
+    for sample in samples:
+        if sample.labels["registration"] == registration:
+            counter.labels(**{**sample.labels, "registration": GONE}).inc(sample.value)

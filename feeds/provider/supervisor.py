@@ -146,6 +146,7 @@ class Supervisor:
             self._tend(runner, registrations[name])
         self._later = {name: later for name, later in self._later.items() if name in registrations}
         self._graces.keep(registrations)
+        self._meters.forget({registration.trigger for registration in registrations.values()})
         self._meters.unreadable.set(self._registrations.unreadable)
         self._tally()
         self.last_tick_ms, self.problem = self._steady(), ""
@@ -235,6 +236,7 @@ class Supervisor:
         else:
             self._leases.release(name)
             del self._tokens[name]
+            self._meters.ended(registration.trigger)
         self._registrations.report(name, {"problem": f"cannot begin: {error}"}, ttl_s=REPORT_TTL_S + wait // 1000)
 
     # -- what takes time ----------------------------------------------------------------------------------------
