@@ -47,11 +47,10 @@ class Works(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A registration under way: the runner that is being stopped, if any, and whether the lease is kept for another one."""
+    """A registration under way, and the runner that is being stopped, if any."""
 
     runner: Runner | None
     flush: bool
-    keep: bool
     done: Future[None]
 
 
@@ -165,14 +164,12 @@ class Supervisor:
     # -- leases -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """What the workers have finished: its lease is free for all, or for the runner that follows."""
+        """What the workers have finished is free for all: also who goes on here takes the lease anew, and its token fences whatever still hangs."""
         for name, work in list(self._under_way.items()):
-            if not work.done.done():
-                continue
-            if not work.keep:
+            if work.done.done():
                 self._leases.release(name)
                 self._tokens.pop(name, None)
-            del self._under_way[name]
+                del self._under_way[name]
 
     def _renew(self, registrations: dict[str, Registration]) -> None:
         for name, token in list(self._tokens.items()):
@@ -241,10 +238,8 @@ class Supervisor:
 
     # -- what takes time ----------------------------------------------------------------------------------------
 
-    def _let_go(
-        self, registration: Registration, *, flush: bool = True, keep: bool = False, then: Callable[[], None] = lambda: None
-    ) -> None:
-        """Stops the runner and does what follows, in a worker; the lease is released, or kept for the runner that follows."""
+    def _let_go(self, registration: Registration, *, flush: bool = True, then: Callable[[], None] = lambda: None) -> None:
+        """Stops the runner and does what follows, in a worker; then the lease is released."""
         runner = self._runners.pop(registration.id, None)
 
         def work() -> None:
@@ -260,7 +255,7 @@ class Supervisor:
 
         done = self._pool.submit(work)
         done.add_done_callback(lambda _done: self.wake())
-        self._under_way[registration.id] = _Work(runner, flush, keep, done)
+        self._under_way[registration.id] = _Work(runner, flush, done)
 
     def _tend(self, runner: Runner, registration: Registration) -> None:
         name = registration.id
@@ -280,7 +275,7 @@ class Supervisor:
             self._mark(registration)
             return True
         moved = old.session != registration.session
-        self._let_go(old, keep=True, then=lambda: self._give_up(old, registration) if moved else None)
+        self._let_go(old, then=lambda: self._give_up(old, registration) if moved else None)
         return False
 
     def _give_up(self, old: Registration, new: Registration) -> None:

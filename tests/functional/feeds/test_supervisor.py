@@ -156,7 +156,7 @@ def test_leases_are_renewed_while_a_feed_moves_to_another_session(bench: Bench) 
     bench.ticked_until(lambda: len(bench.works.made) == 3)
     assert bench.works.ended == ["client-a"]
     assert bench.works.made[0].stopped == [True]
-    assert (bench.works.made[2].registration.client_id, bench.works.made[2].token) == ("another", 1)
+    assert (bench.works.made[2].registration.client_id, bench.works.made[2].token) == ("another", 2), "fences the one before"
     assert given_up(bench) == {"client-id": 1}
 
 
