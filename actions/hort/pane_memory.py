@@ -165,8 +165,10 @@ class MemoryPaneStore:
         self._parts[pane, name].update(parts)
 
     def drop_parts(self, pane: PaneKey, name: str) -> None:
-        """Forgets parts."""
-        self._parts.pop((pane, name), None)
+        """Forgets parts, not those of the base."""
+        base = self._bases.get(pane)
+        if base is None or base.name != name:
+            self._parts.pop((pane, name), None)
 
     def unnamed_parts(self) -> int:
         """How many sets of parts are kept that are no pane's base: none but while a close runs."""
@@ -254,9 +256,9 @@ class MemoryPaneStore:
                 continue
             for batch in compaction.batches:
                 del pane[batch]
+            self._bases[compaction.pane] = compaction.base
             if before is not None:
                 self.drop_parts(compaction.pane, before.name)
-            self._bases[compaction.pane] = compaction.base
             if not pane:
                 self._touched[partition].discard(compaction.pane.start)
         self._remove_panes(partition, settlement)

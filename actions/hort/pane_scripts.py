@@ -45,6 +45,15 @@ END = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) 
 KEEP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 """Keeps the turn for longer where it is still one's own."""
 
+DROP = """
+local base = redis.call('HGET', KEYS[1], '=base') or ''
+if string.match(base, '^[^:]*') ~= ARGV[1] then redis.call('UNLINK', KEYS[2]) end
+"""
+"""Removes what lies under a name of a pane's unless it is the pane's base.
+
+KEYS: pane, parts. ARGV: the name.
+"""
+
 COMMIT = """
 local function base_key(pane, base) return pane .. ':' .. string.match(base, '^[^:]*') end
 local m = cmsgpack.unpack(ARGV[1])

@@ -204,7 +204,7 @@ class PaneStore(Protocol):
         """Keeps parts of a pane under a name, unseen, until a commit makes them its base."""
 
     def drop_parts(self, pane: PaneKey, name: str) -> None:
-        """Forgets what is kept under a name of a pane's."""
+        """Forgets what is kept under a name of a pane's, unless it is the pane's base: a commit may not have heard of itself."""
 
     def begin(self, token: str, *, ttl_ms: int) -> bool:
         """Takes the turn to close for that long; False where another close has it."""
@@ -249,6 +249,7 @@ class RedisPaneStore:
         self._content = client.register_script(pane_scripts.CONTENT)
         self._keep = client.register_script(pane_scripts.KEEP)
         self._end = client.register_script(pane_scripts.END)
+        self._drop = client.register_script(pane_scripts.DROP)
         self._commit = client.register_script(pane_scripts.COMMIT)
 
     def add(self, reference: Reference, additions: Sequence[Addition], *, late: bytes, now: int) -> str:
@@ -299,8 +300,8 @@ class RedisPaneStore:
         pipeline.execute()
 
     def drop_parts(self, pane: PaneKey, name: str) -> None:
-        """Removes the hash."""
-        self._client.unlink(keys.pane_parts(pane.key, name))
+        """Removes the hash in a script."""
+        self._drop(keys=[pane.key, keys.pane_parts(pane.key, name)], args=[name])
 
     def begin(self, token: str, *, ttl_ms: int) -> bool:
         """A key that expires, whatever becomes of the close; one's own where the client had to ask twice."""

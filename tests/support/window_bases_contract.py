@@ -30,6 +30,19 @@ class BasesContract:
         assert len(world.panes.touched(HOME)) == 2
         self._goes_on(world)
 
+    def test_a_commit_that_does_not_hear_of_itself_keeps_what_it_wrote(self, world: World) -> None:
+        commit = world.panes.commit
+
+        def commit_unheard(item: Commit) -> bool:
+            assert commit(item)
+            world.sink({**item.references[0].as_result(), "drain": True})
+            return False
+
+        self._close(world, commit=commit_unheard)
+        assert world.counters.all()["close.in-vain"] == 1
+        check_all(world, RECORDS, until=60_000)
+        self._goes_on(world)
+
     def test_what_goes_while_a_close_reads_it_is_not_taken_for_empty(self, world: World) -> None:
         write = world.panes.write_parts
 
