@@ -35,7 +35,7 @@ def test_server_errors_and_lost_connections_keep_the_batch(
     openwhisk.answer = lambda number: ((503, 502, 409, 408)[number - 1], {"error": "later"}) if number <= 4 else (202, None)
     provider.create(url=mqtt_url, topics=topic_root, **FAST)
     send(mqtt_url, topic_root, [b"a", b"b"])
-    wait_until(lambda: sorted(consumer.payloads) == [b"a", b"b"], what="delivered")
+    wait_until(lambda: sorted(consumer.payloads) == [b"a", b"b"], timeout_s=120, what="delivered")
     assert provider.read()["status"]["active"] is True
     assert provider.metric("refires_total") == 0
 
@@ -46,11 +46,12 @@ def test_throttled_waits_for_the_next_minute(
     openwhisk.answer = lambda _number: (429, {"error": "Too many requests in the last minute (count: 61, allowed: 60)."})
     provider.create(url=mqtt_url, topics=topic_root, **FAST)
     send(mqtt_url, topic_root, [b"a"])
-    wait_until(lambda: openwhisk.attempts == 1, what="fired")
+    wait_until(lambda: openwhisk.attempts >= 1, what="fired")
     wait_until(lambda: '"action": "kept"' in provider.log, what="log")
     line = next(json.loads(line) for line in provider.log.splitlines() if '"kept"' in line)
     seconds = float(line["time"][17:-1])
-    assert abs((seconds + line["retry_in_ms"] / 1000) - 60) <= 1.0
+    beyond = (seconds + line["retry_in_ms"] / 1000 + 0.1) % 60
+    assert 0 <= beyond <= 2.1, "at the next minute's beginning or, so that not all come at once, a little later"
     assert provider.read()["status"]["active"] is True
     wait_until(lambda: provider.read()["journal"]["batches"] == 1, what="kept")
 
@@ -106,7 +107,7 @@ def test_full_journal_makes_the_broker_wait(
     wait_until(lambda: provider.read()["journal"]["batches"] >= 2, what="journal full")
     assert provider.read()["journal"]["batches"] <= 30
     openwhisk.answer = lambda _number: (202, None)
-    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=40, what="all delivered")
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=120, what="all delivered")
 
 
 def test_inline_is_done_when_the_rules_have_started(

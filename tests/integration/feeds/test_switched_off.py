@@ -77,7 +77,7 @@ class Feed:
 @pytest.fixture
 def feed(tmp_path: Path, new_whisk: Any, zipped: str, redis_url: str, redis_client: "redis.Redis") -> Iterator[Feed]:
     del redis_client  # an empty Redis
-    whisk = new_whisk()
+    whisk = new_whisk("--limits", "raised")
     provider = Provider(tmp_path, redis_url=redis_url, api_host=whisk.apihost)
     feed = Feed(whisk, provider, tmp_path, zipped)
     yield feed
@@ -100,10 +100,10 @@ def test_it_says_why_and_goes_on_where_it_stopped(
     given = [part for name, value in options.items() for part in ("-p", name, value)]
     feed.wsk(f"trigger create {TRIGGER} --feed {PACKAGE}/mqtt", *given)
     feed.put_rule()
-    wait_until(lambda: feed.read()["connected"], what="connected")
+    wait_until(lambda: feed.read()["connected"], interval_s=0.5, what="connected")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"before"])
-        wait_until(lambda: feed.arrived() == ["before"], what="delivered")
+        wait_until(lambda: feed.arrived() == ["before"], interval_s=0.5, what="delivered")
         assert feed.whisk.call("DELETE", f"triggers/{TRIGGER}")[0] == 200, "behind the feed's back"
         publish(client, f"{topic_root}/a", [b"refused"])
         wait_until(lambda: '"disabled"' in feed.provider.log, what="switched off")
@@ -122,6 +122,7 @@ def test_it_says_why_and_goes_on_where_it_stopped(
     assert GONE in shown["reason"], "the dashboard says it too"
 
     label = ("registration", f"/guest/{TRIGGER}")
+    wait_until(lambda: metrics(feed.provider).get(("hort_provider_disabled", frozenset({label, ("reason", "AUTO")}))) == 1, what="off in a scrape")
     found = metrics(feed.provider)
     assert found["hort_provider_disables_total", frozenset({label, ("status", "404")})] == 1
     assert found["hort_provider_disabled", frozenset({label, ("reason", "AUTO")})] == 1
@@ -135,18 +136,18 @@ def test_it_says_why_and_goes_on_where_it_stopped(
     else:
         feed.wsk(f"trigger update {TRIGGER}", "-p", "linger_ms", "30")
     everything = sorted(["before", "refused", "while off 1", "while off 2"])
-    wait_until(lambda: feed.arrived() == everything, what="all delivered, once each")
+    wait_until(lambda: feed.arrived() == everything, interval_s=0.5, what="all delivered, once each")
     after = feed.read()["status"]
     assert after["active"] is True
     assert "reason" not in after
     assert after["dateChanged"] >= status["dateChanged"]
-    assert metrics(feed.provider)["hort_provider_disabled", frozenset({label, ("reason", "AUTO")})] == 0
+    wait_until(lambda: metrics(feed.provider)["hort_provider_disabled", frozenset({label, ("reason", "AUTO")})] == 0, what="on in a scrape, too")
 
 
 def test_a_scrape_shows_the_suite_s_counters_and_survives_redis(feed: Feed, redis_client: "redis.Redis", stack: Any) -> None:
     RedisCounters(redis_client).add({"dead.ingest.not-json": 3, "window.late": 2, 'odd."name"\n': 1})
+    wait_until(lambda: metrics(feed.provider)["hort_redis_up", frozenset()] == 1, what="Redis is seen")
     found = metrics(feed.provider)
-    assert found["hort_redis_up", frozenset()] == 1
     assert found["hort_dead_letters_total", frozenset({("stage", "ingest"), ("reason", "not-json")})] == 3
     assert found["hort_left_out_total", frozenset({("reason", "late")})] == 2
     assert found["hort_other_total", frozenset({("counter", 'odd."name"\n')})] == 1
