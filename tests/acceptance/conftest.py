@@ -1,10 +1,11 @@
 """The whole suite, running as a user runs it: services, engine, provider, our manifest deployed by wskdeploy."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -14,6 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
 
+T = TypeVar("T")
+NO_SHARD_S = 60.0
 RAISED = (
     "--limits",
     "raised",
@@ -57,6 +60,18 @@ def patient(condition: Callable[[], bool]) -> Callable[[], bool]:
             return False
 
     return met
+
+
+def patiently(look: Callable[[], T]) -> T:
+    """What a look at Elasticsearch finds; an index that is just being made may have no shard to ask for a while."""
+    until = time.monotonic() + NO_SHARD_S
+    while True:
+        try:
+            return look()
+        except ApiError as error:
+            if error.status_code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                raise
+        time.sleep(0.2)
 
 
 class Device:
@@ -112,7 +127,7 @@ def device(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Device]
 def stored(search: Elasticsearch) -> Callable[[str, str], list[dict[str, Any]]]:
     """`stored(index, device_type)`: the documents of one device type, as a search sees them now."""
 
-    def find(index: str, device_type: str) -> list[dict[str, Any]]:
+    def look(index: str, device_type: str) -> list[dict[str, Any]]:
         search.indices.refresh(index=index, ignore_unavailable=True)
         field = "devicetype" if index == "analytics" else "device_type"
         found = search.search(
@@ -123,5 +138,8 @@ def stored(search: Elasticsearch) -> Callable[[str, str], list[dict[str, Any]]]:
             allow_no_indices=True,
         )
         return [{**hit["_source"], "_id": hit["_id"]} for hit in found["hits"]["hits"]]
+
+    def find(index: str, device_type: str) -> list[dict[str, Any]]:
+        return patiently(lambda: look(index, device_type))
 
     return find

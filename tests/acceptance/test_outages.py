@@ -19,7 +19,7 @@ BEFORE_AND_AFTER_S = 10
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("service", ["mosquitto", "redis", "elasticsearch"])
 def test_outage(
     service: str,
@@ -31,13 +31,17 @@ def test_outage(
     stop = threading.Event()
     published = threading.Thread(target=_publish_steadily, args=(device, stop))
     published.start()
-    time.sleep(BEFORE_AND_AFTER_S)
-    machine.stack("stop", service)
-    time.sleep(OUTAGE_S)
-    machine.stack("start", service)
-    time.sleep(BEFORE_AND_AFTER_S)
-    stop.set()
-    published.join()
+    try:
+        time.sleep(BEFORE_AND_AFTER_S)
+        machine.stack("stop", service)
+        try:
+            time.sleep(OUTAGE_S)
+        finally:
+            machine.stack("start", service)
+        time.sleep(BEFORE_AND_AFTER_S)
+    finally:
+        stop.set()
+        published.join()
     count = device.published(timeout_s=120)
 
     def complete() -> bool:

@@ -201,6 +201,7 @@ def allowed(found: Found) -> bool:
     return found.secret == "model credential" and found.where in REGISTRY
 
 
+@pytest.mark.timeout(1200)
 def test_no_secret_is_anywhere_it_may_not_be(
     suite: Suite, device: Device, search: Elasticsearch, stored: Callable[[str, str], list[dict[str, Any]]]
 ) -> None:
@@ -223,7 +224,7 @@ def test_no_secret_is_anywhere_it_may_not_be(
 
         wait_until(patient(scored), timeout_s=60, what="results of both models")
         wait_until(patient(lambda: _letters(search, f"secret/{device.device_type}")), timeout_s=60, what="letters of the second feed")
-        wait_until(patient(lambda: bool(stored("analytics", device.device_type))), timeout_s=90, what="a closed window")
+        wait_until(patient(lambda: bool(stored("analytics", device.device_type))), timeout_s=180, what="a closed window")
         told += shown(suite)
         for number, text in enumerate(told):
             scanner.look("answer", str(number), text.encode())
