@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +97,20 @@ class Answered:
     def check(self) -> None:
         assert self.activations
         for activation in self.activations:
-            status, record = wait_until(partial(self._ended, activation), what="the record")
-            assert status == 200, f"{activation} was answered and is gone"
+            record = wait_until(partial(self._ended, activation), what=f"the record of {activation}, which was answered,")
             assert record["response"]["status"] in ("success", "whisk internal error")
         _, packages = self.whisk.call("GET", "packages?limit=200")
         assert set(self.packages[-150:]) <= {package["name"] for package in packages}
 
-    def _ended(self, activation: str) -> tuple[int, Any]:
-        return self.whisk.call("GET", f"activations/{activation}")
+    def _ended(self, activation: str) -> Any:
+        status, record = self.whisk.call("GET", f"activations/{activation}")
+        return record if status == 200 else None
 
     def _repeat(self, work: Callable[[int], None]) -> None:
         for count in range(100_000):
             try:
                 work(count)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, HTTPException, ValueError, KeyError, TypeError):
                 return  # the engine was killed
 
     def _invoke(self, count: int) -> None:
@@ -159,17 +160,23 @@ def test_web_actions_answer_without_credentials(new_whisk: NewWhisk) -> None:
 
 
 def test_a_hundred_thousand_records_are_listed_in_milliseconds(new_whisk: NewWhisk) -> None:
-    """The bound is wide (a loaded machine), but a scan of all records would be far beyond it."""
+    """The bound is wide, but a scan of all records would be far beyond it; the engine's own processor time, for others may be busy."""
     whisk = new_whisk(*LIMITS)
     whisk.stop()
     _insert_records(whisk, 100_000)
     whisk.start()
-    begun = time.monotonic()
+    before = _processor_s(whisk)
     for path in ("activations?limit=200", "activations?name=nope", "activations?skip=50000&limit=1"):
         status, found = whisk.call("GET", path)
         assert status == 200
         assert json.dumps(found)
-    assert time.monotonic() - begun < 5
+    assert _processor_s(whisk) - before < 5
+
+
+def _processor_s(whisk: Engine) -> float:
+    """Seconds that the engine has used of the processor."""
+    fields = Path(f"/proc/{whisk.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _insert_records(whisk: Engine, count: int) -> None:
@@ -197,6 +204,7 @@ def test_namespaces_have_keys_limits_entities_and_processes_of_their_own(new_whi
     assert whisk.call("GET", "actions") == (200, [])
     assert whisk.call("GET", "limits")[1]["concurrentInvocations"] == 2
     whisk.call("PUT", "packages/bound", {"binding": {"namespace": "guest", "name": "shared"}})
+    _begin_early_in_a_minute()
     theirs = [whisk.call("POST", "actions/bound/who?blocking=true&result=true", {}) for _ in range(4)]
     assert [status for status, _ in theirs] == [200, 200, 200, 429]
     assert theirs[0][1]["ns"] == "team"
@@ -207,6 +215,13 @@ def test_namespaces_have_keys_limits_entities_and_processes_of_their_own(new_whi
     assert theirs[0][1]["pid"] != mine[0]["pid"]
 
 
+def _begin_early_in_a_minute() -> None:
+    """Limits count by the calendar's minutes: what is to exceed one has to lie in one."""
+    second = time.time() % 60
+    if second > 40:
+        time.sleep(60 - second + 0.1)
+
+
 def test_a_replaced_action_leaves_no_process_behind(new_whisk: NewWhisk) -> None:
     whisk = new_whisk(*LIMITS)
     code = "import os\ndef main(args):\n    return {'pid': os.getpid()}\n"
@@ -214,10 +229,10 @@ def test_a_replaced_action_leaves_no_process_behind(new_whisk: NewWhisk) -> None
     pids = [whisk.call("POST", "actions/who?blocking=true&result=true", {})[1]["pid"] for _ in range(2)]
     assert len(set(pids)) == 1
     put_action(whisk, "who", code + "# new\n")
-    wait_until(lambda: not Path(f"/proc/{pids[0]}").exists(), timeout_s=10, what="the end of the old process")
+    wait_until(lambda: not Path(f"/proc/{pids[0]}").exists(), what="the end of the old process")
     pid = whisk.call("POST", "actions/who?blocking=true&result=true", {})[1]["pid"]
     whisk.call("DELETE", "actions/who")
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=10, what="the end of the deleted action")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), what="the end of the deleted action")
 
 
 def test_an_action_killed_from_outside_ends_as_an_error(new_whisk: NewWhisk, tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def report(whisk: Engine, photo: Path) -> dict[str, Any]:
 
     def look() -> dict[str, Any]:
         found = requests.get(f"{url}/{taken.json()['id']}", headers={"X-HoRT-Key": KEY}, timeout=60).json()
-        return found["document"] if found["status"] == "stored" else {}
+        return found["document"] if found.get("status") == "stored" else {}
 
-    return wait_until(look, timeout_s=90, what="the report's document")
+    return wait_until(look, timeout_s=180, interval_s=0.5, what="the report's document")
 
 
 def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
@@ -55,7 +55,7 @@ def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
     shared: Callable[[str], Path],
 ) -> None:
     settings = {"HORT_REDIS_URL": redis_url, "HORT_ELASTICSEARCH_URL": elasticsearch_url, "HORT_REGISTRY_KEY": KEY}
-    whisk = new_whisk("--map-image", f"{IMAGE}={plates.url}")
+    whisk = new_whisk("--limits", "raised", "--map-image", f"{IMAGE}={plates.url}")
     deploy(whisk, zips, {**settings, "HORT_REDACT": "true", "HORT_REDACT_KEY": REDACT_KEY})
     document = report(whisk, DRAWN)
     assert (document["plate"], document["status"]) == (Redaction(REDACT_KEY.encode()).digest("EZ84217"), "read")
