@@ -422,7 +422,7 @@ class WindowContract:
 
 def settled(ask: Callable[[], Any]) -> Any:
     """The first answer that is not empty, within some seconds."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (found := ask()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return found
