@@ -56,7 +56,7 @@ class FakePlates:
         if "image" in value:
             self.photos.append(base64.b64decode(value["image"]))
         elif (where := waiting.given(value)) is not None:
-            self.photos.append(waiting.fetch(where, deadline=time.monotonic() + 10, max_bytes=2_000_000))
+            self.photos.append(waiting.fetch(where, deadline=time.monotonic() + 60, max_bytes=2_000_000))
         report = value.get("report")
         return {**self.reply, "report": report} if report else self.reply
 

@@ -89,7 +89,7 @@ def test_a_client_is_killed_when_its_command_is_done_and_not_answered(
     other, process = start(), start()
     proxy.kill_after_effect(b"RPUSH")
     go_on(process)
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     assert process.stdout
     assert process.stdout.read() == ""
     assert redis_client.lrange("list", 0, -1) == [b"from the client"]

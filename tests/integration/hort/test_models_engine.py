@@ -93,7 +93,7 @@ def test_a_model_registered_by_one_put_scores_the_next_batch(
     base = f"{deployed.apihost}/api/v1/web/guest/default"
     for protocol in ("json", "query", "instances"):
         for name in ("anomaly-model", "echo-model"):
-            body = {"url": f"{base}/{name}", "protocol": protocol, "timeout_ms": 20_000}
+            body = {"url": f"{base}/{name}", "protocol": protocol, "timeout_ms": 20_000, "concurrency": 2}
             assert web("PUT", f"models/{name}-{protocol}", json=body, auth=owner(deployed)).status_code == 201
     assert len(invoke(deployed, "poll-models", {})["models"]) == 6
 

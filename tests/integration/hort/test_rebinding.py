@@ -80,11 +80,11 @@ def _get(place: Place) -> bytes:
 
 
 def _poll(place: Place) -> bytes:
-    return poll.http_fetch(POLICY, timeout_s=5)(place.url)
+    return poll.http_fetch(POLICY, timeout_s=60)(place.url)
 
 
 def _photo(place: Place) -> bytes:
-    return download.fetch(place.url, policy=POLICY, deadline=time.monotonic() + 5, max_bytes=1_000)
+    return download.fetch(place.url, policy=POLICY, deadline=time.monotonic() + 60, max_bytes=1_000)
 
 
 def _divvy(place: Place) -> bytes:

@@ -65,7 +65,7 @@ def test_a_second_engine_over_the_same_state_is_refused(new_whisk: NewWhisk) -> 
 
 
 def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
-    whisk = new_whisk()
+    whisk = new_whisk("--limits", "raised")
     whisk.call("PUT", "actions/say", {"exec": {"kind": "python:3.11", "code": CODE}})
     whisk.call("POST", "actions/say?blocking=true", {"n": 0})
     argv = [str(SCRIPTS / "whisk"), "logs", "-f", "-n", "0", "say", "--state", str(whisk.state / "entities")]
@@ -83,6 +83,6 @@ def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
         wait_until(seen, what="followed lines")
     finally:
         following.terminate()
-        following.wait(10)
+        following.wait(60)
     assert "said 0" not in out.read_text()
     assert " guest/say success " in out.read_text()
