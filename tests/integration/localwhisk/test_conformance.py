@@ -13,6 +13,7 @@ Shared = Callable[[str], Path]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["main", "extra", "logstore", "throttle"])
 def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, name: str) -> None:
     recording = shared(f"reference/golden/{name}.jsonl")
@@ -21,7 +22,7 @@ def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, na
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

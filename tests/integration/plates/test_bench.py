@@ -23,6 +23,7 @@ PHOTOS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("country", ["us", "eu"])
 def test_the_strategy_reads_more_than_bare_openalpr(
     country: str, shared: Callable[[str], Path], tmp_path: Path
