@@ -26,7 +26,7 @@ from feeds.provider.whisk import Outcome
 TICK_S = 1.0
 REPORT_TTL_S = 20
 WORKERS = 8
-BEGIN_RETRY_MS = (1_000, 60_000)
+RETRY_MS = (1_000, 60_000)
 
 
 class Works(Protocol):
@@ -56,7 +56,7 @@ class _Work:
 
 @dataclass(slots=True)
 class _Later:
-    """A registration that could not begin here: tried again at a time of the steady clock, or once it is changed."""
+    """A registration that could not begin or end here: tried again at a time of the steady clock, or once it is changed."""
 
     generation: int
     backoff: Backoff
@@ -143,7 +143,7 @@ class Supervisor:
             self._let_go(next(iter(self._runners.values())).registration)
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
-        self._later = {name: later for name, later in self._later.items() if name in registrations}
+        self._later = {name: later for name, later in list(self._later.items()) if name in registrations}
         self._graces.keep(registrations)
         self._meters.forget({registration.trigger for registration in registrations.values()})
         self._meters.unreadable.set(self._registrations.unreadable)
@@ -218,14 +218,17 @@ class Supervisor:
         later = self._later.get(registration.id)
         return later is not None and later.generation == registration.generation and self._steady() < later.at
 
-    def _put_off(self, registration: Registration, error: str) -> None:
-        """The registration is left to others, and tried again."""
-        name = registration.id
-        later = self._later.get(name)
+    def _back_off(self, registration: Registration) -> int:
+        later = self._later.get(registration.id)
         if later is None or later.generation != registration.generation:
-            later = self._later[name] = _Later(registration.generation, Backoff(BEGIN_RETRY_MS))
+            later = self._later[registration.id] = _Later(registration.generation, Backoff(RETRY_MS))
         wait = later.backoff.next_ms()
         later.at = self._steady() + wait
+        return wait
+
+    def _put_off(self, registration: Registration, error: str) -> None:
+        """The registration is left to others, and tried again."""
+        name, wait = registration.id, self._back_off(registration)
         self._meters.errors.labels(registration.trigger, "begin").inc()
         log("not-begun", error=error, trigger=registration.trigger, retry_in_ms=wait)
         if name in self._runners:
@@ -250,7 +253,7 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - told; the registration is served or taken down again
                 self._meters.errors.labels(registration.trigger, "supervisor").inc()
                 log("work-failed", error=f"{type(error).__name__}: {error}", trigger=registration.trigger)
-
+                self._back_off(registration)
             self._meters.ended(registration.trigger)
 
         done = self._pool.submit(work)

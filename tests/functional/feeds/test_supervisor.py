@@ -13,7 +13,7 @@ import redis
 from feeds.provider.meters import Meters
 from feeds.provider.registrations import Registration
 from feeds.provider.runner import Runner
-from feeds.provider.supervisor import BEGIN_RETRY_MS, Supervisor
+from feeds.provider.supervisor import RETRY_MS, Supervisor
 from feeds.provider.testing import MemoryLeases, MemoryRegistrations
 from feeds.provider.whisk import Outcome, Target
 from hort import feed_options
@@ -211,6 +211,10 @@ def test_a_feed_is_forgotten_only_when_it_is_taken_down(bench: Bench) -> None:
 
     bench.works.on_purge = first
     over(bench, "a")
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
+    bench.supervisor.tick()
+    assert there == [], "not tried again at once"
+    bench.steady.advance(RETRY_MS[0])
     bench.ticked_until(lambda: "a" not in bench.registrations.rows)
     assert (there, bench.works.purged) == ([True], ["a"])
     assert len(bench.works.made) == 2, "nobody served it once more"
@@ -332,5 +336,5 @@ def test_a_runner_that_cannot_start_is_stopped_and_tried_again(bench: Bench, mon
     bench.supervisor.tick()
     bench.ticked_until(lambda: "c" not in bench.leases.rows)
     assert bench.works.made[2].stopped == [False]
-    bench.steady.advance(BEGIN_RETRY_MS[0])
+    bench.steady.advance(RETRY_MS[0])
     bench.ticked_until(lambda: "c" in bench.supervisor.runners)
