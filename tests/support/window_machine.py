@@ -101,12 +101,17 @@ class WindowMachine(RuleBasedStateMachine):
                     self.world.journal.ack(reference)
             self.waiting = [item for item in self.waiting if self.world.journal.created(item[0]) is not None]
 
-    @rule(stored=st.booleans(), repeated=st.booleans(), max_windows=st.sampled_from((1, 3, 60)))
-    def tick(self, stored: bool, repeated: bool, max_windows: int) -> None:
+    @rule(
+        stored=st.booleans(),
+        repeated=st.booleans(),
+        max_windows=st.sampled_from((1, 3, 60)),
+        max_bytes=st.sampled_from((1, 5_000, 10**8)),
+    )
+    def tick(self, stored: bool, repeated: bool, max_windows: int, max_bytes: int) -> None:
         closer = self.world.closer()
         if repeated:
             closer.panes = Repeats(closer.panes)
-        self._handed_on(self.world.close(max_windows=max_windows, closer=closer), stored=stored)
+        self._handed_on(self.world.close(max_windows=max_windows, max_bytes=max_bytes, closer=closer), stored=stored)
 
     @precondition(lambda self: self.handed)
     @rule()
