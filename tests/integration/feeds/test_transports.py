@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hort.payload import LARGEST_PAYLOAD_BYTES
 from tests.support.polling import wait_until
 from tests.support.provider import Consumer, Provider, publish, publisher
 
@@ -174,3 +175,15 @@ def test_pem_texts_are_checked_at_once(provider: Provider, broker: Broker) -> No
     answer = provider.call("POST", {"params": {"url": broker.url("tls"), "topics": "a", "tls_ca": "no pem"}})
     assert (answer.status_code, "tls_ca" in answer.json()["error"]) == (400, True)
     assert issubclass(ssl.SSLError, OSError)
+
+
+def test_a_message_longer_than_any_feed_takes_is_cut_and_the_next_flows(
+    provider: Provider, consumer: Consumer, broker: Broker, send: Callable[..., None], topic_root: str
+) -> None:
+    login = {"username": "me", "password": "right-password"}
+    provider.create(url=broker.url("plain"), topics=topic_root, **login, **FAST)
+    send(topic_root, [b"x" * (LARGEST_PAYLOAD_BYTES + 3_000_000), b"next"])
+    wait_until(lambda: sorted(map(len, consumer.payloads)) == [4, LARGEST_PAYLOAD_BYTES + 1], what="the piece and the next message")
+    assert provider.metric("cut_total") == 1
+    wait_until(lambda: provider.read()["journal"]["batches"] == 0, what="done")
+    assert provider.metric("mqtt_lost_total") == 0
