@@ -58,6 +58,7 @@ def look(browser: Any) -> Iterator[Callable[..., Any]]:
         context = served(reply)
         url = context.__enter__()
         page = browser.new_page(**options)
+        page.set_default_timeout(120_000)
         said: list[str] = []
 
         def complain(text: str) -> bool:

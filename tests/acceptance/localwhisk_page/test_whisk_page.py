@@ -38,6 +38,7 @@ def open_page(new_whisk: Callable[..., Engine]) -> Iterator[Callable[..., tuple[
             whisk = new_whisk("--limits", "raised")
             _fill(whisk)
             page = browser.new_page(**options)
+            page.set_default_timeout(120_000)
             page.on("console", lambda message: said.append(message.text))
             page.on("pageerror", lambda error: said.append(str(error)))
             page.on("request", lambda one: None if INSIDE.match(one.url) else said.append(one.url))
