@@ -22,6 +22,7 @@ FEED_TEXTS = {
     "disabled": "Times a provider switched a feed off, by OpenWhisk's answer",
     "dropped": "Batches and spooled pieces dropped with a deleted feed",
     "lease-lost": "Feeds that another provider took over",
+    "session-given-up": "MQTT sessions ended by a changed feed, with what waited in them",
     "error": "Failures that a provider survived, by part",
     "request-refused": "Requests that a provider refused, by status",
     "alarm-fire": "Fires of alarms that OpenWhisk did not take",
