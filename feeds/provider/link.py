@@ -249,7 +249,7 @@ class Link:
         self._doubted.update(lately)
         if self._session is not None:
             self._session.update(dict.fromkeys(lately, _UNSURE))
-            self._unsaved = True
+            self._unsaved = self._unsaved or _UNSURE in self._session.values()
 
     def _remembered(self) -> dict[str, int]:
         """The session's filters and their QoS, as far as is known; by another URL it may be another broker on the same host."""
