@@ -35,7 +35,7 @@ def test_provider_cut_off_from_redis_leaves_the_session_to_its_successor(
         wait_until(lambda: first.log.count('"redis-failed"') >= tried + 4, what="the old owner would like to connect again")
         wait_for(consumer, 100)
         to_redis.heal()
-        wait_until(lambda: '"fenced"' in first.log, what="the old owner noticed")
+        wait_until(lambda: '"fenced"' in first.log or '"lease-lost"' in first.log, what="the old owner noticed")
         wait_for(consumer, 100)
     assert first.log.count('"mqtt-connected"') == 1
     assert second.metric("mqtt_connects_total") == 1, "no one took the session from it"
