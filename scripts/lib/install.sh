@@ -93,7 +93,7 @@ build_venv() {
   rm -rf -- "$dir"
   step "Making the Python environment ($name)" "$(good_python)" -m venv "$dir"
   step "Installing the Python packages ($name)" \
-    "$dir/bin/python" -m pip install -q --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r "$lock"
+    "$dir/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes --only-binary :all: -r "$lock"
   touch "$dir/.complete"
 }
 

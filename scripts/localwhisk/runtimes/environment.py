@@ -82,7 +82,7 @@ def _install(path: Path, *, quiet: bool) -> None:
         "--no-input",
     ]
     process = subprocess.Popen(
-        [*command, "--require-hashes", "--requirement", str(LOCK)],
+        [*command, "--no-deps", "--require-hashes", "--requirement", str(LOCK)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
