@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import ApiError, Elasticsearch
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.plates_suite import IMAGE
 from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
 
@@ -26,6 +27,8 @@ RAISED = (
     "3000",
     "--concurrent",
     "100",
+    "--map-image",
+    f"{IMAGE}=http://127.0.0.1:9",  # nobody reads plates here, and no container engine is asked for the image
 )
 
 
