@@ -31,7 +31,7 @@ def tree(names: tuple[str, ...], *, lock_file: Path, cache: Path, machine: str) 
     if not names:
         return None
     wanted = lock.subset(lock_file, names)
-    key = hashlib.sha256("\n".join([RULES_VERSION, machine, wanted]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{RULES_VERSION}\n{machine}\n{wanted}".encode()).hexdigest()[:16]
     folder = cache / "vendor" / key
     if (folder / ".complete").is_file():
         (folder / ".complete").touch()  # scripts/setup removes what was not used for long
