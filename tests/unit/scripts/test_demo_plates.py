@@ -88,6 +88,12 @@ def test_stopping_ends_a_build_with_its_children(started: Any, tmp_path: Path) -
     assert one.state == plates.BUILDING
     one.stop()
     assert lines == []
-    status = Path(f"/proc/{pid.read_text()}/stat")
-    assert not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    wait_until(lambda: _ended(Path(f"/proc/{pid.read_text()}/stat")), what="the child's end")
     assert not [thread for thread in threading.enumerate() if thread is one._thread]
+
+
+def _ended(status: Path) -> bool:
+    try:
+        return status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
