@@ -52,18 +52,20 @@ class Runner:
         begin = time.monotonic()
         guard = Repeated("guard", LOOK_S, self.revive)
         threads = []
-        for planned in plan:
-            time.sleep(max(0.0, begin + planned.at_s - time.monotonic()))
-            if time.monotonic() - begin > seconds:
-                break
-            self._slots.acquire()  # released by the fault's own thread
-            thread = threading.Thread(target=self._inject, args=(planned,), name=planned.kind)
-            thread.start()
-            threads.append(thread)
-        time.sleep(max(0.0, begin + seconds - time.monotonic()))
-        for thread in threads:
-            thread.join()
-        guard.close()
+        try:
+            for planned in plan:
+                time.sleep(max(0.0, begin + planned.at_s - time.monotonic()))
+                if time.monotonic() - begin > seconds:
+                    break
+                self._slots.acquire()  # released by the fault's own thread
+                thread = threading.Thread(target=self._inject, args=(planned,), name=planned.kind)
+                thread.start()
+                threads.append(thread)
+            time.sleep(max(0.0, begin + seconds - time.monotonic()))
+        finally:  # also of a campaign that is interrupted: what heals must not start parts that are being taken down
+            for thread in threads:
+                thread.join()
+            guard.close()
 
     def _inject(self, planned: Planned) -> None:
         kind = KINDS[planned.kind]
