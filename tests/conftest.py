@@ -41,8 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def paho_without_its_own_listener() -> Iterator[None]:
-    """paho wakes its thread through a pair of TCP sockets it listens for itself, without a time limit: once, in a long run, that
-    waited for ever. A pair the kernel makes needs no listener."""
+    """paho wakes its thread through a pair of TCP sockets and waits for the second without a time limit: for ever where a container's
+    firewall rule takes connections to the port it got, as once in a long run. A pair the kernel makes needs no port."""
 
     def pair() -> tuple[socket.socket, socket.socket]:
         ours, theirs = socket.socketpair()

@@ -102,6 +102,11 @@ class FeedConfig:
             name: (_HIDDEN if value else "") if name in SECRETS else value for name, value in self.as_params().items()
         }
 
+    @property
+    def host(self) -> str:
+        """The broker's: another scheme, port or path is another way to the same sessions."""
+        return address(self.url).host
+
     def session(self) -> tuple[object, ...]:
         """What makes another MQTT session or connection when it changes; topics are changed on a live one."""
         names = ("url", "username", "password", "client_id", "tls_ca", "tls_cert", "tls_key", "tls_insecure", "keepalive_s")

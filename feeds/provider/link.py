@@ -15,7 +15,6 @@ from feeds.provider.connection import Connect, Connection
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Backoff
-from hort import feed_options
 from hort.feed_options import FeedConfig
 
 CONNECT_RETRY_MS = (500, 5_000)
@@ -214,7 +213,7 @@ class Link:
     # -- subscriptions ------------------------------------------------------------------------------------------
 
     def _name(self) -> str:
-        return json.dumps([feed_options.address(self._config.url).host, self._stream.client_id]) + "\n"
+        return json.dumps([self._config.host, self._stream.client_id]) + "\n"
 
     def _subscribe(self) -> None:
         """Asks only for what the session does not surely have: with each SUBSCRIBE the broker sends what is retained under its filters."""

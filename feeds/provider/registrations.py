@@ -41,7 +41,7 @@ class Registration:
     @property
     def session(self) -> tuple[str, str]:
         """Where the broker keeps messages for it: host and client id; another scheme, port or path is another way to the same session."""
-        return feed_options.address(self.config.url).host, self.client_id
+        return self.config.host, self.client_id
 
     def status(self, *, hold: str = "", refused: str = "") -> dict[str, Any]:
         """The status as package-kafka and package-alarms show it; `hold` and `refused` keep an active feed from its work."""

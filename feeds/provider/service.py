@@ -262,14 +262,10 @@ def _width(config: FeedConfig, old: Registration | None) -> int:
     return max(config.partitions, old.width if old else 1)
 
 
-def _host(config: FeedConfig) -> str:
-    return feed_options.address(config.url).host
-
-
 def _client_id(name: str, config: FeedConfig, old: Registration | None) -> str:
     if config.client_id:
         return config.client_id
     made = f"hort-{name}-"
-    if old is not None and old.client_id.startswith(made) and _host(old.config) == _host(config):
+    if old is not None and old.client_id.startswith(made) and old.config.host == config.host:
         return old.client_id
     return made + secrets.token_hex(4)

@@ -70,7 +70,7 @@ def _install(wanted: str, *, into: Path, machine: str) -> None:
         listed.write(wanted)
         listed.flush()
         argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
-        argv += ["--no-deps", "--require-hashes", "--no-compile", "--only-binary", ":all:", *PYTHON, *platforms, "--target", str(into), "-r", listed.name]
+        argv += ["--require-hashes", "--no-compile", "--only-binary", ":all:", *PYTHON, *platforms, "--target", str(into), "-r", listed.name]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False, env=os.environ | {"PIP_NO_COLOR": "1"})
     if done.returncode:
         raise VendorError(f"pip failed with status {done.returncode}:\n{(done.stderr or done.stdout)[-2000:]}")
