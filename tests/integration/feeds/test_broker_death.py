@@ -110,10 +110,18 @@ class Publisher:
             self._number += len(payloads)
             pending = [(payload, client.publish(self.topic, payload, qos=1)) for payload in payloads]
             for payload, info in pending:
-                while not info.is_published() and client.is_connected():
+                while not taken(info) and client.is_connected():
                     self._stop.wait(0.002)
-                if info.is_published():
+                if taken(info):
                     self.sure.append(payload)
+
+
+def taken(info: mqtt.MQTTMessageInfo) -> bool:
+    """Whether its PUBACK came. paho raises for what a connection that broke meanwhile took along: it got none."""
+    try:
+        return info.is_published()
+    except RuntimeError:
+        return False
 
 
 def grown(publisher: Publisher, consumer: Consumer, more: int) -> None:
