@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 
 from demonstrate import facts as facts_module
+from demonstrate.closing import close_rest
 from demonstrate.facts import Facts, Reader
 from demonstrate.options import Options, parse
 from demonstrate.processes import StartFailed
@@ -125,8 +126,9 @@ def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: F
         view.say(f"not drained after {DRAIN_TIMEOUT_S:g} s: {json.dumps(summary)}")
         return 1
     suite.whisk.set_rule("tick-to-close", active=False)
-    while reader.closing() and time.monotonic() < deadline:
-        time.sleep(0.2)
+    if not close_rest(suite.whisk, reader, deadline=deadline):
+        view.say(f"windows that are due were not all written after {DRAIN_TIMEOUT_S:g} s")
+        return 1
     reader.refresh()
     summary = facts_module.since(reader.read(), before)
     text = json.dumps(summary, indent=2)

@@ -72,8 +72,10 @@ class Reader:
         self._search.indices.refresh(index=",".join(INDICES), ignore_unavailable=True, allow_no_indices=True)
 
     def closing(self) -> bool:
-        """Whether windows are being closed or written at this moment."""
-        return any(self._redis.zcard(key) for key in self._redis.scan_iter("hort:{*}:journal:close", count=1000))
+        """Whether windows are being closed or written at this moment: somebody has the turn, or documents wait."""
+        turns = self._redis.scan_iter("hort:{*}:win:turn", count=1000)
+        journals = self._redis.scan_iter("hort:{*}:journal:close", count=1000)
+        return any(True for _ in turns) or any(self._redis.zcard(key) for key in journals)
 
     def _from_redis(self) -> dict[str, Any]:
         published = self._redis.hget(COUNTERS, "divvy.published")
