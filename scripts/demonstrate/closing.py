@@ -16,13 +16,15 @@ ROUNDS = 2
 class Invokes(Protocol):
     """As `demonstrate.whisk.Whisk`."""
 
-    def invoke(self, action: str) -> dict[str, Any]: ...
+    def invoke(self, action: str) -> dict[str, Any]:
+        """Result of a blocking invocation."""
 
 
 class Looks(Protocol):
     """As `demonstrate.facts.Reader`."""
 
-    def closing(self) -> bool: ...
+    def closing(self) -> bool:
+        """Whether windows are being closed or written."""
 
 
 def close_rest(whisk: Invokes, reader: Looks, *, deadline: float) -> bool:
