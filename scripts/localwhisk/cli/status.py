@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from localwhisk import instance
@@ -33,8 +36,7 @@ def _ask(remote: Remote, options: Namespace) -> dict[str, Any]:
     here = None if options.apihost else instance.running(options.state)
     if here is not None:
         up_s = max(0, time.time_ns() // 1_000_000 - here.started_ms) // 1000
-        size = sum(file.stat().st_size for file in options.state.rglob("*") if file.is_file())
-        found |= {"pid": here.pid, "up_s": up_s, "state": str(options.state), "state_bytes": size}
+        found |= {"pid": here.pid, "up_s": up_s, "state": str(options.state), "state_bytes": _bytes(options.state)}
     limits = root["limits"]
     return found | {
         "namespace": remote.get("/api/v1/namespaces")[0],
@@ -46,6 +48,16 @@ def _ask(remote: Remote, options: Namespace) -> dict[str, Any]:
         },
         **{name: remote.count(name) for name in _COLLECTIONS},
     }
+
+
+def _bytes(folder: Path) -> int:
+    """Size of the files in a folder; what a running engine deletes meanwhile counts for nothing."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118
+    return size
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -78,11 +78,11 @@ def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
         def seen() -> bool:
             number = next(sent)
             whisk.call("POST", "actions/say?blocking=true", {"n": number} if number % 2 else {})
-            return "said" in out.read_text() and "error: no n" in out.read_text()
+            shown = out.read_text()
+            return all(word in shown for word in (" guest/say success ", "said", "error: no n"))
 
         wait_until(seen, what="followed lines")
     finally:
         following.terminate()
         following.wait(60)
     assert "said 0" not in out.read_text()
-    assert " guest/say success " in out.read_text()

@@ -40,7 +40,7 @@ def seen(busy_whisk: Engine) -> dict[str, Any]:
         "ZIP": node_zip(),
     }
     done = subprocess.run(
-        ["node", str(DRIVER)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["node", str(DRIVER)], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -51,7 +51,7 @@ def test_actions(seen: dict[str, Any]) -> None:
     assert seen["namespaces"] == ["guest"]
     assert seen["create"]["exec"]["kind"] == "nodejs:20"
     assert seen["update"]["version"] == "1.2.3"
-    assert seen["update"]["limits"]["timeout"] == 5000
+    assert seen["update"]["limits"]["timeout"] == 50000
     assert seen["invoke"] == {"reversed": "cba", "said": "bound"}
     assert seen["record"]["response"]["result"]["reversed"] == "cba"
     assert len(seen["started"]["activationId"]) == 32

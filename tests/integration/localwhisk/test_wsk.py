@@ -60,10 +60,10 @@ def test_properties_are_set_shown_and_unset(clean_whisk: Engine, wsk: Tool, fold
 
 def test_an_action_from_creation_to_its_end(wsk: Tool) -> None:
     wsk(
-        "action create hello hello.py --kind python:3.11 -p name World -a about greeting -t 5000 -m 128 -l 1"
+        "action create hello hello.py --kind python:3.11 -p name World -a about greeting -t 50000 -m 128 -l 1"
     )
     entity = shown(wsk("action", "get", "hello"))
-    assert entity["limits"] == {"timeout": 5000, "memory": 128, "logs": 1, "concurrency": 1}
+    assert entity["limits"] == {"timeout": 50000, "memory": 128, "logs": 1, "concurrency": 1}
     assert annotations(entity) == {"about": "greeting", "exec": "python:3.11", "provide-api-key": False}
     assert "action /guest/hello" in wsk("action", "get", "hello", "--summary")
     assert shown(wsk("action", "invoke", "hello", "-r")) == {"greeting": "Hello World", "place": None}

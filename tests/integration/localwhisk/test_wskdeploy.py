@@ -19,7 +19,7 @@ packages:
     dependencies:
       clock: {location: /whisk.system/alarms}
     actions:
-      greet: {function: functions/greet, runtime: "python:3.11", limits: {timeout: 5000, memorySize: 128, logSize: 1}}
+      greet: {function: functions/greet, runtime: "python:3.11", limits: {timeout: 50000, memorySize: 128, logSize: 1}}
       page: {function: page.py, runtime: "python:3.11", web: true, annotations: {note: a page}}
       inline: {code: "def main(args):\\n    return {'inline': True}\\n", runtime: "python:3.11"}
     sequences:
@@ -71,7 +71,7 @@ def test_deployed_twice_run_and_undeployed(clean_whisk: Engine, wskdeploy: Tool)
     assert invoke(clean_whisk, "shop/twice", name="A") == (200, {"said": "Hello you"})
     assert invoke(clean_whisk, "shop/inline") == (200, {"inline": True})
     limits = clean_whisk.call("GET", "actions/shop/greet?code=false")[1]["limits"]
-    assert limits == {"timeout": 5000, "memory": 128, "logs": 1, "concurrency": 1}
+    assert limits == {"timeout": 50000, "memory": 128, "logs": 1, "concurrency": 1}
     ticks = wait_until(
         lambda: clean_whisk.call("GET", "activations?name=shop/greet&docs=true")[1][2:],
         timeout_s=120,
