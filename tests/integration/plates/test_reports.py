@@ -44,6 +44,12 @@ def report(whisk: Engine, photo: Path) -> dict[str, Any]:
     return wait_until(look, timeout_s=180, interval_s=0.5, what="the report's document")
 
 
+def _records(whisk: Engine, names: set[str]) -> list[dict[str, Any]]:
+    """All records once each of these actions has one."""
+    records: list[dict[str, Any]] = whisk.call("GET", "activations?limit=200&docs=true")[1]
+    return records if names <= {record["name"] for record in records} else []
+
+
 def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
     new_whisk: Callable[..., Engine],
     plates: PlatesServer,
@@ -60,8 +66,7 @@ def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
     document = report(whisk, DRAWN)
     assert (document["plate"], document["status"]) == (Redaction(REDACT_KEY.encode()).digest("EZ84217"), "read")
     assert len(document["coordinates"]) == 4
-    _, records = whisk.call("GET", "activations?limit=200&docs=true")
-    assert {"plates", "sink", "report"} <= {record["name"] for record in records}
+    records = wait_until(lambda: _records(whisk, {"plates", "sink", "report"}), what="the records, which come after the document,")
     for text in (json.dumps(records), json.dumps(elasticsearch_client.search(index="plates").body)):
         assert "EZ8" not in text
         assert REDACT_KEY not in text

@@ -151,7 +151,7 @@ def test_the_forwarder_answers_info_from_the_root_and_passes_the_rest_on(
     parts = urlsplit(stock[0])
     assert target.needs_forwarder(parts, insecure=False)
     with forwarder.forwarding(parts, insecure=False) as address:
-        link = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+        link = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
         link.request("GET", "/api/info")
         info = link.getresponse()
         assert (info.status, info.getheader("Content-Type"), json.loads(info.read())) == (

@@ -25,7 +25,7 @@ def served(tmp_path: Path, *arguments: str) -> Iterator[str]:
             yield ready.read_text().strip()
         finally:
             process.terminate()
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert output.splitlines()[-1].startswith("served: ")
 

@@ -16,7 +16,7 @@ def test_a_second_setup_changes_nothing_and_says_nothing() -> None:
     )
     assert first.returncode == 0, first.stderr
     second = subprocess.run(
-        [str(SCRIPTS / "setup")], env=environment(), capture_output=True, text=True, timeout=60, check=False
+        [str(SCRIPTS / "setup")], env=environment(), capture_output=True, text=True, timeout=300, check=False
     )
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
 
@@ -37,7 +37,7 @@ def test_a_failed_step_shows_the_end_of_its_output_and_leaves_no_half_made_envir
     broken.chmod(0o755)
     env = environment(HORT_CACHE=str(tmp_path / "cache"), HORT_BASE_PYTHON=str(broken), HORT_PROFILE="run")
     done = subprocess.run(
-        [str(SCRIPTS / "setup"), "python"], env=env, capture_output=True, text=True, timeout=60, check=False
+        [str(SCRIPTS / "setup"), "python"], env=env, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     assert "no room on the disk" in done.stderr
@@ -84,7 +84,7 @@ def test_the_real_wsk_lists_what_the_npm_client_creates(whisk: Engine, tmp_path:
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (made.returncode, made.stdout) == (0, "made-by-npm\n"), made.stderr
@@ -95,8 +95,9 @@ def test_the_real_wsk_lists_what_the_npm_client_creates(whisk: Engine, tmp_path:
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert listed.returncode == 0, listed.stdout + listed.stderr
     assert "/guest/made-by-npm" in listed.stdout
+    assert whisk.call("DELETE", "triggers/made-by-npm")[0] == 200

@@ -181,7 +181,7 @@ def test_two_ups_at_once_start_one_server(tmp_path: Path) -> None:
 
 
 def test_elasticsearch_answers_and_survives_a_kill(stack: Services, elasticsearch_url: str) -> None:
-    assert probes.elasticsearch(elasticsearch_url) is None
+    wait_until(lambda: probes.elasticsearch(elasticsearch_url) is None, what="an answer of Elasticsearch")
     os.kill(stack.pid("elasticsearch"), signal.SIGKILL)
     wait_until(lambda: stack.status("elasticsearch")["state"] == "stopped", what="the end of Elasticsearch")
     stack.start("elasticsearch")
