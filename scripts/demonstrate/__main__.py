@@ -20,10 +20,11 @@ from demonstrate.view import LiveView, PlainView, View
 
 LOOK_EVERY_S = 1.0
 DRAIN_TIMEOUT_S = 180.0
+WHOLE_TIMEOUT_S = 60.0
 
 
-class Interrupted(Exception):
-    """SIGINT or SIGTERM arrived."""
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; no `Exception`, since Elasticsearch's client makes a failed request of every one."""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -62,7 +63,7 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
         provider_url=suite.provider_url,
         whisk=suite.whisk,
     )
-    before = reader.read()
+    before = _whole(reader, deadline=time.monotonic() + WHOLE_TIMEOUT_S)
     suite.start_source()
     addresses |= {
         "dashboard": suite.whisk.web("dashboard"),
@@ -109,6 +110,13 @@ def _rate(looks: list[Facts]) -> float:
     return stored / (last.at - first.at) if last.at > first.at else 0.0
 
 
+def _whole(reader: Reader, *, deadline: float) -> Facts:
+    """A look at which every part answered, since what is missing would count as none; the last look at `deadline`."""
+    while (found := reader.read()).problems and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+    return found
+
+
 def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: Facts) -> int:
     view.say("no new data; waiting until everything published is stored")
     suite.stop_source()
@@ -130,7 +138,7 @@ def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: F
         view.say(f"windows that are due were not all written after {DRAIN_TIMEOUT_S:g} s")
         return 1
     reader.refresh()
-    summary = facts_module.since(reader.read(), before)
+    summary = facts_module.since(_whole(reader, deadline=time.monotonic() + WHOLE_TIMEOUT_S), before)
     text = json.dumps(summary, indent=2)
     view.say(text)
     if options.summary:

@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 40.0
+"""Longer than the engine lets requests and activations finish and the provider its threads: killed, it could leave actions behind."""
 
 
 class StartFailed(Exception):
