@@ -1,5 +1,6 @@
 """Fixtures for all tests; README.md beside this file says how to use them."""
 
+import os
 import re
 import signal
 import socket
@@ -19,7 +20,12 @@ from tests.support.services import Services
 TIMEOUTS_S = {"integration": 600, "acceptance": 900}
 """Longer than pyproject.toml's for tests with servers: the first one's time is the start of all of them, too."""
 
-settings.register_profile("hort", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "hort",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("HORT_FUZZ_EXAMPLES"),  # a change breaks a property or it does not, whenever it is looked at
+)
 settings.load_profile("hort")
 
 
