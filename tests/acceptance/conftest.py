@@ -37,7 +37,7 @@ def machine() -> Iterator[Machine]:
     """Everything up, the feed subscribed to `iot-2/#`, no model registered."""
     with (
         services() as running,
-        suite(running, limits=RAISED, topics="iot-2/#", max_fires_per_minute="600", linger_ms="100"),
+        suite(running, limits=RAISED, topics="iot-2/#", max_fires_per_minute="600", linger_ms="100", score_budget_ms="45000"),
     ):
         yield running
 
