@@ -36,7 +36,7 @@ def browser() -> Iterator[Any]:
         "playwright.sync_api", reason="the page is not tested: the package playwright is not installed"
     )
     with sync.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
         yield found
         found.close()
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError, TransportError
 
 from tests.acceptance.conftest import Device
-from tests.support.oracle import documents, wrong_windows
+from tests.support.oracle import wrong_windows
 from tests.support.polling import wait_until
 from workloads.machine import Machine
 
@@ -25,7 +25,6 @@ def test_outage(
     service: str,
     machine: Machine,
     device: Device,
-    search: Elasticsearch,
     stored: Callable[[str, str], list[dict[str, Any]]],
 ) -> None:
     stop = threading.Event()
@@ -44,22 +43,26 @@ def test_outage(
         published.join()
     count = device.published(timeout_s=120)
 
-    def complete() -> bool:
+    def there(look: Callable[[], bool]) -> bool:
+        """Whether it is; an Elasticsearch that has just come back may not be able to say so yet."""
         try:
-            return len(stored("all-events", device.device_type)) >= count
+            return look()
         except (ApiError, TransportError):
             return False
 
-    wait_until(complete, timeout_s=180, interval_s=0.5, what=f"arrival of {count} records")
+    def complete() -> bool:
+        return len(stored("all-events", device.device_type)) >= count
+
+    wait_until(lambda: there(complete), timeout_s=180, interval_s=0.5, what=f"arrival of {count} records")
     rows = stored("all-events", device.device_type)
     assert sorted(row["data"]["seq"] for row in rows) == list(range(count))
 
     def windows_are_right() -> bool:
-        mine = [row for row in documents(search, "analytics") if row["devicetype"] == device.device_type]
+        mine = stored("analytics", device.device_type)
         ends = {row["window_end"] for row in mine}
         return len(ends) >= 5 and not wrong_windows(rows, mine)
 
-    wait_until(windows_are_right, timeout_s=120, interval_s=2, what="every window equal to numpy's")
+    wait_until(lambda: there(windows_are_right), timeout_s=120, interval_s=2, what="every window equal to numpy's")
     assert not stored("dead-letters", device.device_type)
 
 

@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
         pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
     sync = pytest.importorskip("playwright.sync_api", reason="the page is not tested: the package playwright is not installed")
     with sync.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
         yield found
         found.close()
 

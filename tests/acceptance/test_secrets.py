@@ -122,7 +122,7 @@ class Suite:
         login = {"username": self.username, "password": self.password}
         created = self.feed("CREATE", url=self.machine.mqtt_url, topics=topic, linger_ms=50, grace_s=0, **login)
         assert created["config"]["password"] == "***", created
-        wait_until(lambda: self.feed("READ")["connected"], what="the feed's connection")
+        wait_until(lambda: self.feed("READ").get("connected"), what="the feed's connection")
 
     def end(self) -> None:
         """Nothing stays."""

@@ -1,6 +1,7 @@
 """The plates server as scripts/plates-native starts it, and calls to it."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -62,15 +63,19 @@ class PlatesServer:
 
     def worker(self) -> int | None:
         """The process id of the worker, while there is one."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children: list[str] = []
         for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-            children += (thread / "children").read_text().split()
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that answered a request and ended
+                children += (thread / "children").read_text().split()
         return next((int(child) for child in children), None)
 
     def busy(self) -> bool:
         """Whether the worker uses the processor: it is at a photo."""
         worker = self.worker()
-        return worker is not None and Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[0] == "R"
+        try:
+            return worker is not None and Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()[0] == "R"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def worker_is_gone(self) -> bool:
         """Whether no process holds our folder's streams any more: the worker ended with its server."""

@@ -3,9 +3,11 @@
 import base64
 import contextlib
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,7 +67,8 @@ class Scanner:
                     self.found.add(Found(name, f"{kind} {where}"))
 
     def elasticsearch(self, client: Elasticsearch) -> None:
-        """Every document of every index."""
+        """Every document of every index; one that is just being made has no shard to ask for a while."""
+        client.cluster.health(wait_for_status="yellow", timeout="30s")
         client.indices.refresh(index="*")
         for hit in scan(client, index="*", size=1_000):
             where = f"{hit['_index']}/{hit['_id']}"
@@ -93,10 +96,11 @@ class Scanner:
             skip += PAGE
 
     def files(self, folder: Path, *, kind: str, patterns: Iterable[str]) -> None:
-        """Files of a folder, at any depth."""
-        for pattern in patterns:
-            for path in folder.rglob(pattern):
-                if path.is_file():
+        """Files of a folder, at any depth; what its owners remove meanwhile is passed over."""
+        wanted = list(patterns)
+        for parent, _, names in os.walk(folder):
+            for path in (Path(parent, name) for name in names if any(fnmatch(name, pattern) for pattern in wanted)):
+                with contextlib.suppress(FileNotFoundError):
                     self.look(kind, str(path.relative_to(folder)), path.read_bytes())
 
 

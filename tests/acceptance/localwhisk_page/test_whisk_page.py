@@ -32,7 +32,7 @@ def open_page(new_whisk: Callable[..., Engine]) -> Iterator[Callable[..., tuple[
     )
     said: list[str] = []
     with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
 
         def run(**options: Any) -> tuple[Any, Engine]:
             whisk = new_whisk("--limits", "raised")
@@ -74,7 +74,7 @@ def test_entities_activations_logs_and_an_invocation(open_page: Callable[..., tu
     page.click("#detail .do")
     page.wait_for_selector("#detail form pre >> text=page")
     assert "success" in page.inner_text("#detail form")
-    assert HOSTILE in page.inner_text("#detail form")
+    page.locator("#detail form pre", has_text=HOSTILE).wait_for()  # the log is asked for when the result is shown
 
 
 def test_a_fire_and_a_rule_that_is_switched(open_page: Callable[..., tuple[Any, Engine]]) -> None:
