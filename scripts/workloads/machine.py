@@ -145,4 +145,4 @@ def model(machine: Machine, name: str = "bench") -> Iterator[None]:
 
 def metrics(machine: Machine) -> str:
     """The provider's metrics page."""
-    return requests.get(f"{machine.provider_url}/metrics", timeout=10).text
+    return requests.get(f"{machine.provider_url}/metrics", timeout=60).text

@@ -50,6 +50,8 @@ GROWTH_MB = 25.0
 """What the provider's memory may differ by, between before and after a burst: allocators do not give everything back."""
 LIMITS_MB = {"provider": 120.0, "engine": 150.0, "actions, largest": 256.0}
 """DESIGN 6."""
+AT_ONCE = 1_000_000
+"""Keys of one SCAN: in two a batch that is stored between them would count beside the one that took its place."""
 KINDS = ("burst", "throttled", "outage")
 Disturb = Callable[[Machine, float], None]
 
@@ -110,7 +112,7 @@ class Watch:
         return {
             **memory(self._machine),
             "Redis data, MB": info["used_memory"] / 1e6,
-            "batches staged": float(sum(1 for _ in self._redis.scan_iter(self._staged, count=1000))),
+            "batches staged": float(len(set(self._redis.scan_iter(self._staged, count=AT_ONCE)))),
             "journal, batches": float(self._redis.zcard(self._journal)),
             "journal, kB": provider["journal_bytes"] / 1e3,
             "lag, s": provider["lag_seconds"],
