@@ -18,7 +18,7 @@ import redis
 import requests
 from paho.mqtt.enums import CallbackAPIVersion
 
-from hort import batch
+from hort import batch, keys
 from hort.batch import Message
 from hort.journal import RedisJournal
 from tests.support.paths import ROOT
@@ -43,7 +43,7 @@ class FakeWhisk:
         self.on_fire: Callable[[dict[str, Any]], None] = lambda _payload: None
         self.logs: Callable[[str], list[str] | None] = lambda _activation: [started_line()]
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -65,6 +65,10 @@ class FakeWhisk:
             activation = f"{len(self.fires):032x}"
         self.on_fire(payload)
         return 202, {"activationId": activation}
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # of five, one more connection waits a second for its next try, and the provider gives up after three
 
 
 def started_line(*, success: bool = True, error: str = "") -> str:
@@ -181,7 +185,7 @@ class Provider:
         return requests.request(method, f"{self.url}/registrations", headers=headers, auth=auth, timeout=30, **options)
 
     def create(self, **params: Any) -> dict[str, Any]:
-        """Registers the tests' trigger and waits until it is connected."""
+        """Registers the tests' trigger and waits until it is connected and subscribed."""
         answer = self.call("POST", {"params": params})
         assert answer.status_code == 200, answer.text
         self.wait_connected()
@@ -191,7 +195,20 @@ class Provider:
         return dict(self.call("GET", {}).json())
 
     def wait_connected(self) -> None:
-        wait_until(lambda: self.read()["connected"], timeout_s=60, what="connected to the broker")
+        """Connected as its status tells, and subscribed: what is published before the broker has the subscription is nobody's."""
+        wait_until(self._subscribed, timeout_s=60, what="connected to the broker and subscribed")
+
+    def _subscribed(self) -> bool:
+        read = self.read()
+        if not read.get("connected"):
+            return False
+        with redis.Redis.from_url(self.redis_url) as client:
+            raw: Any = client.get(keys.subscribed(read["id"]))
+        name, _, session = (raw or b"").decode().partition("\n")
+        if not session or json.loads(name)[1] != read["config"]["client_id"]:
+            return False
+        known: dict[str, int] = json.loads(session)[1]
+        return set(read["config"]["topics"]) <= known.keys()
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
