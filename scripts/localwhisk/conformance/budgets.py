@@ -19,6 +19,8 @@ _MINUTE_S = 60
 _NEEDED_S = 15
 _BUSY = {"s": 5}
 _SETTLE_S = 1.0
+_GATHER_S = 60.0
+_LOOK_S = 0.05
 
 
 @dataclass(slots=True)
@@ -80,12 +82,25 @@ def kept_busy(text: str, sent: Sent, address: str, minute: Minute) -> Iterator[N
     threads = [threading.Thread(target=_call, args=(address, busy)) for _ in range(int(match[1]))]
     for thread in threads:
         thread.start()
-    time.sleep(_SETTLE_S)
     try:
+        _gathered(address, len(threads))
         yield
     finally:
         for thread in threads:
             thread.join()
+
+
+def _gathered(address: str, count: int) -> None:
+    """Wait until so many activations are in flight; where the server does not tell, for a moment."""
+    client, end = Client(address), time.monotonic() + _GATHER_S
+    while True:
+        found = client.send(Sent("GET", "/activation/count", {}, None)).parsed()
+        if not isinstance(found, int) or found >= count or time.monotonic() > end:
+            break
+        time.sleep(_LOOK_S)
+    client.close()
+    if not isinstance(found, int):
+        time.sleep(_SETTLE_S)
 
 
 def _call(address: str, sent: Sent) -> None:

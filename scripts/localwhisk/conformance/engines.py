@@ -12,8 +12,8 @@ from pathlib import Path
 
 from localwhisk.conformance.recording import Exchange
 
-_START_S = 30
-_STOP_S = 20
+_START_S = 120
+_STOP_S = 60
 # invocations and fires a minute, concurrent; for recordings that do not show a root document
 _SETTINGS = {"main": (6000, 6000, 30), "throttle": (60, 60, 30), "logstore": (60, 60, 30)}
 _ROOMY = (600_000, 600_000, 200)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from localwhisk.conformance import budgets
+from localwhisk.conformance import budgets, patience
 from localwhisk.conformance.client import Client
 from localwhisk.conformance.compare import Answer, differences
 from localwhisk.conformance.recording import Exchange, Sent, Unresolved
@@ -69,12 +69,20 @@ class Replay:
         wanted = exchange.response
         text = str(wanted["body"].get("error", "")) if isinstance(wanted.get("body"), dict) else ""
         budgets.use_up(text, sent, client, self.minute)
-        with budgets.kept_busy(text, sent, self.address, self.minute):
+
+        def ask() -> Answer:
             answer = client.send(sent)
+            self.minute.count(sent, answer.status)
+            return answer
+
+        with budgets.kept_busy(text, sent, self.address, self.minute):
+            if exchange.unstable is None:
+                answer = patience.patiently(ask, sent, wanted, sleep=self.sleep)
+            else:
+                answer = ask()
         if answer.status == _TOO_MANY != wanted["status"]:
             budgets.wait_for_budget(self.minute)
-            answer = client.send(sent)
-        self.minute.count(sent, answer.status)
+            answer = ask()
         return answer
 
     def _judge(self, exchange: Exchange, answer: Answer) -> Judged:

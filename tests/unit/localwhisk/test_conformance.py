@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localwhisk.conformance import budgets, recording
+from localwhisk.conformance import budgets, patience, recording
 from localwhisk.conformance.compare import Answer, differences
 
 
@@ -101,3 +101,37 @@ def test_a_replay_counts_the_calls_of_a_minute() -> None:
     minute.count(fire, 202)
     minute.count(recording.Sent("GET", "/api/v1/namespaces/_/actions/a", {}, None), 200)
     assert (minute.made(invoke), minute.made(fire)) == (2, 1)
+
+
+RECORD = recording.Sent("GET", "/api/v1/namespaces/_/activations/a", {}, None)
+INVOKE = recording.Sent("POST", "/api/v1/namespaces/_/actions/a", {}, None)
+RUN_LIMIT = {"error": "The action exceeded its time limits of 500 milliseconds."}
+INIT_LIMIT = {"error": "The action exceeded its time limits of 500 milliseconds during initialization."}
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted", "answers", "asked"),
+    [
+        (RECORD, (200, {}), [(404, {}), (404, {}), (200, {})], 3),
+        (RECORD, (404, {}), [(404, {}), (200, {})], 1),
+        (INVOKE, (200, {}), [(404, {}), (200, {})], 1),
+        (INVOKE, (200, {"c": 1}), [(502, RUN_LIMIT), (200, {"c": 1})], 2),
+        (INVOKE, (502, RUN_LIMIT), [(502, INIT_LIMIT), (502, RUN_LIMIT), (200, {})], 2),
+        (INVOKE, (502, RUN_LIMIT), [(200, {}), (502, RUN_LIMIT)], 1),
+        (INVOKE, (200, {"c": 1}), [(502, RUN_LIMIT)] * 9, 6),
+    ],
+)
+def test_what_a_busy_machine_answers_is_asked_again(
+    sent: recording.Sent, wanted: tuple[int, Any], answers: list[tuple[int, Any]], asked: int
+) -> None:
+    left = iter(answers)
+    given: list[Answer] = []
+
+    def ask() -> Answer:
+        status, body = next(left)
+        given.append(Answer(status, {}, json.dumps(body).encode()))
+        return given[-1]
+
+    expected = {"status": wanted[0], "body": wanted[1]}
+    assert patience.patiently(ask, sent, expected, sleep=lambda _: None) is given[-1]
+    assert len(given) == asked
