@@ -178,6 +178,12 @@ class Provider:
     def log(self) -> str:
         return self.log_path.read_text()
 
+    def logged(self, action: str) -> list[dict[str, Any]]:
+        """The log's lines of an action, without one that is being written."""
+        whole, _, _ = self.log.rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+        return [line for line in lines if line["action"] == action]
+
     def call(self, method: str, body: dict[str, Any], *, trigger: str = TRIGGER, auth: tuple[str, str] = AUTH, secret: str = SECRET) -> requests.Response:
         body = {"trigger": trigger, **body}
         options: dict[str, Any] = {"params": body} if method in ("GET", "DELETE") else {"json": body}
@@ -209,6 +215,15 @@ class Provider:
             return False
         known: dict[str, int] = json.loads(session)[1]
         return set(read["config"]["topics"]) <= known.keys()
+
+    def healthy(self) -> dict[str, Any]:
+        """What its health says once all is well: where it listens, its supervisor may not have looked yet."""
+
+        def look() -> dict[str, Any]:
+            answer = requests.get(f"{self.url}/health", timeout=60)
+            return dict(answer.json()) if answer.status_code == 200 else {}
+
+        return wait_until(look, what="all is well")
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""

@@ -49,8 +49,7 @@ def test_a_provider_with_another_key_leaves_the_feed_to_the_one_that_has_it(
     assert "HORT_PROVIDER_KEY" in str(_is_off(other)["message"])
     listed = requests.get(f"{other.url}/registrations", headers={"X-HoRT-Secret": SECRET}, timeout=60).json()
     assert [(row["triggerName"], row["status"]["active"]) for row in listed["registrations"]] == [(TRIGGER, False)]
-    health = requests.get(f"{other.url}/health", timeout=60)
-    assert (health.status_code, health.json()["locked"]) == (200, [TRIGGER])
+    assert other.healthy()["locked"] == [TRIGGER]
     refused = other.call("PUT", {"params": {"linger_ms": 5}})
     assert (refused.status_code, "HORT_PROVIDER_KEY" in refused.json()["error"]) == (400, True)
 

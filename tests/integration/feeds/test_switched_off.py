@@ -127,8 +127,7 @@ def test_it_says_why_and_goes_on_where_it_stopped(
     assert found["hort_provider_disables_total", frozenset({label, ("status", "404")})] == 1
     assert found["hort_provider_disabled", frozenset({label, ("reason", "AUTO")})] == 1
     wait_until(lambda: RedisCounters(redis_client).all().get("feed.disabled.404") == 1, what="among the suite's counters")
-    lines = [json.loads(line) for line in feed.provider.log.splitlines()]
-    (refused,) = [line for line in lines if line["action"] == "refused"]
+    (refused,) = feed.provider.logged("refused")
     assert refused["batch_id"]
 
     if how == "UNPAUSE":
@@ -146,8 +145,12 @@ def test_it_says_why_and_goes_on_where_it_stopped(
 
 def test_a_scrape_shows_the_suite_s_counters_and_survives_redis(feed: Feed, redis_client: "redis.Redis", stack: Any) -> None:
     RedisCounters(redis_client).add({"dead.ingest.not-json": 3, "window.late": 2, 'odd."name"\n': 1})
-    wait_until(lambda: metrics(feed.provider)["hort_redis_up", frozenset()] == 1, what="Redis is seen")
-    found = metrics(feed.provider)
+
+    def seen() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        found = metrics(feed.provider)
+        return found if found["hort_redis_up", frozenset()] else {}
+
+    found = wait_until(seen, what="a scrape that Redis answered within its second")
     assert found["hort_dead_letters_total", frozenset({("stage", "ingest"), ("reason", "not-json")})] == 3
     assert found["hort_left_out_total", frozenset({("reason", "late")})] == 2
     assert found["hort_other_total", frozenset({("counter", 'odd."name"\n')})] == 1
