@@ -206,15 +206,17 @@ class Provider:
 
     def _subscribed(self) -> bool:
         read = self.read()
-        if not read.get("connected"):
-            return False
+        return bool(read.get("connected")) and self.has_subscribed(read["id"], read["config"])
+
+    def has_subscribed(self, registration: str, config: dict[str, Any]) -> bool:
+        """Whether the broker answered the subscription to each topic of a configuration as READ shows it."""
         with redis.Redis.from_url(self.redis_url) as client:
-            raw: Any = client.get(keys.subscribed(read["id"]))
+            raw: Any = client.get(keys.subscribed(registration))
         name, _, session = (raw or b"").decode().partition("\n")
-        if not session or json.loads(name)[1] != read["config"]["client_id"]:
+        if not session or json.loads(name)[1] != config["client_id"]:
             return False
         known: dict[str, int] = json.loads(session)[1]
-        return set(read["config"]["topics"]) <= known.keys()
+        return set(config["topics"]) <= known.keys()
 
     def healthy(self) -> dict[str, Any]:
         """What its health says once all is well: where it listens, its supervisor may not have looked yet."""

@@ -33,12 +33,12 @@ class Echo:
     def reset(self) -> None:
         """Cut all connections with RST."""
         self._resetting = True
-        for client in self._open:
+        while self._open:  # another one may come meanwhile
+            client = self._open.pop()
             with contextlib.suppress(OSError):
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.shutdown(socket.SHUT_RD)  # wakes the thread that reads
             client.close()
-        self._open.clear()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

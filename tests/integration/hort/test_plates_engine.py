@@ -215,7 +215,9 @@ def test_reports_need_the_key(suite: Suite) -> None:
     user, _, password = suite.engine.auth.partition(":")
     assert suite.web("POST", "report", json={"image": PHOTO}, key="").status_code == 401
     assert suite.web("POST", "report", json={"image": PHOTO}, key="wrong").status_code == 401
-    assert suite.web("POST", "report", json={"image": PHOTO}, key="", auth=(user, password)).status_code == 202
+    taken = suite.web("POST", "report", json={"image": PHOTO}, key="", auth=(user, password))
+    assert taken.status_code == 202
+    suite.stored(taken.json()["id"])  # read in a later test it would be that one's photo
     assert suite.web("GET", "report/some-report", key="").status_code == 401
     assert suite.web("GET", "report/never-sent").status_code == 404
 
