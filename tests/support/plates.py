@@ -15,6 +15,7 @@ from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
 
 START_S = 280.0
+PATIENCE_MS = 100_000
 END_MARK = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 
 
@@ -46,8 +47,9 @@ class PlatesServer:
             return error.code, json.load(error)
 
     def run(self, **params: Any) -> dict[str, Any]:
-        """The result of one activation."""
-        status, result = self.post("/run", {"value": params, "activation_id": "a" * 32})
+        """The result of one activation; a photo has its time, also where a reader has to be started first."""
+        value = {"timeout_ms": PATIENCE_MS, **params}
+        status, result = self.post("/run", {"value": value, "activation_id": "a" * 32})
         assert status == 200, result
         return result
 
@@ -62,12 +64,16 @@ class PlatesServer:
         return str(error["code"])
 
     def worker(self) -> int | None:
-        """The process id of the worker, while there is one."""
-        children: list[str] = []
-        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that answered a request and ended
-                children += (thread / "children").read_text().split()
-        return next((int(child) for child in children), None)
+        """The process id of the worker, while there is one.
+
+        Looked for by its parent: in the threads' lists it moves to another when the thread that started it ends.
+        """
+        for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+                if parent == str(self.process.pid) and state not in ("Z", "X"):
+                    return int(pid)
+        return None
 
     def busy(self) -> bool:
         """Whether the worker uses the processor: it is at a photo."""
@@ -79,9 +85,14 @@ class PlatesServer:
 
     def worker_is_gone(self) -> bool:
         """Whether no process holds our folder's streams any more: the worker ended with its server."""
-        return self.process.poll() is not None and not any(
-            os.path.realpath(link) == str(self.out) for link in Path("/proc").glob("[0-9]*/fd/1")
-        )
+        return self.process.poll() is not None and not any(map(self._writes, filter(str.isdigit, os.listdir("/proc"))))  # noqa: PTH208
+
+    def _writes(self, pid: str) -> bool:
+        """Whether a process holds our standard output; one that is going, or not ours to look into, does not."""
+        try:
+            return os.readlink(f"/proc/{pid}/fd/1") == str(self.out)  # noqa: PTH115
+        except OSError:
+            return False
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
