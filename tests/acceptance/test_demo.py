@@ -16,6 +16,7 @@ from elasticsearch import Elasticsearch
 from tests.support.oracle import documents, wrong_windows
 from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
+from tests.support.processes import pids
 from workloads.machine import Machine, services
 
 HOUR_S = 60
@@ -92,7 +93,7 @@ def test_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
 
 def _left(folder: Path) -> list[bytes]:
     """Command lines that name the folder; of a process that was killed a moment ago there may be one still."""
-    return [line for entry in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in (line := _read(entry))]
+    return [line for pid in pids() if str(folder).encode() in (line := _read(Path(f"/proc/{pid}/cmdline")))]
 
 
 def _read(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext, Runtimes
+from tests.support.processes import pids
 
 
 def spec(code: str = "def main(args):\n    return {}\n", **changed: Any) -> ActionSpec:
@@ -50,7 +51,7 @@ def zipped(**files: str) -> str:
 def processes_in(folder: Path) -> list[str]:
     """Find processes that work in the pool's folder."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  # glob ends at the first process that is just going
+    for pid in pids():
         try:
             if Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(folder):  # noqa: PTH115
                 found.append(pid)

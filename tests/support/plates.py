@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
+from tests.support.processes import pids
 
 START_S = 280.0
 PATIENCE_MS = 100_000
@@ -68,7 +69,7 @@ class PlatesServer:
 
         Looked for by its parent: in the threads' lists it moves to another when the thread that started it ends.
         """
-        for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        for pid in pids():
             with contextlib.suppress(OSError):
                 state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
                 if parent == str(self.process.pid) and state not in ("Z", "X"):
@@ -85,7 +86,7 @@ class PlatesServer:
 
     def worker_is_gone(self) -> bool:
         """Whether no process holds our folder's streams any more: the worker ended with its server."""
-        return self.process.poll() is not None and not any(map(self._writes, filter(str.isdigit, os.listdir("/proc"))))  # noqa: PTH208
+        return self.process.poll() is not None and not any(map(self._writes, pids()))
 
     def _writes(self, pid: str) -> bool:
         """Whether a process holds our standard output; one that is going, or not ours to look into, does not."""
