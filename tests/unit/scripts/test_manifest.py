@@ -9,7 +9,6 @@ SETTING = re.compile(r"HORT_[A-Z_]+")
 MANIFEST = (ROOT / "manifest.yaml").read_text()
 README = (ROOT / "README.md").read_text()
 COMPOSE = set(SETTING.findall((ROOT / "docker/compose.yaml").read_text()))
-OF_PROVIDER = {"HORT_API_HOST", "HORT_PROVIDER_KEY"}
 OF_SCRIPTS = {"HORT_TOOLS", "HORT_AUTH"}
 
 
@@ -18,7 +17,7 @@ def test_every_setting_of_the_manifest_is_in_the_readme() -> None:
 
 
 def test_the_readme_names_no_setting_that_nothing_reads() -> None:
-    assert set(SETTING.findall(README)) <= set(SETTING.findall(MANIFEST)) | OF_PROVIDER | OF_SCRIPTS | COMPOSE
+    assert set(SETTING.findall(README)) <= set(SETTING.findall(MANIFEST)) | OF_SCRIPTS | COMPOSE
 
 
 def test_feed_and_close_get_the_same_partitions() -> None:
