@@ -135,8 +135,12 @@ class Pipe:
             and not self._conditions.hung
             and self._held_bytes < HELD_BYTES
         )
-        # Asked each time, since uvloop reads on after a pause that is asked for while the connection is being made.
-        if wanted and not self.source.is_reading():
+        if wanted:
+            if not self.source.is_reading():
+                self.source.resume_reading()
+            return
+        # Asked anew each time: a loop reads on after a pause that is asked for while the connection is being made (asyncio 3.11, which
+        # calls itself paused then and hears no second pause, and uvloop).
+        if not self.source.is_reading():
             self.source.resume_reading()
-        elif not wanted and self.source.is_reading():
-            self.source.pause_reading()
+        self.source.pause_reading()
