@@ -18,6 +18,12 @@ if not old and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 'ful
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 'ok'
 """
+_ACTIVE_LUA = """
+if tonumber(redis.call('HGET', KEYS[2], 'written') or '0') > tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], 'written', ARGV[2])
+return 1
+"""
 _ADD_LUA = """
 if not redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[1]) then return 0 end
 for i = 4, #ARGV, 2 do
@@ -51,8 +57,11 @@ class ModelStore(Protocol):
     def active(self) -> bytes | None:
         """What the last poll left for the scorer."""
 
-    def set_active(self, value: bytes) -> None:
-        """Replaces what the scorer uses."""
+    def begin_poll(self) -> int:
+        """The number of a poll that reads the registry from now on: more than those of all before."""
+
+    def set_active(self, value: bytes, *, poll: int) -> bool:
+        """Replaces what the scorer uses; False, and nothing is replaced, where a poll that began later has done so."""
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
         """Adds counts to a model's numbers and replaces its facts."""
@@ -67,6 +76,7 @@ class RedisModelStore:
     def __init__(self, client: store.Client) -> None:
         self._client = client
         self._replace = client.register_script(_REPLACE_LUA)
+        self._set_active = client.register_script(_ACTIVE_LUA)
         self._add = client.register_script(_ADD_LUA)
 
     def all(self) -> dict[str, bytes]:
@@ -97,9 +107,14 @@ class RedisModelStore:
         found: Any = self._client.get(keys.MODELS_ACTIVE)
         return found if found is None else bytes(found)
 
-    def set_active(self, value: bytes) -> None:
-        """Replaces what the scorer uses."""
-        self._client.set(keys.MODELS_ACTIVE, value)
+    def begin_poll(self) -> int:
+        """Counts one up."""
+        found: Any = self._client.hincrby(keys.MODELS_POLLS, "begun", 1)
+        return int(found)
+
+    def set_active(self, value: bytes, *, poll: int) -> bool:
+        """Compares the polls and replaces in one step."""
+        return bool(self._set_active(keys=[keys.MODELS_ACTIVE, keys.MODELS_POLLS], args=[value, poll]))
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
         """Adds and replaces in one script, once though the client sends it again (see `hort.counters`)."""
@@ -123,6 +138,7 @@ class MemoryModelStore:
     def __init__(self) -> None:
         self._models: dict[str, bytes] = {}
         self._active: bytes | None = None
+        self._begun = self._written = 0
         self._stats: dict[str, Stats] = {}
 
     def all(self) -> dict[str, bytes]:
@@ -151,9 +167,17 @@ class MemoryModelStore:
         """What the last poll left for the scorer."""
         return self._active
 
-    def set_active(self, value: bytes) -> None:
-        """Replaces what the scorer uses."""
-        self._active = value
+    def begin_poll(self) -> int:
+        """Counts one up."""
+        self._begun += 1
+        return self._begun
+
+    def set_active(self, value: bytes, *, poll: int) -> bool:
+        """Compares the polls and replaces."""
+        if self._written > poll:
+            return False
+        self._active, self._written = value, poll
+        return True
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
         """Adds and replaces."""

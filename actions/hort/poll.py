@@ -58,12 +58,16 @@ def http_fetch(policy: urls.Policy, *, timeout_s: float, key: str = "") -> Fetch
 def poll(
     store: ModelStore, counters: Counters, *, url: str, fetch: Fetch, now: Callable[[], int] = clock.now_ms
 ) -> dict[str, Any]:
-    """One poll: writes the active list and says what it holds; a poll that fails keeps the last good list and says so."""
+    """One poll: writes the active list and says what it holds; a poll that fails keeps the last good list and says so.
+
+    Of polls that overlap the one that began last counts: another one's list may be older, whenever it comes to writing it.
+    """
+    number = store.begin_poll()
     try:
         found = listing(fetch(url)) if url else own(store)
     except PollFailed as error:
         counters.add({"models.poll-failed": 1})
-        return _keep(store, str(error)[:MAX_ERROR], now())
+        return _write(store, _kept(store, str(error)[:MAX_ERROR], now()), number)
     counters.add({"models.polled": 1, "models.refused": len(found.refused)})
     refused = "; ".join(found.refused)[:MAX_ERROR] or None
     value = {
@@ -72,8 +76,7 @@ def poll(
         "tried_at": now(),
         "last_error": refused,
     }
-    store.set_active(orjson.dumps(value))
-    return _told(value)
+    return _write(store, value, number)
 
 
 def own(store: ModelStore) -> Listing:
@@ -127,21 +130,21 @@ def _checked(values: list[Any], *, limit: int) -> Listing:
     return Listing(list(found.values()), refused)
 
 
-def _keep(store: ModelStore, reason: str, now: int) -> dict[str, Any]:
+def _kept(store: ModelStore, reason: str, now: int) -> dict[str, Any]:
     last = active_list(store)
-    value = {
+    return {
         "models": last.get("models", []),
         "polled_at": last.get("polled_at"),
         "tried_at": now,
         "last_error": reason,
     }
-    store.set_active(orjson.dumps(value))
-    return _told(value)
 
 
-def _told(value: Mapping[str, Any]) -> dict[str, Any]:
+def _write(store: ModelStore, value: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What the scorer uses from now on, in short."""
+    used = value if store.set_active(orjson.dumps(value), poll=number) else active_list(store)
     return {
-        "models": [model["name"] for model in value["models"]],
-        "polled_at": value["polled_at"],
-        "last_error": value["last_error"],
+        "models": [model["name"] for model in used.get("models", ())],
+        "polled_at": used.get("polled_at"),
+        "last_error": used.get("last_error"),
     }

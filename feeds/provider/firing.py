@@ -247,8 +247,8 @@ class Firing:
             self._checks.append(_Check(entry, outcome.activation, self._steady() + backoff.next_ms(), backoff))
 
     def _not_accepted(self, entry: Entry, outcome: Outcome, target: Target) -> None:
+        self._journal.give_back(entry.reference, due_ms=self._steady())
         now = self._steady()
-        self._journal.give_back(entry.reference, due_ms=now)
         self._gate.in_flight -= 1
         self._hold(held=outcome.kind == "held")
         if outcome.kind == "refused":

@@ -143,7 +143,8 @@ class Supervisor:
             self._let_go(next(iter(self._runners.values())).registration)
         for name, runner in list(self._runners.items()):
             self._tend(runner, registrations[name])
-        self._later = {name: later for name, later in list(self._later.items()) if name in registrations}
+        for name in set(self._later) - set(registrations):  # in place: a purge that fails meanwhile puts its feed off, too
+            self._later.pop(name, None)
         self._graces.keep(registrations)
         self._meters.forget({registration.trigger for registration in registrations.values()})
         self._meters.unreadable.set(self._registrations.unreadable)

@@ -269,7 +269,7 @@ def state() -> State:
         }
         models.replace(name, expected=None, value=json.dumps(model).encode(), limit=9)
         known.append(model)
-    models.set_active(json.dumps({"models": known, "polled_at": NOW - 12_000}).encode())
+    models.set_active(json.dumps({"models": known, "polled_at": NOW - 12_000}).encode(), poll=1)
     breakers._open_until["broken"] = NOW + 1000
     return State(counters=counters, feeds=FakeFeeds(), models=models, breakers=breakers)
 

@@ -32,9 +32,16 @@ class ModelStoreContract:
 
     def test_the_active_list_is_replaced_as_a_whole(self, store: ModelStore) -> None:
         assert store.active() is None
-        store.set_active(b"{}")
-        store.set_active(b'{"models":[]}')
+        assert store.set_active(b"{}", poll=store.begin_poll())
+        assert store.set_active(b'{"models":[]}', poll=store.begin_poll())
         assert store.active() == b'{"models":[]}'
+
+    def test_the_poll_that_began_last_counts(self, store: ModelStore) -> None:
+        stood_still, newer = store.begin_poll(), store.begin_poll()
+        assert store.set_active(b"newer", poll=newer)
+        assert not store.set_active(b"older", poll=stood_still)
+        assert store.active() == b"newer"
+        assert store.set_active(b"newer", poll=newer), "sent again after a lost answer"
 
     def test_numbers_add_up_and_facts_are_replaced(self, store: ModelStore) -> None:
         store.add_stats("m", counts={"ok": 2, "error": 0}, facts={"last_at": "then"})

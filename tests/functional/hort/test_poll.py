@@ -133,3 +133,16 @@ def test_a_registry_that_masks_its_addresses_is_said_to(polling: Polling) -> Non
     found = active_list(polling.store)
     assert found["models"] == []
     assert "readers with the key" in found["last_error"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_poll_that_stood_still_leaves_the_list_of_the_newer_one(polling: Polling, fails: bool) -> None:
+    def stand_still(url: str) -> bytes:
+        polling.foreign({"endpoints": [{"new": URL}]})
+        if fails:
+            raise poll.PollFailed("cut off")
+        return b'{"endpoints":[]}'
+
+    told = poll.poll(polling.store, polling.counters, url=FOREIGN, fetch=stand_still, now=polling.clock)
+    assert told["models"] == ["new"] == [model["name"] for model in active_list(polling.store)["models"]]
+    assert told["last_error"] is None

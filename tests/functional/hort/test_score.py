@@ -17,6 +17,8 @@ from tests.support import staged
 
 LEAST_S = 1.5
 """A batch's time where a test waits for its end: long enough for a process that stands still for a moment to begin its calls in it."""
+SURE_S = 5.0
+"""As `LEAST_S`, where each call must have begun in it."""
 
 Reply = Callable[[outgoing.Call], Awaitable[outgoing.Answer]]
 
@@ -124,11 +126,11 @@ def test_a_model_that_hangs_costs_nothing_to_the_others(bench: Bench, protocol: 
     """By the order of events: every call of the others ends before the hanging model is given up."""
     bench.sender.replies["slow"] = hang
     found = [
-        model("slow", protocol=protocol, concurrency=1),
+        model("slow", protocol=protocol, concurrency=1, timeout_ms=30_000),
         model("one"),
         model("two", protocol="instances"),
     ]
-    sheets = bench.run(*found, budget_s=LEAST_S)
+    sheets = bench.run(*found, budget_s=SURE_S)
     assert sheets["slow"].counts == {"timeout": 5}
     assert sheets["one"].counts == {"ok": 5}
     assert sheets["two"].counts == {"ok": 5}
@@ -140,7 +142,7 @@ def test_a_hanging_model_loses_its_breaker_even_when_the_batch_ends_first(bench:
     bench.sender.replies["slow"] = hang
     slow = model("slow", timeout_ms=30_000, breaker={"failures": 2})
     for _ in range(2):
-        bench.run(slow, budget_s=LEAST_S, rows=staged.bikes(1))
+        bench.run(slow, budget_s=SURE_S, rows=staged.bikes(1))
     before = bench.sender.count("slow")
     assert bench.run(slow)["slow"].counts == {"open": 5}
     assert bench.sender.count("slow") == before
@@ -324,10 +326,10 @@ def test_the_active_list_is_read_at_most_once_a_second() -> None:
     active = score.ActiveModels(store, monotonic=lambda: now[0])
     assert active() == []
     values = [model("m").as_json(), model("off", enabled=False).as_json(), {"name": "bad"}]
-    store.set_active(orjson.dumps({"models": values, "polled_at": 1}))
+    store.set_active(orjson.dumps({"models": values, "polled_at": 1}), poll=1)
     assert active() == []
     now[0] = 1.0
     assert [item.name for item in active()] == ["m"]
-    store.set_active(b"broken")
+    store.set_active(b"broken", poll=2)
     now[0] = 2.0
     assert active() == []

@@ -9,6 +9,7 @@ from elasticsearch import Elasticsearch
 
 from hort import indices
 from hort.bulk_writer import BulkWriter, pairs
+from hort.document_store import ItemError
 from hort.documents import bulk_line, result_object
 from hort.elastic import ElasticStore
 from tests.support.ingest import messages, settled
@@ -31,9 +32,16 @@ VALUES: dict[str, Any] = {
 }
 
 
+class PatientStore(ElasticStore):
+    """Gives a new index the time that a slow disk needs."""
+
+    def bulk(self, index: str, body: bytes, *, timeout_s: float = 250.0) -> list[ItemError]:
+        return super().bulk(index, body, timeout_s=timeout_s)
+
+
 @pytest.fixture
 def store(elasticsearch_client: Elasticsearch) -> ElasticStore:
-    store = ElasticStore(elasticsearch_client)
+    store = PatientStore(elasticsearch_client)
     indices.ensure(store)
     return store
 
@@ -53,7 +61,7 @@ def test_every_pair_of_values_under_one_name_is_stored(
         for place, name in enumerate(pair)
     )
 
-    assert store.bulk("all-events", body, timeout_s=250) == []
+    assert store.bulk("all-events", body) == []
 
     elasticsearch_client.indices.refresh(index="all-events")
     assert elasticsearch_client.count(index="all-events")["count"] == 2 * len(pairs)
@@ -160,7 +168,7 @@ def test_stale_request_does_not_write_an_old_version_over_a_newer_one(
     """A sink that hung in Elasticsearch while the next one stored the window's next revision."""
     for revision in (0, 0, 1, 0):
         body = pairs(bulk_line("w", {"revision": revision}, version=revision) + bulk_line(f"o{revision}", {}))
-        written = BulkWriter(store, time_s=30).write("analytics", body)
+        written = BulkWriter(store, time_s=250).write("analytics", body)
         assert (written.stored, written.rejected) == (2, [])
 
     elasticsearch_client.indices.refresh(index="analytics")

@@ -14,6 +14,7 @@ import redis
 import requests
 from elasticsearch import Elasticsearch
 
+from hort.report_store import RedisReports
 from tests.support import pictures
 from tests.support.engine import Engine
 from tests.support.paths import SCRIPTS
@@ -50,8 +51,8 @@ def engine(reader: FakePlates, tmp_path_factory: pytest.TempPathFactory) -> Iter
 class Suite:
     """The deployed plates part and calls to it."""
 
-    def __init__(self, engine: Engine, zips: Path, settings: dict[str, str], reader: FakePlates) -> None:
-        self.engine, self.reader = engine, reader
+    def __init__(self, engine: Engine, zips: Path, settings: dict[str, str], reader: FakePlates, reports: RedisReports) -> None:
+        self.engine, self.reader, self.reports = engine, reader, reports
         self._zips, self._settings = zips, settings
         self.deploy()
 
@@ -68,11 +69,10 @@ class Suite:
         return requests.request(method, url, headers=headers, timeout=60, **options)
 
     def stored(self, report_id: str) -> dict[str, Any]:
-        def look() -> dict[str, Any]:
-            found = self.web("GET", f"report/{report_id}").json()
-            return found["document"] if found.get("status") == "stored" else {}
-
-        return wait_until(look, timeout_s=60, what="the report's document")
+        """The report's document, once all is done with the report: its document can be seen before its photo is deleted."""
+        wait_until(lambda: self.reports.status(report_id) == "stored", timeout_s=60, what="the end of the report")
+        document: dict[str, Any] = self.web("GET", f"report/{report_id}").json()["document"]
+        return document
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def suite(
 ) -> Suite:
     reader.reply, reader.seen, reader.photos = answer(), [], []
     settings = {"HORT_REDIS_URL": redis_url, "HORT_ELASTICSEARCH_URL": elasticsearch_url, "HORT_REGISTRY_KEY": KEY}
-    return Suite(engine, zips, settings, reader)
+    return Suite(engine, zips, settings, reader, RedisReports(redis_client))
 
 
 def keys_of(client: "redis.Redis") -> list[bytes]:

@@ -42,7 +42,7 @@ class Stage:
         score.__globals__["_active"].cache_clear()
 
     def run(self, **params: Any) -> dict[str, Any]:
-        return score({**self.params, "__ow_headers": {"authorization": "Basic c2VjcmV0"}, **params})
+        return score({**self.params, "score_budget_ms": 60_000, "__ow_headers": {"authorization": "Basic c2VjcmV0"}, **params})
 
     def documents(self, field: str) -> list[dict[str, Any]]:
         value: Any = self.client.hget(REFERENCE.stage_key, field)
@@ -163,7 +163,7 @@ def test_the_batch_ends_at_its_budget_whatever_the_models_allow(stage: Stage) ->
     stage.put(staged.bikes(3))
     with model_server(servers.predictions) as good, model_server(servers.hang) as hanging:
         stage.activate(good=fields(good.url), hanging=fields(hanging.url, timeout_ms=30_000, concurrency=1))
-        result = stage.run(score_budget_ms=5_000)
+        result = stage.run(score_budget_ms=15_000)
     assert result["results"] == {"ok": 3, "timeout": 3}
 
 

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,16 @@ from localwhisk.runtimes.containers import container_tool
 from tests.support import pictures
 from tests.support.engine import Engine
 from tests.support.plates import PlatesServer
+from tests.support.polling import wait_until
 
 IMAGE = "hort/plates:0.1.0"
 JPEG = base64.b64encode(pictures.encoded(pictures.quarters(160, 120))).decode()
+
+
+def record_of(whisk: Engine, activation_id: str) -> Any:
+    """The activation's record, once there is one."""
+    status, record = whisk.call("GET", f"activations/{activation_id}")
+    return record if status == 200 else None
 
 
 def test_a_blackbox_action_reads_photos(new_whisk: Callable[..., Engine], plates: PlatesServer) -> None:
@@ -42,8 +50,9 @@ def test_a_container_of_the_image_reads_photos_and_goes_with_the_engine(new_whis
     whisk = new_whisk()
     limits = {"memory": 512, "timeout": 120_000}
     whisk.call("PUT", "actions/plates", {"exec": {"kind": "blackbox", "image": IMAGE}, "limits": limits})
-    status, record = whisk.call("POST", "actions/plates?blocking=true", {"image": JPEG})
-    assert (status, record["response"]["status"]) == (200, "success")
+    _, started = whisk.call("POST", "actions/plates", {"image": JPEG})
+    record = wait_until(lambda: record_of(whisk, started["activationId"]), timeout_s=240, what="the container's answer")
+    assert record["response"]["status"] == "success"
     assert record["response"]["result"]["img_width"] == 160
     mine = [tool, "ps", "-aq", "--filter", f"label=localwhisk.state={whisk.state / 'entities' / 'runtimes'}"]
     assert len(subprocess.check_output(mine).split()) == 1

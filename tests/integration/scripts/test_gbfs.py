@@ -52,7 +52,7 @@ def test_the_client_reads_every_version(tmp_path: Path, version: str) -> None:
 
 
 def test_one_server_has_all_versions_and_its_progress(tmp_path: Path) -> None:
-    with served(tmp_path, "--simulate", "5", "--seed", "3") as url:
+    with served(tmp_path, "--simulate", "5", "--seed", "3", "--ttl", "3600") as url:
         root = url.removesuffix("/gbfs.json")
         rows = []
         for version in ("1.1", "2.3", "3.0"):

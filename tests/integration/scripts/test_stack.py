@@ -189,12 +189,12 @@ def test_elasticsearch_answers_and_survives_a_kill(stack: Services, elasticsearc
 
 
 def test_probes_say_why_a_server_is_not_ready(redis_url: str, mqtt_url: str) -> None:
-    assert probes.mqtt(mqtt_url) is None
-    assert probes.redis(redis_url) is None
+    wait_until(lambda: probes.mqtt(mqtt_url) is None, what="an answer of mosquitto")
+    wait_until(lambda: probes.redis(redis_url) is None, what="an answer of Redis")
     closed = free_port()
     assert "refused" in (probes.redis(f"redis://127.0.0.1:{closed}") or "")
     assert "refused" in (probes.mqtt(f"mqtt://127.0.0.1:{closed}") or "")
-    assert "AUTH" in (probes.redis(redis_url.replace("//", "//:secret@")) or "")
+    wait_until(lambda: "AUTH" in (probes.redis(redis_url.replace("//", "//:secret@")) or ""), what="Redis' refusal")
     assert probes.mqtt(redis_url.replace("redis:", "mqtt:")) is not None
 
 

@@ -64,7 +64,7 @@ def test_concurrency_counts_what_is_in_flight() -> None:
 
 def test_limits_of_one_namespace_are_not_those_of_the_others() -> None:
     own = {"team": Limits(invocations_per_minute=1, fires_per_minute=5, concurrent=1)}
-    throttle = Throttle(Limits(invocations_per_minute=2, fires_per_minute=2, concurrent=2), own=own)
+    throttle = Throttle(Limits(invocations_per_minute=2, fires_per_minute=2, concurrent=2), own=own, clock=Clock())
     refusals = {name: [throttle.invocation_refusal(name) for _ in range(2)] for name in ("team", "guest")}
     assert refusals["guest"] == [None, None]
     assert refusals["team"] == [None, "Too many requests in the last minute (count: 2, allowed: 1)."]

@@ -1,5 +1,6 @@
 """The demo sums up when its last windows are written."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,14 +18,14 @@ class Suite:
     """Answers of the sequence, and whether somebody is still at it after each."""
 
     def __init__(self, *rounds: tuple[dict[str, Any] | Exception, bool]) -> None:
-        self._rounds: Iterator[tuple[dict[str, Any] | Exception, bool]] = iter(rounds)
+        self.rounds: Iterator[tuple[dict[str, Any] | Exception, bool]] = iter(rounds)
         self._busy = False
         self.calls = 0
 
     def invoke(self, action: str) -> dict[str, Any]:
         assert action == "hort/close-windows"
         self.calls += 1
-        answer, self._busy = next(self._rounds, (NOTHING, False))
+        answer, self._busy = next(self.rounds, (NOTHING, False))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -55,5 +56,6 @@ def test_goes_on_until_nothing_is_left(rounds: tuple[tuple[dict[str, Any] | Exce
 
 
 def test_says_so_when_it_takes_too_long() -> None:
-    suite = Suite(*[(WRITTEN, True)] * 10_000)
+    suite = Suite()
+    suite.rounds = itertools.repeat((WRITTEN, True))
     assert not close_rest(suite, suite, deadline=time.monotonic() + 0.05)
