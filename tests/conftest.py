@@ -17,8 +17,8 @@ from tests.support.paths import ROOT, SHARED
 from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
-TIMEOUTS_S = {"integration": 600, "acceptance": 900}
-"""Longer than pyproject.toml's for tests with servers: the first one's time is the start of all of them, too."""
+TIMEOUTS_S = {"functional": 600, "integration": 600, "acceptance": 900}
+"""Longer than pyproject.toml's for tests with servers, the first one's time is the start of all of them, too, and with real files."""
 
 settings.register_profile(
     "hort",
@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies under tests/integration and tests/acceptance, with a time limit where it has none of its own."""
+    """Mark what lies under tests/functional, tests/integration and tests/acceptance, with a time limit where it has none of its own."""
     for item in items:
         folder = item.path.relative_to(ROOT).parts[1:2]
         if not folder or folder[0] not in TIMEOUTS_S:

@@ -12,7 +12,7 @@ from typing import Any
 from localwhisk import instance
 from localwhisk.identity import PUBLIC
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 30.0
 _PAGE = 200
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ class HttpAction:
 
     async def post(self, path: str, body: bytes, timeout_s: float) -> Response:
         """Send JSON and read the answer; raises Unanswered."""
-        future = asyncio.get_running_loop().run_in_executor(_threads, self._post, path, body, timeout_s)
+        given_up = threading.Event()
+        future = asyncio.get_running_loop().run_in_executor(_threads, self._post, path, body, timeout_s, given_up)
         try:
             return await asyncio.wait_for(asyncio.shield(future), timeout_s)
         except TimeoutError:
@@ -104,15 +106,16 @@ class HttpAction:
         finally:
             if not future.done():
                 future.add_done_callback(_forget)
+                given_up.set()
                 self.close()
 
-    def _post(self, path: str, body: bytes, timeout_s: float) -> Response:
+    def _post(self, path: str, body: bytes, timeout_s: float, given_up: threading.Event) -> Response:
         fresh = self._connection is None
         try:
             return self._exchange(path, body, timeout_s)
         except (ConnectionError, http.client.RemoteDisconnected):
             self.close()
-            if fresh:
+            if fresh or given_up.is_set():
                 raise
             # a kept connection may have been closed by the server while idle
             return self._exchange(path, body, timeout_s)

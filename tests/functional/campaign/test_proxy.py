@@ -187,6 +187,7 @@ def test_delay_and_rate_hold_back_and_keep_the_order(
 def test_a_client_that_does_not_read_fills_no_memory(network: Network, echo: Echo) -> None:
     proxy = network.proxy("echo", upstream=echo.address)
     with socket.create_connection(proxy.address) as client:
+        assert said(client, b"x") == b"x"
         assert is_stuck(client)
         (link,) = proxy._links
         assert link.up._held_bytes + link.down._held_bytes <= 4 * HELD_BYTES
@@ -198,6 +199,8 @@ def test_an_hour_of_delay_holds_a_bounded_number_of_bytes(network: Network, echo
     proxy = network.proxy("echo", upstream=echo.address)
     proxy.slow(delay_s=3600)
     with socket.create_connection(proxy.address) as client:
+        assert is_stuck(client)
+        wait_until(lambda: any(link.up._held_bytes for link in proxy._links), what="the proxy's first look at it")
         assert is_stuck(client)
         (link,) = proxy._links
         assert 0 < link.up._held_bytes <= 2 * HELD_BYTES

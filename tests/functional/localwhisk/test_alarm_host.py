@@ -65,7 +65,7 @@ def test_a_trigger_that_is_not_there(hosted: LocalWhisk) -> None:
 def test_a_fire_is_the_owners(hosted: LocalWhisk) -> None:
     feed(hosted, "CREATE", cron="0 0 1 1 *", trigger_payload=PAYLOAD)
     assert hosted.run(hosted.prepared._fire(registration(hosted))) == 202
-    hosted.run(hosted.engine.invoker.drain(5))
+    hosted.run(hosted.engine.invoker.drain(60))
     (record,) = hosted.call("GET", "activations?name=a&docs=true").json
     result = record["response"]["result"]
     assert {**result, "__ow_headers": 0} == {"a": 1, "__ow_headers": 0}

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ def put_sequence(local: LocalWhisk, name: str, *components: str) -> Any:
 
 @pytest.fixture
 def steps(local: LocalWhisk) -> LocalWhisk:
+    return prepared(local)
+
+
+def prepared(local: LocalWhisk) -> LocalWhisk:
+    """With actions to make sequences of."""
     local.runtimes.behaviours["add"] = lambda args: {**args, "n": args.get("n", 0) + 1}
     local.put_action("add", "add", parameters=[{"key": "default", "value": 1}])
     local.put_action("fail", "fail")
@@ -79,7 +85,8 @@ def test_an_array_reaches_the_next_component_as_it_is(steps: LocalWhisk) -> None
     assert steps.result("seq") == {"count": 3}
 
 
-def test_a_sequence_costs_one_invocation(steps: LocalWhisk) -> None:
+def test_a_sequence_costs_one_invocation(new_local: Callable[..., LocalWhisk]) -> None:
+    steps = prepared(new_local(clock=lambda: 1_000_000_000_000))
     put_sequence(steps, "seq", "add", "add", "add")
     steps.result("seq")
     refusal = [steps.engine.throttle.invocation_refusal("guest") for _ in range(9_999)]

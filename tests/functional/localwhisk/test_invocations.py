@@ -55,7 +55,7 @@ def test_what_is_not_done_in_time_goes_on(local: LocalWhisk) -> None:
     reply = local.call("POST", "actions/a?blocking=true&timeout=1", {})
     assert (reply.status, list(reply.json)) == (202, ["activationId"])
     gate.set()
-    local.run(local.engine.invoker.drain(5))
+    local.run(local.engine.invoker.drain(60))
     assert local.record(reply.json["activationId"])["response"]["result"] == {"slept": True}
 
 
@@ -127,7 +127,7 @@ def test_concurrency_is_given_back(new_local: Callable[..., LocalWhisk]) -> None
     async def scenario() -> list[int]:
         replies = [(await local.request("POST", "actions/a", {})).status for _ in range(3)]
         gate.set()
-        await local.engine.invoker.drain(5)
+        await local.engine.invoker.drain(60)
         return [*replies, (await local.request("POST", "actions/a", {})).status]
 
     assert local.run(scenario()) == [202, 202, 429, 202]

@@ -432,7 +432,7 @@ class OpenWhisk(RuleBasedStateMachine):
             runs_now = one.active and self.runnable(one.action)
             assert lines[f"guest/{key}"]["success"] is runs_now
             started += runs_now and self.actions[one.action].components is None
-        self.local.run(self.local.engine.invoker.drain(5))
+        self.local.run(self.local.engine.invoker.drain(60))
         assert len(self.local.runtimes.runs) - runs >= started
 
     def runnable(self, key: str) -> bool:

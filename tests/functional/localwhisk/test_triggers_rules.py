@@ -22,7 +22,7 @@ def fire(local: LocalWhisk, body: Any = None, **headers: str) -> Any:
     """The record of a fire, when all its actions have ended."""
     reply = local.call("POST", "triggers/t", body, headers=headers)
     assert reply.status == 202, reply.body
-    local.run(local.engine.invoker.drain(5))
+    local.run(local.engine.invoker.drain(60))
     return local.record(reply.json["activationId"])
 
 

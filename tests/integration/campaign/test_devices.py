@@ -90,6 +90,16 @@ def saved_since(broker: Services, moment_s: float) -> bool:
     return any(path.stat().st_mtime > moment_s for path in broker.state.rglob("mosquitto.db"))
 
 
+def grown(devices: Devices, count: str, by: int, *names: str) -> None:
+    """Waits until a count of each of these groups has grown."""
+    before = {name: devices.counts()[name][count] for name in names}
+    wait_until(
+        lambda: all(devices.counts()[name][count] > before[name] + by for name in names),
+        timeout_s=60,
+        what=f"{by} more records {count} of {', '.join(names)}",
+    )
+
+
 def by_group(stream: Stream) -> dict[str, list[Published]]:
     return {name: [record for record in stream.published if record.group == name] for name in QOS}
 
@@ -102,18 +112,15 @@ def test_the_stream_survives_a_kill_of_the_broker(broker: Services, tmp_path: Pa
     try:
         devices.start()
         wait_until(lambda: saved_since(broker, subscribed_s), timeout_s=60, what="the broker has saved the subscriber's session")
-        made = devices.counts()[PLAIN]["done"]
-        wait_until(lambda: devices.counts()[PLAIN]["done"] > made + 50, timeout_s=60, what="the first records")
+        grown(devices, "done", 50, NUMBERED, PLAIN)
         pid = broker.pid("mosquitto")
         devices.broker_killed(time.time())
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: devices.counts()[PLAIN]["outages"], timeout_s=60, what="a lost connection")
-        made = devices.counts()[PLAIN]["handed"]
-        wait_until(lambda: devices.counts()[PLAIN]["handed"] > made + 20, timeout_s=60, what="records meanwhile")
+        wait_until(lambda: all(devices.counts()[name]["outages"] for name in QOS), timeout_s=60, what="lost connections")
+        grown(devices, "handed", 20, *QOS)
         broker.start("mosquitto")
         wait_until(lambda: devices.counts()[NUMBERED]["again"] > 50, timeout_s=60, what="repeats after the kill")
-        made = devices.counts()[PLAIN]["done"]
-        wait_until(lambda: devices.counts()[PLAIN]["done"] > made + 50, timeout_s=60, what="records afterwards")
+        grown(devices, "done", 50, PLAIN)
         assert devices.finish(60)
         stream = devices.stream()
         subscriber.drain()

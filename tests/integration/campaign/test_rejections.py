@@ -185,8 +185,9 @@ def test_what_is_no_bulk_gets_elasticsearchs_own_answer(proxy: ElasticsearchProx
 
 
 def test_the_suites_store_sees_refused_items_and_gets_all_in_by_repeating(
-    proxy: ElasticsearchProxy, count: Callable[[], int]
+    proxy: ElasticsearchProxy, count: Callable[[], int], elasticsearch_client: Elasticsearch
 ) -> None:
+    elasticsearch_client.indices.create(index=INDEX)
     store = elastic.connect({"elasticsearch_url": proxy.url})
     proxy.reject_items(0.5, status=503)
     errors = store.bulk(INDEX, body(range(30)))

@@ -133,9 +133,9 @@ def test_a_server_that_is_slow_or_away(with_pool: WithPool, server: ActionServer
         released.wait(60)
         return 200, b"{}"
 
-    server.answer = slow
-
     async def scenario(pool: Pool) -> None:
+        await invoke(pool, blackbox())  # so that the limit is not used up by a start
+        server.answer = slow
         late = await invoke(pool, blackbox(timeout_ms=3000))
         released.set()
         assert late.timeout
@@ -143,6 +143,7 @@ def test_a_server_that_is_slow_or_away(with_pool: WithPool, server: ActionServer
         away = await invoke(pool, blackbox(image="away", fqn="/guest/away"))
         assert (away.status, away.result) == ("whisk internal error", {"error": texts.NO_RESOURCES})
         assert "where nothing answers" in away.logs[0]
+        assert len(server.runs) == 2, "what was given up is not asked again"
 
     with_pool(scenario, image_map={IMAGE: server.url, "away": "http://127.0.0.1:9"})
 
