@@ -91,6 +91,12 @@ class Link:
         return self.up or bool(self._dialling_since)
 
     @property
+    def complete(self) -> bool:
+        """Whether the broker's session has every topic of the configuration, over the connection that there is."""
+        session, config = self._session or {}, self._config
+        return self.up and all(session.get(topic) == config.qos for topic in config.topics)
+
+    @property
     def problem(self) -> str:
         """What is wrong with the connection or the subscription, in words."""
         return self._trouble or self.refused
@@ -150,14 +156,14 @@ class Link:
 
     def accepted(self, *, session_present: bool) -> None:
         """See the Handler port."""
+        if not session_present:
+            self._session, self._settling, self._doubted = {}, {}, set()
         self.up, self._dialling_since, self._trouble = True, 0, ""
         self.generation += 1
         self._dial_backoff.reset()
         self._acks.connected(session_present=session_present)
         self._meters.reconnects.labels(self._stream.trigger, "resumed" if session_present else "new").inc()
         log("mqtt-connected", trigger=self._stream.trigger, session_present=session_present)
-        if not session_present:
-            self._session, self._settling, self._doubted = {}, {}, set()
         self._subscribe()
 
     def lost(self, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -65,6 +66,7 @@ class Registration:
             "config": {**self.config.public(), "client_id": self.client_id},
             "status": self.status(hold=runtime.get("hold", ""), refused=runtime.get("refused", "")),
             "connected": bool(runtime.get("connected")),
+            "subscribed": bool(runtime.get("subscribed")),
             "connection": runtime.get("problem", "no provider serves it yet") or "connected",
             "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight", "held_back_since")},
         }
@@ -113,7 +115,7 @@ def _locked(name: str, raw: bytes, reason: str) -> dict[str, Any]:
         "dateChangedISO": clock.iso(changed),
         "reason": {"kind": "LOCKED", "statusCode": None, "message": f"{reason}; create the feed again, or give the provider that key"},
     }
-    return {"id": name, "triggerName": trigger, "status": status, "connected": False}
+    return {"id": name, "triggerName": trigger, "status": status, "connected": False, "subscribed": False}
 
 
 def switched(registration: Registration, *, active: bool, reason: dict[str, Any] | None, now: int) -> Registration:
@@ -130,6 +132,7 @@ class RedisRegistrations:
         self._client: Any = client
         self._vault = vault
         self._told: dict[str, bytes] = {}
+        self._telling = threading.Lock()
         self.unreadable = 0
 
     def all(self) -> dict[str, Registration]:
@@ -215,8 +218,9 @@ class RedisRegistrations:
         try:
             return self._decode(raw)
         except FeedRefused as error:
-            if self._told.get(name) != raw:
-                self._told[name] = raw
+            with self._telling:
+                known, self._told[name] = self._told.get(name), raw
+            if known != raw:
                 log("registration-unreadable", error=error, registration=name)
             return None
 

@@ -131,6 +131,7 @@ class Runner:
         gate = self.gate
         return {
             "connected": self.intake.connected,
+            "subscribed": self.intake.link.complete,
             "problem": self.intake.link.problem,
             "refused": self.intake.link.refused,
             "hold": "no active rule" if self.firing.held else "",

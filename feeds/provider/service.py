@@ -205,8 +205,12 @@ class RedisWorks:
                 text = "the feed was deleted and its grace is over"
                 facts = {"batches": removal.batches, "batch_ids": removal.shown, "spooled_pieces": removal.spooled}
                 log("dropped", error=text, trigger=registration.trigger, **facts)
-        self._forget(keys=[keys.FENCES], args=[registration.id, token])
+        self.forget(registration, token)
         return sum(removal.batches + removal.spooled for removal in removals)
+
+    def forget(self, registration: Registration, token: int) -> None:
+        """Compares and drops in one step."""
+        self._forget(keys=[keys.FENCES], args=[registration.id, token])
 
     def end_session(self, registration: Registration) -> None:
         """A broker that does not answer keeps the session until it expires there."""

@@ -41,6 +41,9 @@ class Works(Protocol):
         May be repeated. Fenced where another provider has a newer token.
         """
 
+    def forget(self, registration: Registration, token: int) -> None:
+        """Drops the fence of a feed that is gone, where the token is the newest."""
+
     def end_session(self, registration: Registration) -> None:
         """Makes the broker forget the session."""
 
@@ -133,10 +136,10 @@ class Supervisor:
 
     def tick(self) -> None:
         """One look at everything; RedisError where Redis is away, and then everything goes on as it is."""
+        self._settle()  # first: what was taken down before is then gone from what is read, too
         registrations = self._registrations.all()
         alive = max(1, self._leases.beat())
         share = -(-len(registrations) // alive)
-        self._settle()
         self._renew(registrations)
         self._acquire(registrations, share)
         if len(self._runners) > share:
@@ -298,7 +301,10 @@ class Supervisor:
             return now is not None and self._graces.over(now)
 
         def drop() -> None:
-            if not over(self._registrations.get(registration.id)):
+            now = self._registrations.get(registration.id)
+            if now is None:  # another one took it down, just before this one took its lease
+                self._works.forget(registration, token)
+            if not over(now):
                 return
             dropped = self._works.purge(registration, token)
             self._meters.dropped.labels(registration.trigger).inc(dropped)

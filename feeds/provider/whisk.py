@@ -14,7 +14,7 @@ from feeds.provider.log import log
 from hort.errors import FeedRefused
 
 FIRE_TIMEOUT_S = (3.0, 10.0)
-READ_TIMEOUT_S = (3.0, 5.0)
+READ_TIMEOUT_S = (3.0, 10.0)
 _KEEP = frozenset({408, 409, 429})
 _MESSAGE_LIMIT = 300
 

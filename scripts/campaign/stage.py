@@ -22,10 +22,11 @@ from campaign.parts import Part
 from campaign.proxy import Network, Proxy
 from campaign.rejections import ElasticsearchProxy
 from demonstrate import processes
+from demonstrate.feeds import await_subscriptions
 from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
 from localwhisk.runtimes.memory import descendants
-from workloads.machine import Machine, services
+from workloads.machine import SUBSCRIBED_TIMEOUT_S, Machine, services
 
 LIMITS = {
     "raised": ("--limits", "raised", "--invocations-per-minute", "1200", "--fires-per-minute", "1200", "--concurrent", "100"),
@@ -124,6 +125,7 @@ def stage(*, limits: str = "raised", settings: dict[str, str] | None = None) -> 
         }
         built.deploy()
         _model(built, stack)
+        await_subscriptions(machine.provider_url, machine.env["HORT_PROVIDER_SECRET"], timeout_s=SUBSCRIBED_TIMEOUT_S)
         yield built
 
 

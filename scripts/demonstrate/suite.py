@@ -9,9 +9,9 @@ import shutil
 import sys
 import time
 
-import requests
 
 from demonstrate import processes
+from demonstrate.feeds import await_subscriptions
 from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROOT, Options
 from demonstrate.plates import Plates
 from demonstrate.view import View
@@ -23,6 +23,7 @@ GRACE_S = "5"
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
+POLLED_TIMEOUT_S, POLLED_EVERY_S = 60.0, 0.2
 MODELS = (
     ("echo", "", "answers what it was sent"),
     ("anomaly", "?fields=num_bikes_available,num_docks_available", "above or below average by more than one std"),
@@ -85,8 +86,11 @@ class Suite:
         self.whisk.invoke("hort/divvy")
 
     def stop_source(self) -> None:
-        """No new data: the poll stops, then the server it polls."""
+        """No new data: no poll begins, those under way have published and counted, then the server they poll stops."""
         self.whisk.set_rule("poll-to-divvy", active=False)
+        deadline = time.monotonic() + POLLED_TIMEOUT_S
+        while time.monotonic() < deadline and not all(map(self.whisk.has_ended, self.whisk.started_by("divvy-poll"))):
+            time.sleep(POLLED_EVERY_S)
         for part in self._parts:
             if part.name == "gbfs":
                 part.stop()
@@ -173,15 +177,7 @@ class Suite:
         self.whisk.invoke("hort/poll-models")
 
     def _await_subscription(self) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        headers = {"X-HoRT-Secret": self.env["HORT_PROVIDER_SECRET"]}
-        while time.monotonic() < deadline:
-            answer = requests.get(f"{self.provider_url}/registrations", headers=headers, timeout=10)
-            rows = answer.json().get("registrations", [])
-            if rows and all(row.get("connected") for row in rows):
-                return
-            time.sleep(0.2)
-        raise processes.StartFailed(f"the feed is not subscribed after {READY_TIMEOUT_S:g} s: {json.dumps(rows)[:500]}")
+        await_subscriptions(self.provider_url, self.env["HORT_PROVIDER_SECRET"], timeout_s=READY_TIMEOUT_S)
 
     def _serve_gbfs(self) -> None:
         options = self._options

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import requests
 
 TIMEOUT_S = 65
+NEWEST = 100
+"""Fires that are looked at, to find what they started."""
 
 
 class Whisk:
@@ -46,6 +49,17 @@ class Whisk:
         """How many activations of a trigger or action there are between two times in milliseconds."""
         bound = "" if upto is None else f"&upto={upto}"
         return int(self._call("GET", f"activations?count=true&name={name}&since={since}{bound}")["activations"])
+
+    def started_by(self, trigger: str) -> list[str]:
+        """Ids of the activations that a trigger's newest fires started through its rules."""
+        records = self._call("GET", f"activations?docs=true&limit={NEWEST}&name={trigger}")
+        lines = [json.loads(line) for record in records for line in record["logs"]]
+        return [line["activationId"] for line in lines if line.get("activationId")]
+
+    def has_ended(self, activation_id: str) -> bool:
+        """Whether an activation has its record."""
+        url = f"{self.api_host}/api/v1/namespaces/_/activations/{activation_id}"
+        return self._session.get(url, timeout=TIMEOUT_S).ok
 
     def put_model(self, name: str, model: dict[str, Any]) -> None:
         """Registers a model."""

@@ -48,6 +48,14 @@ class Commands:
         rows: list[dict[str, Any]] = self("dead-letters", "list", "--topic", f"*{device.device_type}*", *filters)
         return rows
 
+    def stored(self, letter: dict[str, Any]) -> None:
+        """Waits for the end of a letter's batch: a search finds the letter before that, and nothing is replayed before it."""
+        wait_until(
+            lambda: self("trace", letter["id"])[0]["batch"]["state"].startswith("stored"),
+            interval_s=0.5,
+            what="the end of the letter's batch",
+        )
+
 
 @pytest.fixture
 def run(machine: Machine) -> Commands:
@@ -145,6 +153,7 @@ def test_a_model_that_failed_is_asked_again(machine: Machine, device: Device, st
         device.publish({"bikes": 4})
         device.published()
         (letter,) = wait_until(lambda: run.letters(device, "--stage", "score"), timeout_s=60, interval_s=0.5, what="the dead letter")
+        run.stored(letter)
         machine.whisk.put_model(device.device_type, {**description, "url": url})
         machine.whisk.invoke("hort/poll-models")
 
@@ -179,6 +188,7 @@ def test_a_document_that_elasticsearch_refused_is_stored_when_it_can_be(
     device.publish({field: "no date"})
     device.published()
     (letter,) = wait_until(lambda: run.letters(device, "--stage", "sink"), timeout_s=60, interval_s=0.5, what="the dead letter")
+    run.stored(letter)
     assert letter["reason"] == "document_parsing_exception"
     assert list(run("dead-letters", "replay", letter["id"], status=1)["again"]) == [letter["id"]]
 

@@ -1,5 +1,6 @@
 """The demo as a user runs it, on servers of the test's own so that what it stored can be read afterwards."""
 
+import ast
 import json
 import os
 import signal
@@ -40,6 +41,13 @@ def _demo(machine: Machine, tmp_path: Path, *options: str) -> dict[str, Any]:
     return found
 
 
+def _served(log: Path) -> dict[str, Any]:
+    """What the demo's source says at its end of the documents that it was asked for."""
+    line = next(line for line in log.read_text().splitlines() if line.startswith("served: "))
+    found: dict[str, Any] = ast.literal_eval(line.removeprefix("served: "))
+    return found
+
+
 def _check(machine: Machine, summary: dict[str, Any]) -> None:
     with Elasticsearch(machine.elasticsearch_url, request_timeout=60) as search:
         events, analytics = documents(search, "all-events"), documents(search, "analytics")
@@ -65,7 +73,8 @@ def _check(machine: Machine, summary: dict[str, Any]) -> None:
 def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: Callable[[str], Path]) -> None:
     recording = shared("data/divvy/station_status.jsonl.gz")
     summary = _demo(servers, tmp_path, "--replay", str(recording), "--speed", "60", "--duration", str(HOUR_S))
-    assert summary["published"] >= 300 * HOUR_S / 4
+    served = _served(tmp_path / "demo" / "logs" / "gbfs.log")
+    assert summary["published"] >= 300 * served["documents"] / 4 > 300
     _check(servers, summary)
 
 

@@ -122,7 +122,7 @@ class Suite:
         login = {"username": self.username, "password": self.password}
         created = self.feed("CREATE", url=self.machine.mqtt_url, topics=topic, linger_ms=50, grace_s=0, **login)
         assert created["config"]["password"] == "***", created
-        wait_until(lambda: self.feed("READ").get("connected"), what="the feed's connection")
+        wait_until(lambda: self.feed("READ").get("subscribed"), what="the feed's subscription")
 
     def end(self) -> None:
         """Nothing stays."""
@@ -145,7 +145,7 @@ def register(suite: Suite, server: str, device_type: str) -> list[str]:
     """Models with credentials, by the key and without; all that strangers were told."""
     told = []
     for name, protocol in (("good", "query"), ("broken", "json")):
-        model = {"url": f"{server}/{name}?token={suite.token}", "protocol": protocol, "device_types": [device_type], "breaker": {"failures": 0}}
+        model = {"url": f"{server}/{name}?token={suite.token}", "protocol": protocol, "device_types": [device_type], "breaker": {"failures": 0}, "timeout_ms": 30_000}
         told.append(suite.web("PUT", f"models/{name}", model).text)
         told.append(suite.web("PUT", f"models/{name}", model, **{"X-HoRT-Key": "wrong"}).text)
         assert suite.web("PUT", f"models/{name}", model, **suite.key).status_code == 201

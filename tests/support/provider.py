@@ -216,7 +216,7 @@ class Provider:
         if not session or json.loads(name)[1] != config["client_id"]:
             return False
         known: dict[str, int] = json.loads(session)[1]
-        return set(config["topics"]) <= known.keys()
+        return all(known.get(topic) == config["qos"] for topic in config["topics"])
 
     def healthy(self) -> dict[str, Any]:
         """What its health says once all is well: where it listens, its supervisor may not have looked yet."""

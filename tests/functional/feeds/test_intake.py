@@ -224,6 +224,29 @@ def test_a_broker_killed_right_after_the_first_subscription_is_asked_again() -> 
     assert bench.broker.subscriptions == [(("t/#",), 1)] * 2, "its session may be of before the subscription"
 
 
+def test_it_is_subscribed_while_the_broker_has_granted_every_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench({"topics": ["t/#", "u"]})
+    seen = []
+
+    def look(*_: object) -> None:
+        seen.append((bench.intake.connected, bench.intake.link.complete))
+
+    monkeypatch.setattr(bench.connection, "subscribe", look)
+    bench.run(20)
+    assert seen == [(True, False)], "asked for is not granted"
+    monkeypatch.undo()
+    bench.broker.forbidden = {"u"}
+    bench.broker.drop()
+    bench.run(CONNECT_RETRY_MS[0] * 8)
+    assert (bench.intake.connected, bench.intake.link.complete) == (True, False), "granted in part"
+    bench.broker.forbidden = set()
+    bench.run(SUBSCRIBE_RETRY_MS[0] * 4, step_ms=100)
+    assert bench.intake.link.complete
+    bench.broker.drop()
+    bench.intake.step()
+    assert (bench.intake.connected, bench.intake.link.complete) == (False, False)
+
+
 def test_what_a_lost_connection_left_unanswered_is_asked_again_or_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     bench.run(SETTLE_MS)

@@ -62,6 +62,7 @@ class Works:
         self.gate.set()
         self.made: list[FakeRunner] = []
         self.purged: list[str] = []
+        self.forgotten: list[tuple[str, int]] = []
         self.ended: list[str] = []
         self.on_purge: Callable[[], object] = lambda: None
 
@@ -78,6 +79,9 @@ class Works:
         self.on_purge()
         self.purged.append(registration.id)
         return 1
+
+    def forget(self, registration: Registration, token: int) -> None:
+        self.forgotten.append((registration.id, token))
 
     def end_session(self, registration: Registration) -> None:
         assert self.gate.wait(WAIT_S)
@@ -219,6 +223,15 @@ def test_a_feed_is_forgotten_only_when_it_is_taken_down(bench: Bench) -> None:
     assert (there, bench.works.purged) == ([True], ["a"])
     assert len(bench.works.made) == 2, "nobody served it once more"
     bench.ticked_until(lambda: "a" not in bench.leases.rows)
+
+
+def test_a_feed_that_another_one_took_down_leaves_no_fence(bench: Bench) -> None:
+    """This one looked just before the end, and takes the lease just after it."""
+    gone = replace(bench.registrations.rows["a"], id="gone", deleted_at=bench.clock.now)
+    bench.clock.advance(100_000)
+    bench.supervisor._acquire({"gone": gone}, 9)
+    bench.ticked_until(lambda: "gone" not in bench.leases.rows)
+    assert (bench.works.purged, bench.works.forgotten) == ([], [("gone", 1)])
 
 
 def test_a_share_is_given_up_without_waiting(bench: Bench) -> None:

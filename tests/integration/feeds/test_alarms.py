@@ -53,6 +53,7 @@ def test_what_is_refused(provider: Provider, act: Feed) -> None:
 
 def create_once(provider: Provider, act: Feed) -> None:
     """In a moment, or in a longer one where that was over before the provider was asked."""
+    wait_until(lambda: provider.logged("alarms-serving"), what="time is kept")
     for ahead_s in (5, 20, 80):
         date = datetime.now(UTC) + timedelta(seconds=ahead_s)
         answer = act(provider, "CREATE", kind="once", date=date.isoformat().replace("+00:00", "Z"))
