@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import sys
 import time
-
 
 from demonstrate import processes
 from demonstrate.feeds import await_subscriptions
