@@ -18,7 +18,7 @@ from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
 TIMEOUTS_S = {"functional": 600, "integration": 600, "acceptance": 900}
-"""Longer than pyproject.toml's for tests with servers, the first one's time is the start of all of them, too, and with real files."""
+"""Longer than pyproject.toml's: real files wait for their disk, and the first test with servers has the start of all of them in its time."""
 
 settings.register_profile(
     "hort",

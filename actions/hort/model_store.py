@@ -22,6 +22,12 @@ _ACTIVE_LUA = """
 if tonumber(redis.call('HGET', KEYS[2], 'written') or '0') > tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[2], 'written', ARGV[2])
+if tonumber(redis.call('HGET', KEYS[2], 'begun') or '0') < tonumber(ARGV[2]) then redis.call('HSET', KEYS[2], 'begun', ARGV[2]) end
+return 1
+"""
+_KEEP_LUA = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 _ADD_LUA = """
@@ -63,6 +69,9 @@ class ModelStore(Protocol):
     def set_active(self, value: bytes, *, poll: int) -> bool:
         """Replaces what the scorer uses; False, and nothing is replaced, where a poll that began later has done so."""
 
+    def keep_active(self, value: bytes, *, expected: bytes | None) -> bool:
+        """Writes what a failed poll makes of the list it found; False, and nothing is written, where it is another one by now."""
+
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
         """Adds counts to a model's numbers and replaces its facts."""
 
@@ -77,6 +86,7 @@ class RedisModelStore:
         self._client = client
         self._replace = client.register_script(_REPLACE_LUA)
         self._set_active = client.register_script(_ACTIVE_LUA)
+        self._keep_active = client.register_script(_KEEP_LUA)
         self._add = client.register_script(_ADD_LUA)
 
     def all(self) -> dict[str, bytes]:
@@ -113,8 +123,12 @@ class RedisModelStore:
         return int(found)
 
     def set_active(self, value: bytes, *, poll: int) -> bool:
-        """Compares the polls and replaces in one step."""
+        """Compares the polls and replaces in one step; polls that begin after Redis lost their count go on from there."""
         return bool(self._set_active(keys=[keys.MODELS_ACTIVE, keys.MODELS_POLLS], args=[value, poll]))
+
+    def keep_active(self, value: bytes, *, expected: bytes | None) -> bool:
+        """Compares and writes in one step."""
+        return bool(self._keep_active(keys=[keys.MODELS_ACTIVE], args=[expected or b"", value]))
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:
         """Adds and replaces in one script, once though the client sends it again (see `hort.counters`)."""
@@ -176,7 +190,14 @@ class MemoryModelStore:
         """Compares the polls and replaces."""
         if self._written > poll:
             return False
-        self._active, self._written = value, poll
+        self._active, self._written, self._begun = value, poll, max(self._begun, poll)
+        return True
+
+    def keep_active(self, value: bytes, *, expected: bytes | None) -> bool:
+        """Compares and writes."""
+        if self._active != expected:
+            return False
+        self._active = value
         return True
 
     def add_stats(self, name: str, *, counts: Mapping[str, int], facts: Mapping[str, str]) -> None:

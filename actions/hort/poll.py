@@ -13,7 +13,7 @@ from hort.counters import Counters
 from hort.errors import AddressRefused, CallFailed, ModelError
 from hort.model_store import ModelStore
 from hort.models import Model
-from hort.registry import active_list
+from hort.registry import active_list, active_of
 
 MAX_LIST_BYTES = models.MAX_MODELS * models.MAX_MODEL_BYTES
 MAX_ERROR = 500
@@ -60,14 +60,14 @@ def poll(
 ) -> dict[str, Any]:
     """One poll: writes the active list and says what it holds; a poll that fails keeps the last good list and says so.
 
-    Of polls that overlap the one that began last counts: another one's list may be older, whenever it comes to writing it.
+    Of polls that overlap and succeed the one that began last counts: another one's list may be older, whenever it comes to writing it.
     """
     number = store.begin_poll()
     try:
         found = listing(fetch(url)) if url else own(store)
     except PollFailed as error:
         counters.add({"models.poll-failed": 1})
-        return _write(store, _kept(store, str(error)[:MAX_ERROR], now()), number)
+        return _keep(store, str(error)[:MAX_ERROR], now())
     counters.add({"models.polled": 1, "models.refused": len(found.refused)})
     refused = "; ".join(found.refused)[:MAX_ERROR] or None
     value = {
@@ -76,7 +76,7 @@ def poll(
         "tried_at": now(),
         "last_error": refused,
     }
-    return _write(store, value, number)
+    return _told(value if store.set_active(orjson.dumps(value), poll=number) else active_list(store))
 
 
 def own(store: ModelStore) -> Listing:
@@ -130,21 +130,21 @@ def _checked(values: list[Any], *, limit: int) -> Listing:
     return Listing(list(found.values()), refused)
 
 
-def _kept(store: ModelStore, reason: str, now: int) -> dict[str, Any]:
-    last = active_list(store)
-    return {
+def _keep(store: ModelStore, reason: str, now: int) -> dict[str, Any]:
+    found = store.active()
+    last = active_of(found)
+    value = {
         "models": last.get("models", []),
         "polled_at": last.get("polled_at"),
         "tried_at": now,
         "last_error": reason,
     }
+    return _told(value if store.keep_active(orjson.dumps(value), expected=found) else active_list(store))
 
 
-def _write(store: ModelStore, value: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """What the scorer uses from now on, in short."""
-    used = value if store.set_active(orjson.dumps(value), poll=number) else active_list(store)
+def _told(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "models": [model["name"] for model in used.get("models", ())],
-        "polled_at": used.get("polled_at"),
-        "last_error": used.get("last_error"),
+        "models": [model["name"] for model in value.get("models", ())],
+        "polled_at": value.get("polled_at"),
+        "last_error": value.get("last_error"),
     }

@@ -191,7 +191,11 @@ def _masked(model: Model) -> Model:
 
 def active_list(store: ModelStore) -> dict[str, Any]:
     """What the last poll left: `models`, `polled_at` (ms), `last_error`; empty before the first poll."""
-    raw = store.active()
+    return active_of(store.active())
+
+
+def active_of(raw: bytes | None) -> dict[str, Any]:
+    """See `active_list`; None: there was no poll yet."""
     if raw is None:
         return {}
     try:

@@ -93,8 +93,10 @@ class Link:
     @property
     def complete(self) -> bool:
         """Whether the broker's session has every topic of the configuration, over the connection that there is."""
+        if not self.up:  # first: by the time a new connection is up, what an earlier session had is forgotten
+            return False
         session, config = self._session or {}, self._config
-        return self.up and all(session.get(topic) == config.qos for topic in config.topics)
+        return all(session.get(topic) == config.qos for topic in config.topics)
 
     @property
     def problem(self) -> str:

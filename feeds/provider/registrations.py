@@ -66,7 +66,7 @@ class Registration:
             "config": {**self.config.public(), "client_id": self.client_id},
             "status": self.status(hold=runtime.get("hold", ""), refused=runtime.get("refused", "")),
             "connected": bool(runtime.get("connected")),
-            "subscribed": bool(runtime.get("subscribed")),
+            "subscribed": runtime.get("generation") == self.generation and bool(runtime.get("subscribed")),
             "connection": runtime.get("problem", "no provider serves it yet") or "connected",
             "journal": {name: runtime.get(name, 0) for name in ("batches", "bytes", "in_flight", "held_back_since")},
         }

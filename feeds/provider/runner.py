@@ -83,6 +83,8 @@ class Runner:
         )
         self._switch_off = switch_off
         self._update: Registration | None = None
+        self._generation = registration.generation
+        """Of the configuration that the intake goes by."""
         self._threads = [
             threading.Thread(target=self._take_in, name=f"intake-{registration.id}", daemon=True),
             threading.Thread(target=self._fire, name=f"firing-{registration.id}", daemon=True),
@@ -130,6 +132,7 @@ class Runner:
         """What others may know of it now."""
         gate = self.gate
         return {
+            "generation": self._generation,
             "connected": self.intake.connected,
             "subscribed": self.intake.link.complete,
             "problem": self.intake.link.problem,
@@ -181,6 +184,7 @@ class Runner:
         if self._update is not None:
             new, self._update = self._update, None
             self.intake.update(new.config)
+            self._generation = new.generation
         try:
             self.intake.step()
         except Fenced:

@@ -185,7 +185,7 @@ class Supervisor:
                 self._leases.release(name)
                 del self._tokens[name]
             elif runner is not None and name not in registrations:
-                self._let_go(runner.registration)
+                self._leave(runner.registration, token)
             elif runner is not None and (runner.fenced or not runner.alive or not held):
                 reason = "fenced" if runner.fenced else "taken" if runner.alive else "thread-died"
                 self._meters.leases_lost.labels(runner.registration.trigger, reason).inc()
@@ -301,10 +301,10 @@ class Supervisor:
             return now is not None and self._graces.over(now)
 
         def drop() -> None:
-            now = self._registrations.get(registration.id)
-            if now is None:  # another one took it down, just before this one took its lease
+            found = self._registrations.get(registration.id)
+            if found is None:  # another one took it down just before this one took its lease
                 self._works.forget(registration, token)
-            if not over(now):
+            if not over(found):
                 return
             dropped = self._works.purge(registration, token)
             self._meters.dropped.labels(registration.trigger).inc(dropped)
@@ -312,6 +312,15 @@ class Supervisor:
                 log("removed", trigger=registration.trigger, dropped_batches=dropped)
 
         self._let_go(registration, flush=False, then=drop)
+
+    def _leave(self, registration: Registration, token: int) -> None:
+        """Lets go of a feed that is gone, or cannot be read any more; its session is not ended, since Redis may have lost what it knew."""
+
+        def forget() -> None:
+            if self._registrations.get(registration.id) is None:
+                self._works.forget(registration, token)
+
+        self._let_go(registration, then=forget)
 
     def _switch_off(self, registration: Registration, outcome: Outcome) -> None:
         text = f"Automatically disabled after receiving a {outcome.status} status code when firing the trigger."

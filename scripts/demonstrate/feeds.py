@@ -9,6 +9,7 @@ import requests
 
 from demonstrate.processes import StartFailed
 
+TOLD = ("triggerName", "status", "connected", "subscribed", "connection")
 LOOK_EVERY_S = 0.2
 ANSWER_TIMEOUT_S = 30.0
 
@@ -26,6 +27,6 @@ def await_subscriptions(provider_url: str, secret: str, *, timeout_s: float) -> 
         else:
             if rows and all(row.get("subscribed") for row in rows):
                 return
-            told = json.dumps(rows)[:500]
+            told = f"status {answer.status_code} {json.dumps([{name: row.get(name) for name in TOLD} for row in rows])[:1500]}"
         time.sleep(LOOK_EVERY_S)
     raise StartFailed(f"the feed is not subscribed after {timeout_s:g} s: {told}")

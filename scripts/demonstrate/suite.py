@@ -8,6 +8,8 @@ import shutil
 import sys
 import time
 
+import requests
+
 from demonstrate import processes
 from demonstrate.feeds import await_subscriptions
 from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROOT, Options
@@ -87,11 +89,20 @@ class Suite:
         """No new data: no poll begins, those under way have published and counted, then the server they poll stops."""
         self.whisk.set_rule("poll-to-divvy", active=False)
         deadline = time.monotonic() + POLLED_TIMEOUT_S
-        while time.monotonic() < deadline and not all(map(self.whisk.has_ended, self.whisk.started_by("divvy-poll"))):
+        while not self._polls_have_ended():
+            if time.monotonic() > deadline:
+                self._view.say(f"a poll still runs after {POLLED_TIMEOUT_S:g} s: what it publishes may be missing in the sum")
+                break
             time.sleep(POLLED_EVERY_S)
         for part in self._parts:
             if part.name == "gbfs":
                 part.stop()
+
+    def _polls_have_ended(self) -> bool:
+        try:
+            return all(map(self.whisk.has_ended, self.whisk.started_by("divvy-poll")))
+        except (requests.RequestException, RuntimeError):
+            return False
 
     def stop(self) -> None:
         """Stops what was started, last first."""

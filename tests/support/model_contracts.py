@@ -43,6 +43,20 @@ class ModelStoreContract:
         assert store.active() == b"newer"
         assert store.set_active(b"newer", poll=newer), "sent again after a lost answer"
 
+    def test_a_failed_poll_writes_only_over_what_it_found(self, store: ModelStore) -> None:
+        number = store.begin_poll()
+        assert store.keep_active(b"nothing, and why", expected=None)
+        assert store.set_active(b"list", poll=number), "one that fails does not stop an earlier one that succeeds"
+        assert not store.keep_active(b"nothing, and why not", expected=b"nothing, and why")
+        assert store.active() == b"list"
+        assert store.keep_active(b"list, and why", expected=b"list")
+        assert store.active() == b"list, and why"
+
+    def test_polls_go_on_counting_from_the_one_that_wrote(self, store: ModelStore) -> None:
+        """Redis came back empty while a poll was under way."""
+        assert store.set_active(b"old", poll=5001)
+        assert store.set_active(b"new", poll=store.begin_poll())
+
     def test_numbers_add_up_and_facts_are_replaced(self, store: ModelStore) -> None:
         store.add_stats("m", counts={"ok": 2, "error": 0}, facts={"last_at": "then"})
         store.add_stats("m", counts={"ok": 3}, facts={"last_at": "now"})

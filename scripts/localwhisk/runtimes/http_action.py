@@ -112,21 +112,23 @@ class HttpAction:
     def _post(self, path: str, body: bytes, timeout_s: float, given_up: threading.Event) -> Response:
         fresh = self._connection is None
         try:
-            return self._exchange(path, body, timeout_s)
+            return self._exchange(path, body, timeout_s, given_up)
         except (ConnectionError, http.client.RemoteDisconnected):
             self.close()
             if fresh or given_up.is_set():
                 raise
             # a kept connection may have been closed by the server while idle
-            return self._exchange(path, body, timeout_s)
+            return self._exchange(path, body, timeout_s, given_up)
 
-    def _exchange(self, path: str, body: bytes, timeout_s: float) -> Response:
+    def _exchange(self, path: str, body: bytes, timeout_s: float, given_up: threading.Event) -> Response:
         connection = self._connection
         if connection is None:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
             self._connection = connection
         headers = {"Content-Type": "application/json"}
         try:
+            if given_up.is_set():
+                raise ConnectionAbortedError
             connection.request("POST", self._path + path, body, headers)
             response = connection.getresponse()
             return _read(response)

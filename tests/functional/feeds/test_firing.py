@@ -184,6 +184,23 @@ def test_throttled_waits_into_the_next_minute() -> None:
     assert next_minute(start) <= bench.whisk.at[1] <= next_minute(start) + 1_000
 
 
+def test_throttled_waits_into_the_next_minute_also_where_the_journal_was_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    give_back = bench.journal.give_back
+
+    def slow(*arguments: Any, **options: Any) -> None:
+        give_back(*arguments, **options)
+        bench.clock.advance(3_000)
+
+    monkeypatch.setattr(bench.journal, "give_back", slow)
+    bench.whisk.answers = [Outcome("busy", 429), ACCEPTED]
+    bench.put()
+    start = bench.clock.now
+    bench.run(70_000)
+    assert len(bench.whisk.at) == 2
+    assert next_minute(start) <= bench.whisk.at[1] <= next_minute(start) + 1_000
+
+
 def test_errors_back_off_and_keep_the_batch() -> None:
     bench = Bench(ack_deadline_s=100)
     bench.whisk.answers = [Outcome("busy", 503)] * 4 + [ACCEPTED]

@@ -160,3 +160,15 @@ def test_a_refused_subscription_shows_in_the_status() -> None:
     status = bench.lifecycle.read(CALLER)["status"]
     assert status["active"] is True
     assert status["reason"] == {"kind": "SUBSCRIPTION", "statusCode": None, "message": "refused: no"}
+
+
+def test_subscribed_is_told_of_the_topics_that_are_wanted_now() -> None:
+    bench = Bench()
+    bench.lifecycle.create(CALLER, PARAMS)
+    told = {"connected": True, "subscribed": True, "generation": bench.row.generation}
+    bench.registrations.report(NAME, told, ttl_s=9)
+    assert bench.lifecycle.read(CALLER)["subscribed"] is True
+    assert bench.lifecycle.update(CALLER, {"topics": ["other/#"]}, active=None)["subscribed"] is False
+    assert bench.lifecycle.read(CALLER)["subscribed"] is False
+    bench.registrations.report(NAME, {**told, "generation": bench.row.generation, "subscribed": False}, ttl_s=9)
+    assert bench.lifecycle.read(CALLER)["subscribed"] is False

@@ -114,3 +114,22 @@ def test_a_late_refusal_of_the_old_key_leaves_a_mended_feed_on(bench: Bench) -> 
     refused(bench, taken=mended)
     wait_until(lambda: len(bench.whisk.fires) == 2, what="fired with the new key")
     assert (bench.off, bench.runner.gate.firing) == ([], True)
+
+
+def test_what_the_intake_has_not_yet_taken_over_is_not_told_as_subscribed(bench: Bench) -> None:
+    bench.runner.start()
+    wait_until(lambda: bench.runner.facts()["subscribed"], what="subscribed")
+    old = bench.runner.registration
+    held = threading.Event()
+    update = bench.runner.intake.update
+
+    def wait_then_update(config: feed_options.FeedConfig) -> None:
+        held.wait(60)
+        update(config)
+
+    bench.runner.intake.update = wait_then_update  # type: ignore[method-assign]
+    bench.runner.take(replace(old, generation=old.generation + 1))
+    assert bench.runner.facts()["generation"] == old.generation
+    held.set()
+    wait_until(lambda: bench.runner.facts()["generation"] == old.generation + 1, what="taken over")
+    assert bench.runner.facts()["subscribed"] is True

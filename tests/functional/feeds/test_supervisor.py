@@ -234,6 +234,34 @@ def test_a_feed_that_another_one_took_down_leaves_no_fence(bench: Bench) -> None
     assert (bench.works.purged, bench.works.forgotten) == ([], [("gone", 1)])
 
 
+def test_a_feed_that_is_gone_is_let_go_with_its_fence(bench: Bench) -> None:
+    """Another provider took it down while this one thought that its grace was not over; or Redis came back empty."""
+    del bench.registrations.rows["a"]
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
+    assert (bench.works.made[0].stopped, bench.works.purged, bench.works.ended) == ([True], [], [])
+    assert bench.works.forgotten == [("a", 1)]
+
+
+def test_a_feed_that_was_taken_down_before_a_tick_is_not_taken_up_in_it(bench: Bench) -> None:
+    look = bench.registrations.all
+
+    def look_then_end() -> dict[str, Registration]:
+        """The worker is done just after the supervisor has looked."""
+        found = look()
+        bench.works.gate.set()
+        wait_until(lambda: "a" not in bench.registrations.rows, timeout_s=WAIT_S, what="the feed's end")
+        wait_until(bench.supervisor._under_way["a"].done.done, timeout_s=WAIT_S, what="the worker's end")
+        return found
+
+    bench.works.gate.clear()
+    over(bench, "a")
+    bench.registrations.all = look_then_end  # type: ignore[method-assign]
+    bench.supervisor.tick()
+    bench.registrations.all = look  # type: ignore[method-assign]
+    bench.ticked_until(lambda: "a" not in bench.leases.rows)
+    assert (bench.leases.tokens["a"], bench.works.purged, bench.works.forgotten) == (1, ["a"], [])
+
+
 def test_a_share_is_given_up_without_waiting(bench: Bench) -> None:
     other = bench.leases.other("other")
     with bench.slow():

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -135,14 +136,47 @@ def test_a_registry_that_masks_its_addresses_is_said_to(polling: Polling) -> Non
     assert "readers with the key" in found["last_error"]
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_poll_that_stood_still_leaves_the_list_of_the_newer_one(polling: Polling, fails: bool) -> None:
-    def stand_still(url: str) -> bytes:
-        polling.foreign({"endpoints": [{"new": URL}]})
+def interrupted(polling: Polling, meanwhile: Callable[[], object], *, fails: bool) -> dict[str, Any]:
+    """A poll that reads an empty list, or fails, after what another one did meanwhile."""
+
+    def fetch(url: str) -> bytes:
+        meanwhile()
         if fails:
             raise poll.PollFailed("cut off")
         return b'{"endpoints":[]}'
 
-    told = poll.poll(polling.store, polling.counters, url=FOREIGN, fetch=stand_still, now=polling.clock)
-    assert told["models"] == ["new"] == [model["name"] for model in active_list(polling.store)["models"]]
-    assert told["last_error"] is None
+    return poll.poll(polling.store, polling.counters, url=FOREIGN, fetch=fetch, now=polling.clock)
+
+
+def names(store: MemoryModelStore) -> list[str]:
+    return [model["name"] for model in active_list(store)["models"]]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_poll_that_stood_still_leaves_the_list_of_the_newer_one(polling: Polling, fails: bool) -> None:
+    told = interrupted(polling, lambda: polling.foreign({"endpoints": [{"new": URL}]}), fails=fails)
+    assert told["models"] == ["new"] == names(polling.store)
+    assert told["last_error"] == ("cut off" if fails else None)
+
+
+def test_a_newer_poll_that_fails_does_not_cost_the_list_of_one_that_stood_still(polling: Polling) -> None:
+    polling.foreign({"endpoints": [{"old": URL}]})
+    told = interrupted(polling, lambda: polling.foreign(poll.PollFailed("away")), fails=False)
+    assert (told["models"], told["last_error"]) == ([], None)
+    assert names(polling.store) == []
+
+
+def test_a_failed_poll_does_not_bring_back_the_list_it_found(polling: Polling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another poll writes its list between the failed one's look and its writing."""
+    polling.foreign({"endpoints": [{"old": URL}]})
+    look = polling.store.active
+
+    def active() -> bytes | None:
+        found = look()
+        monkeypatch.undo()
+        polling.foreign({"endpoints": [{"new": URL}]})
+        return found
+
+    monkeypatch.setattr(polling.store, "active", active)
+    told = polling.foreign(poll.PollFailed("away"))
+    assert told["models"] == ["new"] == names(polling.store)
