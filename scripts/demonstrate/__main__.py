@@ -19,7 +19,8 @@ from demonstrate.suite import Suite
 from demonstrate.view import LiveView, PlainView, View
 
 LOOK_EVERY_S = 1.0
-DRAIN_TIMEOUT_S = 180.0
+DRAIN_TIMEOUT_S = 600.0
+"""For what is published to be stored, and once more for the last windows."""
 WHOLE_TIMEOUT_S = 60.0
 
 
@@ -112,7 +113,7 @@ def _rate(looks: list[Facts]) -> float:
 
 def _whole(reader: Reader, *, deadline: float) -> Facts:
     """A look at which every part answered, since what is missing would count as none; the last look at `deadline`."""
-    while (found := reader.read()).problems and time.monotonic() < deadline:
+    while (found := reader.read(refreshed=True)).problems and time.monotonic() < deadline:
         time.sleep(LOOK_EVERY_S)
     return found
 
@@ -124,8 +125,7 @@ def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: F
     summary = {}
     while time.monotonic() < deadline:
         time.sleep(0.5)
-        reader.refresh()
-        now = reader.read()
+        now = reader.read(refreshed=True)
         summary = facts_module.since(now, before)
         stored = summary["ingested"] + summary["dead_letters"]
         if not now.problems and now.waiting == 0 and stored >= summary["published"]:
@@ -134,10 +134,9 @@ def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: F
         view.say(f"not drained after {DRAIN_TIMEOUT_S:g} s: {json.dumps(summary)}")
         return 1
     suite.whisk.set_rule("tick-to-close", active=False)
-    if not close_rest(suite.whisk, reader, deadline=deadline):
+    if not close_rest(suite.whisk, reader, deadline=time.monotonic() + DRAIN_TIMEOUT_S):
         view.say(f"windows that are due were not all written after {DRAIN_TIMEOUT_S:g} s")
         return 1
-    reader.refresh()
     summary = facts_module.since(_whole(reader, deadline=time.monotonic() + WHOLE_TIMEOUT_S), before)
     text = json.dumps(summary, indent=2)
     view.say(text)

@@ -51,13 +51,13 @@ class Reader:
         self._provider_url = provider_url
         self._whisk = whisk
 
-    def read(self) -> Facts:
-        """The facts now."""
+    def read(self, *, refreshed: bool = False) -> Facts:
+        """The facts now; `refreshed`: with everything written so far."""
         found: dict[str, Any] = {"at": time.monotonic()}
         problems = []
         for name, part in (
             ("Redis", self._from_redis),
-            ("Elasticsearch", self._from_elasticsearch),
+            ("Elasticsearch", self._from_refreshed if refreshed else self._from_elasticsearch),
             ("provider", self._from_provider),
             ("engine", self._from_engine),
         ):
@@ -66,10 +66,6 @@ class Reader:
             except (redis.RedisError, ApiError, TransportError, requests.RequestException, RuntimeError) as error:
                 problems.append(f"{name}: {str(error).splitlines()[0][:120]}")
         return Facts(**found, problems=tuple(problems))
-
-    def refresh(self) -> None:
-        """Makes everything written so far countable."""
-        self._search.indices.refresh(index=",".join(INDICES), ignore_unavailable=True, allow_no_indices=True)
 
     def closing(self) -> bool:
         """Whether windows are being closed or written at this moment: somebody has the turn, or documents wait."""
@@ -81,6 +77,10 @@ class Reader:
         published = self._redis.hget(COUNTERS, "divvy.published")
         journals = self._redis.scan_iter("hort:{*}:journal:*", count=1000, _type="zset")
         return {"published": int(published or 0), "waiting": sum(int(self._redis.zcard(key)) for key in journals)}
+
+    def _from_refreshed(self) -> dict[str, Any]:
+        self._search.indices.refresh(index=",".join(INDICES), ignore_unavailable=True, allow_no_indices=True)
+        return self._from_elasticsearch()
 
     def _from_elasticsearch(self) -> dict[str, Any]:
         there: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}

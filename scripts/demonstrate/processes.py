@@ -58,7 +58,11 @@ def start(name: str, argv: list[str], *, logs: Path, env: dict[str, str], ready:
         )
     process = Process(name, popen, log)
     if ready:
-        process.address = _await_ready(process, ready_file)
+        try:
+            process.address = _await_ready(process, ready_file)
+        except BaseException:  # also an interrupt: nobody else knows of it yet
+            process.stop()
+            raise
     return process
 
 

@@ -39,11 +39,16 @@ class Whisk:
 
     def set_alarm(self, trigger: str, cron: str) -> None:
         """Gives an alarm trigger another rhythm."""
-        self._call(
-            "POST",
-            "../whisk.system/actions/alarms/alarm?blocking=true&result=true",
-            {"lifecycleEvent": "UPDATE", "triggerName": f"/_/{trigger}", "authKey": ":".join(self._session.auth), "cron": cron},  # type: ignore[arg-type]
-        )
+        self._alarm("UPDATE", trigger, cron=cron)
+
+    def read_alarm(self, trigger: str) -> None:
+        """Asks for an alarm trigger's configuration: an invocation that costs next to nothing."""
+        self._alarm("READ", trigger)
+
+    def _alarm(self, event: str, trigger: str, **params: str) -> None:
+        auth: tuple[str, str] = self._session.auth  # type: ignore[assignment]
+        body = {"lifecycleEvent": event, "triggerName": f"/_/{trigger}", "authKey": ":".join(auth), **params}
+        self._call("POST", "../whisk.system/actions/alarms/alarm?blocking=true&result=true", body)
 
     def count(self, name: str, *, since: int = 0, upto: int | None = None) -> int:
         """How many activations of a trigger or action there are between two times in milliseconds."""

@@ -35,7 +35,7 @@ def others(machine: Machine, seconds: float) -> None:
         until = time.monotonic() + seconds * (BUSY[1] - BUSY[0])
         while True:
             _use_up(lambda: whisk.fire("pressure-others", {}))
-            _use_up(lambda: whisk.invoke("hort/echo-model"))
+            _use_up(lambda: whisk.read_alarm("window-tick"))
             if time.monotonic() >= until:
                 return
 

@@ -101,7 +101,7 @@ class Device:
         self._client.publish(where, payload, qos=2)
         self._sent += 1
 
-    def published(self, timeout_s: float = 60) -> int:
+    def published(self, timeout_s: float = 180) -> int:
         """Waits until the broker has everything; how many that were."""
         wait_until(lambda: len(self._taken) == self._sent, timeout_s=timeout_s, what="publication")
         return self._sent

@@ -82,7 +82,7 @@ def test_a_message_is_replayed_once_and_traced_both_ways(
         device.publish(TOO_DEEP)
         device.publish({"bikes": 1})
         device.published()
-        (letter,) = wait_until(lambda: run.letters(device), timeout_s=60, interval_s=0.5, what="the dead letter")
+        (letter,) = wait_until(lambda: run.letters(device), timeout_s=180, interval_s=0.5, what="the dead letter")
     assert letter["stage"] == "ingest"
     shown = run("dead-letters", "show", letter["id"])
     assert json.loads(shown["payload"]) == TOO_DEEP
@@ -99,10 +99,11 @@ def test_a_message_is_replayed_once_and_traced_both_ways(
     assert before["batch"]["id"] == letter["batch_id"]
     assert [row["name"] for row in before["activations"]][:2] == ["device-events", "hort/stream"]
 
+    run.stored(letter)
     assert "--yes" in run("dead-letters", "replay", "--topic", letter["topic"], status=2)
     assert run("dead-letters", "replay", letter["id"])["replayed"] == [letter["id"]]
 
-    rows = wait_until(lambda: _two(stored("all-events", device.device_type)), timeout_s=60, what="the record")
+    rows = wait_until(lambda: _two(stored("all-events", device.device_type)), timeout_s=180, what="the record")
     record = next(row for row in rows if row["data"] == {"bikes": 3, "where.dock": 7})
     assert record["_id"] == letter["message_id"]
     assert record["received_at"] == letter["received_at"]
@@ -152,7 +153,7 @@ def test_a_model_that_failed_is_asked_again(machine: Machine, device: Device, st
         machine.whisk.invoke("hort/poll-models")
         device.publish({"bikes": 4})
         device.published()
-        (letter,) = wait_until(lambda: run.letters(device, "--stage", "score"), timeout_s=60, interval_s=0.5, what="the dead letter")
+        (letter,) = wait_until(lambda: run.letters(device, "--stage", "score"), timeout_s=180, interval_s=0.5, what="the dead letter")
         run.stored(letter)
         machine.whisk.put_model(device.device_type, {**description, "url": url})
         machine.whisk.invoke("hort/poll-models")
@@ -183,11 +184,11 @@ def test_a_document_that_elasticsearch_refused_is_stored_when_it_can_be(
 
     device.publish({"bikes": 1})
     device.published()
-    wait_until(lambda: stored("all-events", device.device_type), timeout_s=60, what="the index")
+    wait_until(lambda: stored("all-events", device.device_type), timeout_s=180, what="the index")
     map_as_date()
     device.publish({field: "no date"})
     device.published()
-    (letter,) = wait_until(lambda: run.letters(device, "--stage", "sink"), timeout_s=60, interval_s=0.5, what="the dead letter")
+    (letter,) = wait_until(lambda: run.letters(device, "--stage", "sink"), timeout_s=180, interval_s=0.5, what="the dead letter")
     run.stored(letter)
     assert letter["reason"] == "document_parsing_exception"
     assert list(run("dead-letters", "replay", letter["id"], status=1)["again"]) == [letter["id"]]
@@ -203,7 +204,7 @@ def test_dropped_is_dropped(device: Device, run: Commands) -> None:
     device.publish(b"nope")
     device.publish(b"neither")
     device.published()
-    rows = wait_until(lambda: _two(run.letters(device)), timeout_s=60, interval_s=0.5, what="two dead letters")
+    rows = wait_until(lambda: _two(run.letters(device)), timeout_s=180, interval_s=0.5, what="two dead letters")
 
     assert run("dead-letters", "drop", rows[0]["id"]) == {"dropped": [rows[0]["id"]], "gone": []}
     assert "--yes" in run("dead-letters", "drop", "--topic", f"*{device.device_type}*", status=2)

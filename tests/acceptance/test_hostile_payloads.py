@@ -125,10 +125,10 @@ def test_topics_that_no_broker_takes(
     )
     assert fired.status_code == 202, fired.text
 
-    wait_until(patient(lambda: len(stored("all-events", device.device_type)) == len(ODD_TOPICS) - 1), timeout_s=60, what="the records")
+    wait_until(patient(lambda: len(stored("all-events", device.device_type)) == len(ODD_TOPICS) - 1), timeout_s=180, what="the records")
     found = {row["event"]: row["device_id"] for row in stored("all-events", device.device_type)}
     assert found == {name: odd.replace("\ud800", "?") for name, odd in ODD_TOPICS.items() if odd}
-    wait_until(patient(lambda: bool(_letters(search, device.device_type))), timeout_s=60, what="the letter")
+    wait_until(patient(lambda: bool(_letters(search, device.device_type))), timeout_s=180, what="the letter")
     (letter,) = _letters(search, device.device_type)
     assert letter["reason"] == "topic-mismatch"
 

@@ -42,8 +42,8 @@ def test_one_dead_letter_and_neighbours_arrive(
     device.publish({"bikes": 2})
     device.published()
 
-    wait_until(lambda: len(stored("all-events", device.device_type)) == 2, timeout_s=60, what="the neighbours' arrival")
-    (letter,) = wait_until(lambda: _letters(search, device.device_type), timeout_s=60, what="the dead letter")
+    wait_until(lambda: len(stored("all-events", device.device_type)) == 2, timeout_s=180, what="the neighbours' arrival")
+    (letter,) = wait_until(lambda: _letters(search, device.device_type), timeout_s=180, what="the dead letter")
 
     assert sorted(row["data"]["bikes"] for row in stored("all-events", device.device_type)) == [1, 2]
     assert letter["stage"] == "ingest"
@@ -58,7 +58,7 @@ def test_topic_that_does_not_match(
     device.publish({"bikes": 2})
     device.published()
 
-    (letter,) = wait_until(lambda: _letters(search, device.device_type), timeout_s=60, what="the dead letter")
+    (letter,) = wait_until(lambda: _letters(search, device.device_type), timeout_s=180, what="the dead letter")
 
     assert letter["reason"] == "topic-mismatch"
-    wait_until(lambda: len(stored("all-events", device.device_type)) == 1, timeout_s=60, what="the neighbour's arrival")
+    wait_until(lambda: len(stored("all-events", device.device_type)) == 1, timeout_s=180, what="the neighbour's arrival")

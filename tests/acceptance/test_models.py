@@ -8,8 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import redis
 import requests
 
+from hort import keys
 from tests.acceptance.conftest import Device
 from tests.support.polling import wait_until
 from workloads.machine import Machine
@@ -56,6 +58,12 @@ def test_models_come_fail_and_go(
     def records() -> int:
         return len(stored("all-events", device.device_type))
 
+    def waiting() -> bool:
+        """Whether a batch of the records is still under way."""
+        journal = keys.journal(0, keys.registration_id("/guest/device-events"))
+        with redis.Redis.from_url(machine.redis_url) as client:
+            return any(client.zscore(journal, row["batch_id"]) is not None for row in stored("all-events", device.device_type))
+
     def complete() -> bool:
         """Whether every record has a result of each model, from the first one on that had: until then not all models may have been known."""
         found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -76,7 +84,7 @@ def test_models_come_fail_and_go(
         device.publish({"bikes": sent})
         sent += 1
         device.published()
-        wait_until(lambda: records() == sent, timeout_s=60, what="the record's arrival")
+        wait_until(lambda: records() == sent, timeout_s=180, what="the record's arrival")
         found = results()
         return all(found[pair] for pair in (("good", "ok"), ("hang", "timeout"), ("broken", "error")))
 
@@ -91,5 +99,6 @@ def test_models_come_fail_and_go(
     before = results().total()
     device.publish({"bikes": -1})
     device.published()
-    wait_until(lambda: records() == sent + 1, timeout_s=60, what="the last record's arrival")
+    wait_until(lambda: records() == sent + 1, timeout_s=180, what="the last record's arrival")
+    wait_until(lambda: not waiting(), timeout_s=180, what="the end of its batch: results are stored after records")
     assert results().total() == before

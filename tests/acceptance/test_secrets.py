@@ -216,14 +216,14 @@ def test_no_secret_is_anywhere_it_may_not_be(
             device.publish({"bikes": number}, topic=f"secret/{device.device_type}/{number}")
         device.publish(b"\xff no JSON")
         device.published()
-        wait_until(patient(lambda: len(stored("all-events", device.device_type)) == 20), timeout_s=60, what="the records")
+        wait_until(patient(lambda: len(stored("all-events", device.device_type)) == 20), timeout_s=180, what="the records")
 
         def scored() -> bool:
             found = {(row["model"], row["status"]) for row in stored("model-results", device.device_type)}
             return {("good", "ok"), ("broken", "error")} <= found
 
-        wait_until(patient(scored), timeout_s=60, what="results of both models")
-        wait_until(patient(lambda: _letters(search, f"secret/{device.device_type}")), timeout_s=60, what="letters of the second feed")
+        wait_until(patient(scored), timeout_s=180, what="results of both models")
+        wait_until(patient(lambda: _letters(search, f"secret/{device.device_type}")), timeout_s=180, what="letters of the second feed")
         wait_until(patient(lambda: bool(stored("analytics", device.device_type))), timeout_s=180, what="a closed window")
         told += shown(suite)
         for number, text in enumerate(told):

@@ -10,7 +10,7 @@ STALL_S = 1.0
 
 
 def wait_until(
-    condition: Callable[[], T], *, timeout_s: float = 60.0, interval_s: float = 0.05, what: str = "condition"
+    condition: Callable[[], T], *, timeout_s: float = 120.0, interval_s: float = 0.05, what: str = "condition"
 ) -> T:
     """Call `condition` until it returns something true, and return that; raises AssertionError that names `what` after `timeout_s`."""
     spent, last = 0.0, time.monotonic()

@@ -1,11 +1,15 @@
 """Ctrl-C ends the demo wherever it comes, and a look in which a part is missing is no sum."""
 
+import os
+import sys
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from demonstrate import __main__ as demo
+from demonstrate import processes
 from demonstrate.__main__ import Interrupted
 from demonstrate.facts import Facts, Reader
 from demonstrate.whisk import Whisk
@@ -29,7 +33,8 @@ class Looks:
     def __init__(self, missing: int) -> None:
         self.left = missing
 
-    def read(self) -> Facts:
+    def read(self, *, refreshed: bool) -> Facts:
+        assert refreshed, "what was written a moment ago counts"
         self.left -= 1
         return Facts(problems=("Redis: busy",)) if self.left >= 0 else Facts(published=7)
 
@@ -40,3 +45,16 @@ def test_the_sum_waits_until_every_part_answers(monkeypatch: pytest.MonkeyPatch)
     assert demo._whole(reader, deadline=time.monotonic() + 60) == Facts(published=7)
     reader = Looks(1_000_000)
     assert demo._whole(reader, deadline=0.0).problems
+
+
+def test_a_part_whose_start_is_interrupted_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[processes.Process] = []
+
+    def interrupted(process: processes.Process, _ready_file: Path) -> str:
+        started.append(process)
+        raise Interrupted
+
+    monkeypatch.setattr(processes, "_await_ready", interrupted)
+    with pytest.raises(Interrupted):
+        processes.start("part", [sys.executable, "-c", "import time; time.sleep(600)"], logs=tmp_path, env={**os.environ}, ready=True)
+    assert not started[0].alive()
