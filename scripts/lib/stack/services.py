@@ -166,7 +166,7 @@ ELASTICSEARCH = Service(
     variable="HORT_ELASTICSEARCH_URL",
     scheme="http",
     prepare=_elasticsearch,
-    start_s=180.0,
+    start_s=420.0,
     grace_s=60.0,
 )
 SERVICES = {service.name: service for service in (MOSQUITTO, REDIS, ELASTICSEARCH)}

@@ -190,7 +190,7 @@ def test_the_suites_store_sees_refused_items_and_gets_all_in_by_repeating(
     elasticsearch_client.indices.create(index=INDEX)
     store = elastic.connect({"elasticsearch_url": proxy.url})
     proxy.reject_items(0.5, status=503)
-    errors = store.bulk(INDEX, body(range(30)))
+    errors = store.bulk(INDEX, body(range(30)), timeout_s=250)
     assert errors
     assert {(error.status, error.kind) for error in errors} == {(503, "unavailable_shards_exception")}
     assert all(0 <= error.position < 30 for error in errors)
@@ -198,7 +198,7 @@ def test_the_suites_store_sees_refused_items_and_gets_all_in_by_repeating(
         left = sorted(error.position for error in errors)
         if not left:
             break
-        again = store.bulk(INDEX, b"".join(body(range(number, number + 1)) for number in left))
+        again = store.bulk(INDEX, b"".join(body(range(number, number + 1)) for number in left), timeout_s=250)
         errors = [error for error in errors if error.position in {left[found.position] for found in again}]
     assert not errors
     assert count() == 30

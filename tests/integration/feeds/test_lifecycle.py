@@ -79,7 +79,7 @@ def test_an_update_of_the_way_to_the_broker_keeps_what_waits_there(
     wait_until(lambda: provider.metric("journal_full") == 1, what="the rest waits in the broker")
     act("UPDATE", url=f"{mqtt_url}/", max_journal_batches=1000)
     openwhisk.answer = lambda _number: (202, None)
-    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), what="all messages")
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=300, what="all messages")
     assert provider.metric("sessions_given_up_total") == 0
 
 

@@ -108,7 +108,7 @@ def test_full_journal_makes_the_broker_wait(
     wait_until(lambda: provider.read()["journal"]["batches"] >= 2, what="journal full")
     assert provider.read()["journal"]["batches"] <= 30
     openwhisk.answer = lambda _number: (202, None)
-    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=120, what="all delivered")
+    wait_until(lambda: sorted(consumer.payloads) == sorted(sent), timeout_s=300, what="all delivered")
 
 
 def test_inline_is_done_when_the_rules_have_started(

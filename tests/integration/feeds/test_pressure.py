@@ -54,7 +54,7 @@ def test_three_times_the_ceiling_waits_in_the_broker_and_arrives_once(
     assert (provider.read()["connected"], provider.metric("mqtt_connects_total")) == (True, 1), "the connection stands"
     throttled[0] = False
     provider.call("PUT", {"params": {"max_fires_per_minute": 60_000}})
-    wait_until(lambda: look(lambda: len(consumer.payloads) >= sent), timeout_s=240, what="arrival of everything")
+    wait_until(lambda: look(lambda: len(consumer.payloads) >= sent), timeout_s=420, what="arrival of everything")
     wait_until(lambda: provider.metric("holding_back") == 0, timeout_s=60, what="reading again")
     assert sorted(int(payload.split()[0]) for payload in consumer.payloads) == list(range(sent))
     assert max(sizes) <= MAX_BATCHES

@@ -14,6 +14,8 @@ import redis
 import requests
 from elasticsearch import Elasticsearch
 
+from hort import indices
+from hort.elastic import ElasticStore
 from hort.report_store import RedisReports
 from tests.support import pictures
 from tests.support.engine import Engine
@@ -70,7 +72,7 @@ class Suite:
 
     def stored(self, report_id: str) -> dict[str, Any]:
         """The report's document, once all is done with the report: its document can be seen before its photo is deleted."""
-        wait_until(lambda: self.reports.status(report_id) == "stored", timeout_s=60, what="the end of the report")
+        wait_until(lambda: self.reports.status(report_id) == "stored", timeout_s=240, what="the end of the report")
         document: dict[str, Any] = self.web("GET", f"report/{report_id}").json()["document"]
         return document
 
@@ -86,6 +88,7 @@ def suite(
     elasticsearch_client: Elasticsearch,
 ) -> Suite:
     reader.reply, reader.seen, reader.photos = answer(), [], []
+    indices.ensure(ElasticStore(elasticsearch_client))  # so that the first report need not wait for its templates
     settings = {"HORT_REDIS_URL": redis_url, "HORT_ELASTICSEARCH_URL": elasticsearch_url, "HORT_REGISTRY_KEY": KEY}
     return Suite(engine, zips, settings, reader, RedisReports(redis_client))
 

@@ -13,7 +13,7 @@ Shared = Callable[[str], Path]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["main", "extra", "logstore", "throttle"])
 def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, name: str) -> None:
     recording = shared(f"reference/golden/{name}.jsonl")
@@ -22,7 +22,7 @@ def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, na
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=840,
+        timeout=1700,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -219,7 +219,7 @@ def test_namespaces_have_keys_limits_entities_and_processes_of_their_own(new_whi
 def _begin_early_in_a_minute() -> None:
     """Limits count by the calendar's minutes: what is to exceed one has to lie in one."""
     second = time.time() % 60
-    if second > 40:
+    if second > 5:
         time.sleep(60 - second + 0.1)
 
 
@@ -258,13 +258,14 @@ def test_no_action_starts_before_the_fire_that_caused_it(new_whisk: NewWhisk) ->
     """A start rounded down by a millisecond was missed by those who list since the fire."""
     whisk = new_whisk(*LIMITS)
     put_action(whisk, "echo", ECHO)
+    whisk.call("POST", "actions/echo?blocking=true", {})  # so that the first fires do not start a process each
     whisk.call("PUT", "triggers/go", {})
     whisk.call("PUT", "rules/go-echo", {"trigger": "/_/go", "action": "/_/echo"})
     for _ in range(100):
         whisk.call("POST", "triggers/go", {})
     ran = wait_until(
         lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[99:] and found,
-        timeout_s=120,
+        timeout_s=300,
         what="a hundred runs",
     )
     starts = {one["activationId"]: one["start"] for one in ran}

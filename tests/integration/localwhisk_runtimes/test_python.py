@@ -260,10 +260,10 @@ def test_the_time_limit_kills_the_run_with_its_children(with_pool: WithPool, tmp
 
 
 def test_init_and_run_have_the_whole_limit_each(with_pool: WithPool) -> None:
-    slow = "import time\ntime.sleep(8)\ndef main(a):\n    time.sleep(8)\n    return {'ok': 1}\n"
+    slow = "import time\ntime.sleep(12)\ndef main(a):\n    time.sleep(12)\n    return {'ok': 1}\n"
 
     async def scenario(pool: Pool) -> None:
-        assert (await invoke(pool, spec(slow, timeout_ms=15_500))).result == {"ok": 1}
+        assert (await invoke(pool, spec(slow, timeout_ms=23_000))).result == {"ok": 1}
         outcome = await invoke(pool, spec(slow, timeout_ms=500, fqn="/guest/late"))
         assert outcome.result == {"error": texts.time_limit(500, init=True)}
         assert outcome.timeout

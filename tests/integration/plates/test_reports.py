@@ -41,7 +41,7 @@ def report(whisk: Engine, photo: Path) -> dict[str, Any]:
         found = requests.get(f"{url}/{taken.json()['id']}", headers={"X-HoRT-Key": KEY}, timeout=60).json()
         return found["document"] if found.get("status") == "stored" else {}
 
-    return wait_until(look, timeout_s=180, interval_s=0.5, what="the report's document")
+    return wait_until(look, timeout_s=300, interval_s=0.5, what="the report's document")
 
 
 def _records(whisk: Engine, names: set[str]) -> list[dict[str, Any]]:

@@ -118,7 +118,7 @@ INIT_LIMIT = {"error": "The action exceeded its time limits of 500 milliseconds 
         (INVOKE, (200, {"c": 1}), [(502, RUN_LIMIT), (200, {"c": 1})], 2),
         (INVOKE, (502, RUN_LIMIT), [(502, INIT_LIMIT), (502, RUN_LIMIT), (200, {})], 2),
         (INVOKE, (502, RUN_LIMIT), [(200, {}), (502, RUN_LIMIT)], 1),
-        (INVOKE, (200, {"c": 1}), [(502, RUN_LIMIT)] * 9, 6),
+        (INVOKE, (200, {"c": 1}), [(502, RUN_LIMIT)] * 12, 11),
     ],
 )
 def test_what_a_busy_machine_answers_is_asked_again(
