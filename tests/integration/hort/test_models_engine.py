@@ -91,6 +91,8 @@ def test_a_model_registered_by_one_put_scores_the_next_batch(
     deployed: Engine, web: Callable[..., requests.Response], redis_client: redis.Redis
 ) -> None:
     base = f"{deployed.apihost}/api/v1/web/guest/default"
+    for name in ("anomaly-model", "echo-model"):
+        requests.post(f"{base}/{name}", json={"instances": []}, timeout=120).raise_for_status()  # a process of each is warm
     for protocol in ("json", "query", "instances"):
         for name in ("anomaly-model", "echo-model"):
             # One call at a time: each one more is one more process to start within the call's time.
