@@ -174,23 +174,14 @@ def test_held_batches_wait_and_do_not_count_as_tries() -> None:
     assert entry.attempts == 1
 
 
-def test_throttled_waits_into_the_next_minute() -> None:
-    bench = Bench()
-    bench.whisk.answers = [Outcome("busy", 429), ACCEPTED]
-    bench.put()
-    start = bench.clock.now
-    bench.run(70_000)
-    assert len(bench.whisk.at) == 2
-    assert next_minute(start) <= bench.whisk.at[1] <= next_minute(start) + 1_000
-
-
-def test_throttled_waits_into_the_next_minute_also_where_the_journal_was_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("journal_ms", [0, 3_000])
+def test_throttled_waits_into_the_next_minute(journal_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     give_back = bench.journal.give_back
 
     def slow(*arguments: Any, **options: Any) -> None:
         give_back(*arguments, **options)
-        bench.clock.advance(3_000)
+        bench.clock.advance(journal_ms)
 
     monkeypatch.setattr(bench.journal, "give_back", slow)
     bench.whisk.answers = [Outcome("busy", 429), ACCEPTED]
