@@ -26,7 +26,7 @@ from demonstrate.feeds import await_subscriptions
 from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
 from localwhisk.runtimes.memory import descendants
-from workloads.machine import SUBSCRIBED_TIMEOUT_S, Machine, services
+from workloads.machine import Machine, services
 
 LIMITS = {
     "raised": ("--limits", "raised", "--invocations-per-minute", "1200", "--fires-per-minute", "1200", "--concurrent", "100"),
@@ -125,7 +125,7 @@ def stage(*, limits: str = "raised", settings: dict[str, str] | None = None) -> 
         }
         built.deploy()
         _model(built, stack)
-        await_subscriptions(machine.provider_url, machine.env["HORT_PROVIDER_SECRET"], timeout_s=SUBSCRIBED_TIMEOUT_S)
+        await_subscriptions(machine.provider_url, machine.env["HORT_PROVIDER_SECRET"])
         yield built
 
 

@@ -10,11 +10,12 @@ import requests
 from demonstrate.processes import StartFailed
 
 TOLD = ("triggerName", "status", "connected", "subscribed", "connection")
+TIMEOUT_S = 120.0
 LOOK_EVERY_S = 0.2
 ANSWER_TIMEOUT_S = 30.0
 
 
-def await_subscriptions(provider_url: str, secret: str, *, timeout_s: float) -> None:
+def await_subscriptions(provider_url: str, secret: str, *, timeout_s: float = TIMEOUT_S) -> None:
     """Waits until the broker has granted every feed its topics; StartFailed where it has not within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     told = "no answer of the provider"

@@ -75,7 +75,7 @@ class Suite:
         self._view.step("models")
         self._register_models()
         self._view.step("subscription to the broker")
-        self._await_subscription()
+        await_subscriptions(self.provider_url, self.env["HORT_PROVIDER_SECRET"], timeout_s=READY_TIMEOUT_S)
         self._view.step("Elasticsearch")
         self._await_elasticsearch()
         if self.plates is not None:
@@ -92,7 +92,7 @@ class Suite:
         """No new data: no poll begins, those under way have published and counted, then the server they poll stops."""
         self.whisk.set_rule("poll-to-divvy", active=False)
         deadline = time.monotonic() + POLLED_TIMEOUT_S
-        while not self._polls_have_ended():
+        while self._polls_run():
             if time.monotonic() > deadline:
                 self._view.say(f"a poll still runs after {POLLED_TIMEOUT_S:g} s: what it publishes may be missing in the sum")
                 break
@@ -101,11 +101,12 @@ class Suite:
             if part.name == "gbfs":
                 part.stop()
 
-    def _polls_have_ended(self) -> bool:
+    def _polls_run(self) -> bool:
+        """Whether one does, as far as is known."""
         try:
-            return all(map(self.whisk.has_ended, self.whisk.started_by("divvy-poll")))
+            return bool(self.whisk.running("divvy-poll", "hort/divvy"))
         except (requests.RequestException, RuntimeError):
-            return False
+            return True
 
     def stop(self) -> None:
         """Stops what was started, last first."""
@@ -188,9 +189,6 @@ class Suite:
             self.whisk.put_model(name, {"url": url, "protocol": "instances", "description": what, **PATIENT})
             self.whisk.warm(f"{name}-model")
         self.whisk.invoke("hort/poll-models")
-
-    def _await_subscription(self) -> None:
-        await_subscriptions(self.provider_url, self.env["HORT_PROVIDER_SECRET"], timeout_s=READY_TIMEOUT_S)
 
     def _serve_gbfs(self) -> None:
         options = self._options

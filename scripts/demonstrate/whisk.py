@@ -55,16 +55,12 @@ class Whisk:
         bound = "" if upto is None else f"&upto={upto}"
         return int(self._call("GET", f"activations?count=true&name={name}&since={since}{bound}")["activations"])
 
-    def started_by(self, trigger: str) -> list[str]:
-        """Ids of the activations that a trigger's newest fires started through its rules."""
-        records = self._call("GET", f"activations?docs=true&limit={NEWEST}&name={trigger}")
-        lines = [json.loads(line) for record in records for line in record["logs"]]
-        return [line["activationId"] for line in lines if line.get("activationId")]
-
-    def has_ended(self, activation_id: str) -> bool:
-        """Whether an activation has its record."""
-        url = f"{self.api_host}/api/v1/namespaces/_/activations/{activation_id}"
-        return self._session.get(url, timeout=TIMEOUT_S).ok
+    def running(self, trigger: str, action: str) -> set[str]:
+        """Ids of the activations of an action that a trigger's newest fires started and that have no record yet."""
+        fires = self._call("GET", f"activations?docs=true&limit={NEWEST}&name={trigger}")
+        ended = self._call("GET", f"activations?limit={2 * NEWEST}&name={action}")
+        lines = [json.loads(line) for fire in fires for line in fire["logs"]]
+        return {line["activationId"] for line in lines if line.get("activationId")} - {record["activationId"] for record in ended}
 
     def put_model(self, name: str, model: dict[str, Any]) -> None:
         """Registers a model."""

@@ -22,7 +22,6 @@ from demonstrate.options import GUEST_KEY, ROOT
 from demonstrate.whisk import Whisk
 
 URLS = {"mosquitto": "HORT_MQTT_URL", "redis": "HORT_REDIS_URL", "elasticsearch": "HORT_ELASTICSEARCH_URL"}
-SUBSCRIBED_TIMEOUT_S = 120.0
 
 
 @dataclass
@@ -128,7 +127,7 @@ def suite(machine: Machine, *, limits: tuple[str, ...], **settings: str) -> Iter
         machine.pids["provider"] = provider.popen.pid
         machine.script("deploy", "--apihost", machine.whisk.api_host)
         machine.whisk.set_rule("poll-to-divvy", active=False)
-        await_subscriptions(machine.provider_url, machine.env["HORT_PROVIDER_SECRET"], timeout_s=SUBSCRIBED_TIMEOUT_S)
+        await_subscriptions(machine.provider_url, machine.env["HORT_PROVIDER_SECRET"])
         yield
 
 

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
 import pytest
+import redis
 from elasticsearch import ApiError, Elasticsearch
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hort import keys
 from tests.support.plates_suite import IMAGE
 from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
@@ -75,6 +77,13 @@ def patiently(look: Callable[[], T]) -> T:
             if error.status_code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
                 raise
         time.sleep(0.2)
+
+
+def under_way(machine: Machine) -> set[str]:
+    """Ids of the batches in the feed's journal: fired or not, none of them is stored whole."""
+    with redis.Redis.from_url(machine.redis_url) as client:
+        rows: Any = client.zrange(keys.journal(0, keys.registration_id("/guest/device-events")), 0, -1)
+    return {row.decode() for row in rows}
 
 
 class Device:

@@ -8,13 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-import redis
 import requests
 from elasticsearch import Elasticsearch
 
 from demonstrate.facts import INVOKED, TRIGGERS
-from hort import keys
-from tests.acceptance.conftest import patiently
+from tests.acceptance.conftest import patiently, under_way
 from tests.support.polling import wait_until
 from workloads.machine import Machine, model, services, suite
 
@@ -22,6 +20,7 @@ RECORDS_PER_S = 100
 LIMIT = 60
 MINUTE_MS = 60_000
 TICKS = {"window-tick": 4, "model-poll": 2, "divvy-poll": 6}
+STREAMED = 20
 STORED_S = 600
 
 
@@ -37,10 +36,10 @@ def stock() -> Iterator[Machine]:
 @pytest.mark.timeout(1800)
 def test_a_whole_minute_stays_below_the_stock_limits(stock: Machine) -> None:
     counts = _whole_minute(stock)
-    if any(counts[name] < least for name, least in TICKS.items()):
-        counts = _whole_minute(stock)  # a tick that came late on a busy machine lies in the next minute; twice is no accident
+    if any(counts[name] < least for name, least in {**TICKS, "hort/stream": STREAMED}.items()):
+        counts = _whole_minute(stock)  # what came late on a busy machine lies in the next minute; twice is no accident
     assert {name: counts[name] for name in TICKS} == TICKS
-    assert counts["hort/stream"] > 0
+    assert counts["hort/stream"] >= STREAMED
     metrics = requests.get(f"{stock.provider_url}/metrics", timeout=60).text
     assert 'status="429"' not in metrics
 
@@ -53,7 +52,7 @@ def _whole_minute(stock: Machine) -> Counter[str]:
     command = [sys.executable, "-m", "workloads.publisher", "--url", stock.mqtt_url]
     command += ["--rate", str(RECORDS_PER_S), "--seconds", f"{seconds:.0f}"]
     sent = json.loads(subprocess.run(command, check=True, env=stock.env, stdout=subprocess.PIPE).stdout)["sent"]
-    wait_until(lambda: _stored(stock) == before + sent and not _waiting(stock), timeout_s=STORED_S, interval_s=1, what=f"{sent} records")
+    wait_until(lambda: _stored(stock) == before + sent and not under_way(stock), timeout_s=STORED_S, interval_s=1, what=f"{sent} records")
 
     counts = Counter({name: stock.whisk.count(name, since=begin, upto=begin + MINUTE_MS - 1) for name in (*TRIGGERS, *INVOKED)})
     fires = sum(counts[name] for name in TRIGGERS)
@@ -70,9 +69,3 @@ def _stored(stock: Machine) -> int:
         search.indices.refresh(index="all-events", ignore_unavailable=True)
         query = {"term": {"device_type": "bench"}}
         return int(patiently(lambda: search.count(index="all-events", query=query, ignore_unavailable=True))["count"])
-
-
-def _waiting(stock: Machine) -> int:
-    """Batches in the feed's journal: of each that is stored the sequence is about to end."""
-    with redis.Redis.from_url(stock.redis_url) as client:
-        return int(client.zcard(keys.journal(0, keys.registration_id("/guest/device-events"))))

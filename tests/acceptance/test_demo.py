@@ -1,6 +1,5 @@
 """The demo as a user runs it, on servers of the test's own so that what it stored can be read afterwards."""
 
-import ast
 import json
 import os
 import signal
@@ -46,13 +45,6 @@ def _demo(machine: Machine, tmp_path: Path, *options: str) -> dict[str, Any]:
     return found
 
 
-def _served(log: Path) -> dict[str, Any]:
-    """What the demo's source says at its end of the documents that it was asked for."""
-    line = next(line for line in log.read_text().splitlines() if line.startswith("served: "))
-    found: dict[str, Any] = ast.literal_eval(line.removeprefix("served: "))
-    return found
-
-
 def _check(machine: Machine, summary: dict[str, Any]) -> None:
     with Elasticsearch(machine.elasticsearch_url, request_timeout=60) as search:
         events, analytics = documents(search, "all-events"), documents(search, "analytics")
@@ -78,10 +70,7 @@ def _check(machine: Machine, summary: dict[str, Any]) -> None:
 def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: Callable[[str], Path]) -> None:
     recording = shared("data/divvy/station_status.jsonl.gz")
     summary = _demo(servers, tmp_path, "--replay", str(recording), "--speed", "60", "--duration", str(HOUR_S))
-    served = _served(tmp_path / "demo" / "logs" / "gbfs.log")
-    assert served["position"] >= HOUR_S / 2
-    assert served["documents"] >= HOUR_S / 10
-    assert summary["published"] >= 300 * served["documents"] / 4
+    assert summary["published"] >= 300 * HOUR_S / 4
     _check(servers, summary)
 
 

@@ -8,11 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import redis
 import requests
 
-from hort import keys
-from tests.acceptance.conftest import Device
+from tests.acceptance.conftest import Device, under_way
 from tests.support.polling import wait_until
 from workloads.machine import Machine
 
@@ -60,9 +58,7 @@ def test_models_come_fail_and_go(
 
     def waiting() -> bool:
         """Whether a batch of the records is still under way."""
-        journal = keys.journal(0, keys.registration_id("/guest/device-events"))
-        with redis.Redis.from_url(machine.redis_url) as client:
-            return any(client.zscore(journal, row["batch_id"]) is not None for row in stored("all-events", device.device_type))
+        return not under_way(machine).isdisjoint(row["batch_id"] for row in stored("all-events", device.device_type))
 
     def complete() -> bool:
         """Whether every record has a result of each model, from the first one on that had: until then not all models may have been known."""

@@ -93,6 +93,11 @@ class Engine:
         except ValueError:
             return status, text.decode(errors="replace")
 
+    def record(self, activation_id: str) -> Any:
+        """Return an activation's record; None while there is none."""
+        status, record = self.call("GET", f"activations/{activation_id}")
+        return record if status == 200 else None
+
     def kill(self) -> None:
         """Kill the engine without warning, as a crash would."""
         self._process.kill()

@@ -14,10 +14,8 @@ from typing import Any
 from localwhisk.conformance.compare import Answer
 from localwhisk.conformance.recording import Sent
 
-PAUSE_S = 0.3
-_LONGEST_PAUSE_S = 5.0
-_RECORD_TRIES = 100
-_LIMIT_TRIES = 10
+_RECORD_PAUSES_S = (0.3,) * 100
+_LIMIT_PAUSES_S = (0.3, 0.6, 1.2, 2.4, 4.8, 5.0, 5.0, 5.0, 5.0, 5.0)
 _OK, _NOT_FOUND = 200, 404
 _LIMIT = re.compile(r"exceeded its time limits of \d+ milliseconds(?: during initialization)?")
 
@@ -26,11 +24,9 @@ def patiently(
     ask: Callable[[], Answer], sent: Sent, wanted: Mapping[str, Any], *, sleep: Callable[[float], None]
 ) -> Answer:
     """The answer, asked for again while it is one that a busy machine gives."""
-    answer, left, pause = ask(), {early: _RECORD_TRIES, hurried: _LIMIT_TRIES}, PAUSE_S
-    while (why := next((one for one in left if one(sent, wanted, answer)), None)) and left[why]:
-        left[why] -= 1
-        sleep(PAUSE_S if why is early else pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S) if why is hurried else pause
+    answer, left = ask(), {early: iter(_RECORD_PAUSES_S), hurried: iter(_LIMIT_PAUSES_S)}
+    while (why := next((one for one in left if one(sent, wanted, answer)), None)) and (pause := next(left[why], None)):
+        sleep(pause)
         answer = ask()
     return answer
 

@@ -115,7 +115,7 @@ class HttpAction:
             return self._exchange(path, body, timeout_s, given_up)
         except (ConnectionError, http.client.RemoteDisconnected):
             self.close()
-            if fresh or given_up.is_set():
+            if fresh:
                 raise
             # a kept connection may have been closed by the server while idle
             return self._exchange(path, body, timeout_s, given_up)

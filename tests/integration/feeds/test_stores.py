@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from feeds.provider import leases
-from feeds.provider.leases import ALIVE_MS, Leases, RedisLeases
+from feeds.provider.leases import ALIVE_MS, LEASE_MS, Leases, RedisLeases
 from feeds.provider.ledger import RedisLedger
 from feeds.provider.registrations import RedisRegistrations, Registration
 from feeds.provider.testing import MemoryLeases
@@ -82,9 +81,6 @@ def test_removing_a_registration_takes_what_belongs_to_it(redis_client: redis.Re
     assert list(redis_client.scan_iter()) == []
 
 
-LONG_LEASE_MS = 600_000
-
-
 class LeasesContract:
     """Tests over a fixture `pair`: the leases of two providers."""
 
@@ -123,29 +119,28 @@ class TestMemoryLeases(LeasesContract):
 class TestRedisLeases(LeasesContract):
     @pytest.fixture
     def pair(self, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> tuple[Leases, Leases]:
-        monkeypatch.setattr(leases, "LEASE_MS", LONG_LEASE_MS)
+        monkeypatch.setattr("feeds.provider.leases.LEASE_MS", 600_000)  # none ends by itself here
         return RedisLeases(redis_client, "first"), RedisLeases(redis_client, "second")
 
 
 def test_a_feed_made_anew_never_gets_a_token_that_an_old_owner_may_hold(redis_client: redis.Redis) -> None:
     """Fences go with their feed: tokens that began anew would let a provider write that slept over the removal."""
     redis_client.hset(keys.FENCES, "r", 41)
-    first = RedisLeases(redis_client, "first")
-    assert first.acquire("r") == 42, "above what an earlier version gave out"
-    first.release("r")
+    leases = RedisLeases(redis_client, "first")
+    assert leases.acquire("r") == 42, "above what an earlier version gave out"
+    leases.release("r")
     redis_client.hdel(keys.FENCES, "r")
-    assert first.acquire("r") == 43
-    assert first.acquire("other") == 44
-    assert first.renew("other", 44)
+    assert leases.acquire("r") == 43
+    assert leases.acquire("other") == 44
+    assert leases.renew("other", 44)
 
 
-def test_a_lease_ends_by_itself(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LEASE_MS", LONG_LEASE_MS)
-    first = RedisLeases(redis_client, "first")
-    first.acquire("r")
-    assert 0 < redis_client.pttl(keys.lease("r")) <= LONG_LEASE_MS
-    first.renew("r", 1)
-    assert 0 < redis_client.pttl(keys.lease("r")) <= LONG_LEASE_MS
+def test_a_lease_ends_by_itself(redis_client: redis.Redis) -> None:
+    leases = RedisLeases(redis_client, "first")
+    leases.acquire("r")
+    assert 0 < redis_client.pttl(keys.lease("r")) <= LEASE_MS
+    leases.renew("r", 1)
+    assert 0 < redis_client.pttl(keys.lease("r")) <= LEASE_MS
 
 
 def test_providers_are_counted_while_they_are_alive(redis_client: redis.Redis) -> None:

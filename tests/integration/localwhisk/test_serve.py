@@ -245,11 +245,7 @@ def test_an_action_killed_from_outside_ends_as_an_error(new_whisk: NewWhisk, tmp
     pid = int(wait_until(lambda: mark.exists() and mark.read_text(), what="its process"))
     os.kill(pid, signal.SIGKILL)
 
-    def ended() -> Any:
-        status, record = whisk.call("GET", f"activations/{started['activationId']}")
-        return record if status == 200 else None
-
-    record = wait_until(ended, what="its record")
+    record = wait_until(lambda: whisk.record(started["activationId"]), what="its record")
     assert record["response"]["status"] == "action developer error"
     assert record["end"] >= record["start"]
 
@@ -264,9 +260,9 @@ def test_no_action_starts_before_the_fire_that_caused_it(new_whisk: NewWhisk) ->
     for _ in range(100):
         whisk.call("POST", "triggers/go", {})
     ran = wait_until(
-        lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[99:] and found,
+        lambda: (found := whisk.call("GET", "activations?name=echo&limit=200")[1])[100:] and found,
         timeout_s=300,
-        what="a hundred runs",
+        what="a hundred runs and the first",
     )
     starts = {one["activationId"]: one["start"] for one in ran}
     for fire in whisk.call("GET", "activations?name=go&docs=true&limit=200")[1]:

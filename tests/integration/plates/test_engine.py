@@ -3,7 +3,6 @@
 import base64
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -15,12 +14,6 @@ from tests.support.polling import wait_until
 
 IMAGE = "hort/plates:0.1.0"
 JPEG = base64.b64encode(pictures.encoded(pictures.quarters(160, 120))).decode()
-
-
-def record_of(whisk: Engine, activation_id: str) -> Any:
-    """The activation's record, once there is one."""
-    status, record = whisk.call("GET", f"activations/{activation_id}")
-    return record if status == 200 else None
 
 
 def test_a_blackbox_action_reads_photos(new_whisk: Callable[..., Engine], plates: PlatesServer) -> None:
@@ -51,7 +44,7 @@ def test_a_container_of_the_image_reads_photos_and_goes_with_the_engine(new_whis
     limits = {"memory": 512, "timeout": 120_000}
     whisk.call("PUT", "actions/plates", {"exec": {"kind": "blackbox", "image": IMAGE}, "limits": limits})
     _, started = whisk.call("POST", "actions/plates", {"image": JPEG})
-    record = wait_until(lambda: record_of(whisk, started["activationId"]), timeout_s=240, what="the container's answer")
+    record = wait_until(lambda: whisk.record(started["activationId"]), timeout_s=240, what="the container's answer")
     assert record["response"]["status"] == "success"
     assert record["response"]["result"]["img_width"] == 160
     mine = [tool, "ps", "-aq", "--filter", f"label=localwhisk.state={whisk.state / 'entities' / 'runtimes'}"]

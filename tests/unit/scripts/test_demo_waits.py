@@ -82,19 +82,19 @@ def stopping(tmp_path: Path) -> Suite:
 
 def test_the_source_is_stopped_when_its_polls_have_ended(answering: Callable[[Answer], list[str]], stopping: Suite) -> None:
     started = [json.dumps({"activationId": "one", "success": True}), json.dumps({"success": False, "error": "rule"})]
-    looks = iter([404, 500, 200])
+    looks = iter([(200, []), (500, {}), (200, [{"activationId": "two"}]), (200, [{"activationId": "two"}, {"activationId": "one"}])])
 
     def answer(_method: str, path: str) -> tuple[int, Any]:
         if "/rules/" in path:
             return 200, {}
-        if path.endswith("/activations/one"):
-            return next(looks), {}
+        if "name=hort/divvy" in path:
+            return next(looks)
         return 200, [{"logs": started}, {"logs": []}]
 
     asked = answering(answer)
     stopping.stop_source()
     assert asked[0].endswith("/rules/poll-to-divvy")
-    assert sum(path.endswith("/activations/one") for path in asked) == 3
+    assert sum("name=hort/divvy" in path for path in asked) == 4
 
 
 def test_a_poll_that_never_ends_is_told(
