@@ -45,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TIMEOUTS_S[folder[0]]))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a value that holds binary bytes by their length: gzip's carry the second in which a worker made them."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def paho_without_its_own_listener() -> Iterator[None]:
     """paho wakes its thread through a pair of TCP sockets and waits for the second without a time limit: for ever where a container's
