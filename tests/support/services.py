@@ -23,18 +23,19 @@ class Services:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self._started: set[str] = set()
+        self._urls: dict[str, str] = {}
 
     def url(self, name: str) -> str:
         """Return a service's address; it is started on the first call."""
-        if name not in self._started:
+        if name not in self._urls:
             self.run("up", name)
-            self._started.add(name)
-        return str(self.status(name)["url"])
+            self._urls[name] = str(self.status(name)["url"])
+        return self._urls[name]
 
     def start(self, name: str) -> None:
-        """Start a service that was stopped or killed, on the port it had."""
+        """Start a service that was stopped or killed, on the port it had unless somebody took that."""
         self.run("start", name)
+        self._urls.pop(name, None)
 
     def stop(self, name: str) -> None:
         """Stop a service in order and wait until it is gone."""
