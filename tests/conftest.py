@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.support.engine import Engine
 from tests.support.paths import ROOT, SHARED
 from tests.support.plates import PlatesServer
 from tests.support.services import Services
+
+pytest_plugins = ("tests.support.schedule", "tests.support.logs", "tests.support.summary", "tests.support.stalls")
 
 TIMEOUTS_S = {"functional": 600, "integration": 600, "acceptance": 900}
 """Longer than pyproject.toml's: real files wait for their disk, and the first test with servers has the start of all of them in its time."""
@@ -32,6 +35,7 @@ settings.load_profile("hort")
 def pytest_configure() -> None:
     """Let a polite kill of the run (a time limit's, a CI's) stop the started servers too, as Ctrl-C does."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.setdefault("HORT_ELASTICSEARCH_JVM", "-XX:TieredStopAtLevel=1")  # starts with half the work; what it would gain later is little
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name a value that holds binary bytes by their length: gzip's carry the second in which a worker made them."""
     return f"{len(val)}-bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder for all that a worker's tests leave in temporary files, so that the logs of a failed one are found (support/logs.py)."""
+    folder = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,10 +121,16 @@ def elasticsearch_client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
 
 
 @pytest.fixture(scope="session")
-def whisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def shared_whisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = Engine(tmp_path_factory.mktemp("engine"), "--limits", "raised")
     yield engine
     engine.stop()
+
+
+@pytest.fixture
+def whisk(shared_whisk: Engine) -> Engine:
+    shared_whisk.empty()
+    return shared_whisk
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from lib.stack import ports
 
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 40.0
@@ -99,11 +100,5 @@ def tail(log: Path, lines: int = 12) -> str:
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port if nobody has it, else one the system chooses."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-    raise StartFailed("no free port on loopback")
+    """The preferred port if nobody has it, else another one."""
+    return preferred if preferred and ports.is_free(preferred) else ports.free_port()

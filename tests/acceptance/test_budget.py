@@ -32,7 +32,7 @@ def stock() -> Iterator[Machine]:
         yield machine
 
 
-@pytest.mark.slow
+@pytest.mark.slow(150)
 @pytest.mark.timeout(1800)
 def test_a_whole_minute_stays_below_the_stock_limits(stock: Machine) -> None:
     counts = _whole_minute(stock)

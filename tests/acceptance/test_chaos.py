@@ -18,7 +18,7 @@ FAULTS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long("a campaign: each kind of fault has a short test of its own")
 @pytest.mark.timeout(2400)
 def test_campaign(tmp_path: Path) -> None:
     report = tmp_path / "report.json"

@@ -65,7 +65,7 @@ def _check(machine: Machine, summary: dict[str, Any]) -> None:
     assert summary["invocations"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long("the simulated city goes the same way; this one is replayed at sixty times its speed for a minute")
 @pytest.mark.timeout(1800)
 def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: Callable[[str], Path]) -> None:
     recording = shared("data/divvy/station_status.jsonl.gz")
@@ -74,13 +74,13 @@ def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: C
     _check(servers, summary)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(110)
 @pytest.mark.timeout(1800)
 def test_the_simulated_city(servers: Machine, tmp_path: Path) -> None:
     _check(servers, _demo(servers, tmp_path, "--duration", str(CITY_S)))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(45)
 @pytest.mark.timeout(1800)
 def test_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     argv = [str(SCRIPTS / "demo"), "--state", str(tmp_path / "demo"), "--port", "0", "--no-plates"]

@@ -18,7 +18,7 @@ RATE = 40
 BEFORE_AND_AFTER_S = 10
 
 
-@pytest.mark.slow
+@pytest.mark.slow(75)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("service", ["mosquitto", "redis", "elasticsearch"])
 def test_outage(

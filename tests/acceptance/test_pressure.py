@@ -7,7 +7,7 @@ from workloads import pressure
 MINUTES = 0.6
 
 
-@pytest.mark.slow
+@pytest.mark.slow(330)
 @pytest.mark.timeout(3000)
 def test_a_burst_with_429_in_the_middle_arrives_once_and_every_part_stays_bounded() -> None:
     figures = pressure.run(minutes=MINUTES, times=3, kinds=("throttled",))

@@ -93,6 +93,16 @@ class Engine:
         except ValueError:
             return status, text.decode(errors="replace")
 
+    def empty(self) -> None:
+        """Delete the namespace's rules, triggers, actions and packages: what one test leaves would change what another puts over it."""
+        for collection in ("rules", "triggers", "actions", "packages"):
+            _, found = self.call("GET", f"{collection}?limit=200")
+            for entity in found:
+                package = entity["namespace"].partition("/")[2]
+                name = f"{package}/{entity['name']}" if package else entity["name"]
+                status, answer = self.call("DELETE", f"{collection}/{name}")
+                assert status == 200, answer
+
     def record(self, activation_id: str) -> Any:
         """Return an activation's record; None while there is none."""
         status, record = self.call("GET", f"activations/{activation_id}")

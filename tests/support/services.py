@@ -23,19 +23,21 @@ class Services:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self._started: set[str] = set()
         self._urls: dict[str, str] = {}
 
     def url(self, name: str) -> str:
         """Return a service's address; it is started on the first call."""
-        if name not in self._urls:
+        if name not in self._started:
             self.run("up", name)
+            self._started.add(name)
+        if name not in self._urls:
             self._urls[name] = str(self.status(name)["url"])
         return self._urls[name]
 
     def start(self, name: str) -> None:
-        """Start a service that was stopped or killed, on the port it had unless somebody took that."""
+        """Start a service that was stopped or killed, on the port it had."""
         self.run("start", name)
-        self._urls.pop(name, None)
 
     def stop(self, name: str) -> None:
         """Stop a service in order and wait until it is gone."""
@@ -57,6 +59,7 @@ class Services:
 
     def run(self, *arguments: str) -> None:
         """Run a command of scripts/stack; a failure raises AssertionError with what it said."""
+        self._urls.clear()  # of what is started anew, the address may be another
         done = self._call(*arguments)
         assert done.returncode == 0, (
             f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"

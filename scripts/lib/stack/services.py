@@ -141,7 +141,8 @@ def _elasticsearch(folder: Path, port: int) -> Command:
     (config / "elasticsearch.yml").write_text(
         ELASTICSEARCH_CONFIG.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8"
     )
-    (config / "jvm.options").write_text(ELASTICSEARCH_JVM.format(folder=folder), encoding="utf-8")
+    more = "".join(f"{option}\n" for option in os.environ.get("HORT_ELASTICSEARCH_JVM", "").split())
+    (config / "jvm.options").write_text(ELASTICSEARCH_JVM.format(folder=folder) + more, encoding="utf-8")
     for name in ("log4j2.properties", "roles.yml", "users", "users_roles", "role_mapping.yml"):
         shutil.copyfile(Path(home) / "config" / name, config / name)
     pid_file = folder / "elasticsearch.pid"
@@ -150,6 +151,7 @@ def _elasticsearch(folder: Path, port: int) -> Command:
         argv=["/bin/bash", f"{home}/bin/elasticsearch", "--daemonize", "--pidfile", str(pid_file)],
         reach=[folder, Path(home)],
         extra={
+            "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1",  # the launcher, which lives for seconds
             "ES_JAVA_HOME": java,
             "ES_PATH_CONF": str(config),
             "ES_TMPDIR": str(folder / "tmp"),

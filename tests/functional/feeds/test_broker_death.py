@@ -8,6 +8,7 @@ of its death cannot be told from what the broker, rolled back, sent under the sa
 from collections import Counter
 from zlib import crc32
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,7 @@ def test_twins_have_one_digest() -> None:
     assert {digest(TOPIC, twin(number)) for number in range(100)} == {TARGET}
 
 
+@pytest.mark.slow(20)
 @model
 @given(steps=steps, window=st.sampled_from([3, 65_535]), lowest_free=st.booleans())
 def test_no_new_message_is_swallowed_where_faults_come_one_by_one(
@@ -139,6 +141,7 @@ def test_no_new_message_is_swallowed_where_faults_come_one_by_one(
     assert set(model.sent) - model.gone <= set(counts)
 
 
+@pytest.mark.slow(25)
 @model
 @given(steps=steps, window=st.sampled_from([3, 65_535]), lowest_free=st.booleans())
 def test_no_new_message_is_swallowed_where_payloads_differ(
@@ -151,6 +154,7 @@ def test_no_new_message_is_swallowed_where_payloads_differ(
     assert set(model.sent) - model.gone <= set(counts)
 
 
+@pytest.mark.slow(25)
 @model
 @given(steps=steps, window=st.sampled_from([3, 65_535]))
 def test_what_was_in_flight_when_the_broker_saved_is_not_doubled(steps: list[tuple[str, int]], window: int) -> None:

@@ -39,6 +39,7 @@ class TestPiecesInMemory(WindowContract, PiecesContract):
         assert world.panes.unnamed_parts() == 0
 
 
+@pytest.mark.slow(35)
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_windows_are_exact_whatever_is_repeated_delayed_or_lost_on_the_way(seed: int) -> None:

@@ -162,6 +162,7 @@ def assert_once_each(consumer: Consumer, sure: list[bytes]) -> None:
     assert not doubled, f"{len(doubled)} of {len(sure)} doubled: {doubled[:5]}"
 
 
+@pytest.mark.slow(30)
 def test_broker_killed_in_mid_stream(
     broker: Broker, provider: Provider, consumer: Consumer, topic_root: str, redis_client: "redis.Redis"
 ) -> None:
@@ -183,6 +184,7 @@ def test_broker_killed_in_mid_stream(
     assert_once_each(consumer, sure)
 
 
+@pytest.mark.slow(45)
 def test_broker_and_provider_killed_together(
     broker: Broker, new_provider: Callable[..., Provider], consumer: Consumer, topic_root: str, redis_client: "redis.Redis"
 ) -> None:

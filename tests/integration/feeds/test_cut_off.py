@@ -20,6 +20,7 @@ def to_redis(redis_url: str) -> Iterator[Proxy]:
     network.close()
 
 
+@pytest.mark.slow(25)
 def test_provider_cut_off_from_redis_leaves_the_session_to_its_successor(
     new_provider: Callable[..., Provider], consumer: Consumer, mqtt_url: str, topic_root: str, to_redis: Proxy
 ) -> None:

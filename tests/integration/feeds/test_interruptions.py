@@ -57,6 +57,7 @@ def wait_for(consumer: Consumer, more: int) -> None:
     wait_until(lambda: len(consumer.payloads) >= start + more, timeout_s=120, what=f"{more} more messages")
 
 
+@pytest.mark.slow(40)
 @pytest.mark.parametrize("qos", [1, 2])
 def test_provider_killed_in_mid_stream(
     new_provider: Callable[..., Provider], consumer: Consumer, mqtt_url: str, topic_root: str, qos: int
@@ -162,6 +163,7 @@ def steal_session(url: str, client_id: str) -> None:
         sock.recv(4)
 
 
+@pytest.mark.slow(35)
 def test_redis_restarted(
     provider: Provider, consumer: Consumer, stack: Services, mqtt_url: str, redis_url: str, topic_root: str
 ) -> None:
@@ -179,6 +181,7 @@ def test_redis_restarted(
     assert provider.process.poll() is None
 
 
+@pytest.mark.slow(30)
 def test_qos_0_messages_outlive_an_outage_of_redis_that_is_longer_than_the_lease(
     provider: Provider, consumer: Consumer, stack: Services, mqtt_url: str, topic_root: str
 ) -> None:

@@ -28,6 +28,7 @@ CHUNK = 262_144 // len(PADDING)
 HELD = MAX_BATCHES * MAX_RECORDS + MAX_RECORDS + CHUNK
 
 
+@pytest.mark.slow(70)
 @pytest.mark.timeout(900)
 def test_three_times_the_ceiling_waits_in_the_broker_and_arrives_once(
     provider: Provider, openwhisk: FakeWhisk, consumer: Consumer, mqtt_url: str, topic_root: str, redis_client: "redis.Redis"

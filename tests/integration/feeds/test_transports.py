@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hort.payload import LARGEST_PAYLOAD_BYTES
+from lib.stack.ports import free_port
 from tests.support.polling import wait_until
 from tests.support.provider import Consumer, Provider, publish, publisher
 
@@ -77,12 +78,6 @@ def configure(folder: Path, ports: dict[str, int]) -> None:
         f"listener {ports['wss']} 127.0.0.1\nprotocol websockets\n{tls}allow_anonymous true\n",
     ]
     (folder / "mosquitto.conf").write_text("user root\n" + "".join(parts))
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def open_port(port: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pytest
 import redis
 
 from hort import keys, panes
@@ -44,6 +45,7 @@ def block(first: int, at: int) -> Block:
     )
 
 
+@pytest.mark.slow(50)
 def test_memory_of_a_close_is_bounded(redis_client: redis.Redis) -> None:
     world = World.in_redis(redis_client)
     fill(world)

@@ -12,9 +12,16 @@ from tests.support.services import environment
 Shared = Callable[[str], Path]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", ["main", "extra", "logstore", "throttle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("main", marks=pytest.mark.slow(90)),
+        pytest.param("extra", marks=pytest.mark.slow(12)),
+        pytest.param("logstore", marks=pytest.mark.slow(5)),
+        pytest.param("throttle", marks=pytest.mark.slow(140)),
+    ],
+)
 def test_every_exchange_matches_but_for_the_listed_deviations(shared: Shared, name: str) -> None:
     recording = shared(f"reference/golden/{name}.jsonl")
     done = subprocess.run(

@@ -56,7 +56,6 @@ def test_a_package_of_the_python_image_is_there_and_the_developers_are_not(new_w
     assert whisk.call("POST", "actions/lacks?blocking=true", {})[0] == 502
 
 
-@pytest.mark.slow
 def test_kill_9_in_a_loop_loses_nothing_that_was_answered(new_whisk: NewWhisk) -> None:
     """Entities, records of blocking calls and ids of non-blocking ones are all there after each crash."""
     whisk = new_whisk(*LIMITS)
@@ -194,6 +193,7 @@ def _insert_records(whisk: Engine, count: int) -> None:
         )
 
 
+@pytest.mark.slow(45)
 def test_namespaces_have_keys_limits_entities_and_processes_of_their_own(new_whisk: NewWhisk) -> None:
     key = "00000000-0000-0000-0000-000000000001:" + "k" * 64
     whisk = new_whisk("--identity", f"team={key}", "--namespace-limits", "team=3/3/2")

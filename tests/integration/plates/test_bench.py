@@ -22,7 +22,7 @@ PHOTOS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("country", ["us", "eu"])
 def test_the_strategy_reads_more_than_bare_openalpr(

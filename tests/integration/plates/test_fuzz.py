@@ -83,7 +83,6 @@ def check(plates: PlatesServer, data: bytes, *, timeout_ms: int = SHORT_MS) -> s
     return "read"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds())
 def test_damaged_files_are_answered(plates: PlatesServer, kind: str) -> None:
     source = random.Random(f"{SEED} {kind}")
@@ -138,7 +137,6 @@ def exif_loop() -> bytes:
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", bombs())
 def test_bombs_are_defused(plates: PlatesServer, name: str) -> None:
     check(plates, bombs()[name])
@@ -146,7 +144,6 @@ def test_bombs_are_defused(plates: PlatesServer, name: str) -> None:
     assert check(plates, pictures.encoded(pictures.quarters(160, 120)), timeout_ms=LONG_MS) == "read"
 
 
-@pytest.mark.slow
 def test_many_photos_do_not_make_it_grow(plates: PlatesServer) -> None:
     photo = pictures.encoded(pictures.car())
 

@@ -50,6 +50,7 @@ def _records(whisk: Engine, names: set[str]) -> list[dict[str, Any]]:
     return records if names <= {record["name"] for record in records} else []
 
 
+@pytest.mark.slow(40)
 def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
     new_whisk: Callable[..., Engine],
     plates: PlatesServer,
