@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, settings
 
 from tests.support.engine import Engine
-from tests.support.paths import ROOT, SHARED
+from tests.support.paths import ROOT, SCRIPTS, SHARED
 from tests.support.plates import PlatesServer
 from tests.support.services import Services
 
@@ -144,6 +145,14 @@ def new_whisk(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     yield start
     for engine in started:
         engine.stop()
+
+
+@pytest.fixture(scope="session")
+def zips() -> Path:
+    """The folder with every action's zip, as `./scripts/deploy` takes them; those that are built already are not built again."""
+    done = subprocess.run([SCRIPTS / "build"], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "build"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ need_package() { # need_package TEST-COMMAND PACKAGE...
 good_python() { # a Python of at least 3.11 that can make environments
   local p
   for p in "${HORT_BASE_PYTHON:-}" python3.11 python3 python3.12 python3.13; do
-    [ -n "$p" ] && "$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$p"; return; }
+    [ -n "$p" ] && "$p" -ISc 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$p"; return; }
   done
   return 1
 }
@@ -79,7 +79,7 @@ apt_install() {
 
 # ---- Python environments ---------------------------------------------------------------------------------------------------------
 
-venv_there() { there "$1" bin/python && "$1/bin/python" -c '' 2>/dev/null; }
+venv_there() { there "$1" bin/python && "$1/bin/python" -ISc "" 2>/dev/null; } # -IS: whether it runs at all, at no cost
 
 install_venv() { # install_venv run|dev
   local lock=$HORT_ROOT/requirements/$1.txt dir
@@ -101,7 +101,7 @@ build_venv() {
 python311() {
   local p
   for p in python3.11 python3 "$HORT_PYTHON"; do
-    "$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { command -v "$p"; return; }
+    "$p" -ISc 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { command -v "$p"; return; }
   done
   have uv || { say "Python 3.11 is missing: the action runtime is python:3.11, and this machine has $(python3 -V 2>&1)."
                say "Install python3.11 and python3.11-venv, or uv (then 'uv python install 3.11' is done for you), and start again."; return 1; }

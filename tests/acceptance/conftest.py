@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
@@ -19,6 +20,8 @@ from tests.support.polling import wait_until
 from workloads.machine import Machine, services, suite
 
 T = TypeVar("T")
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 NO_SHARD_S = 60.0
 RAISED = (
     "--limits",
@@ -32,6 +35,18 @@ RAISED = (
     "--map-image",
     f"{IMAGE}=http://127.0.0.1:9",  # nobody reads plates here, and no container engine is asked for the image
 )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless chromium; a module's own, since its loop keeps others of the thread from running."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
+    sync = pytest.importorskip("playwright.sync_api", reason="the page is not tested: the package playwright is not installed")
+    with sync.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGUMENTS, timeout=120_000)
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,32 +12,9 @@ from hort.dashboard import collect
 from hort.dashboard.view import View
 from tests.support.dashboard import HOSTILE, NOW, Collector, FakeSearch, collector, served, state
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
-
-
 BEGIN_S = NOW / 1000
 """When the page is opened, by its own clock, which goes on only where a test lets it."""
 INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
-    sync = pytest.importorskip(
-        "playwright.sync_api", reason="the page is not tested: the package playwright is not installed"
-    )
-    with sync.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
-        yield found
-        found.close()
 
 
 @pytest.fixture

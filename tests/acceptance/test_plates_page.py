@@ -4,7 +4,6 @@ import base64
 import io
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ from tests.support import pictures
 from tests.support.plates_page import Reply, served
 from tests.support.plates_suite import answer
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
 BEGIN_S = 1_790_000_000
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
@@ -36,17 +33,6 @@ class Server:
     def photo(self) -> Image.Image:
         """The photo of the last reading."""
         return Image.open(io.BytesIO(base64.b64decode(self.asked[-1][2]["image"])))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
-    sync = pytest.importorskip("playwright.sync_api", reason="the page is not tested: the package playwright is not installed")
-    with sync.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
-        yield found
-        found.close()
 
 
 @pytest.fixture

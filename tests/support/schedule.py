@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -14,13 +16,30 @@ from tests.support.paths import ROOT
 
 USUAL_S = {"acceptance": 8.0, "integration": 2.0, "functional": 0.2, "unit": 0.05}
 """What a test of a kind takes, where it is not marked `slow`."""
-SUITE = "machine"
-"""The fixture (acceptance/conftest.py) whose tests stay together: a broker, Redis, Elasticsearch, an engine and a provider each time."""
+DEAR = {"machine": "suite", "plates": "plates", "elasticsearch_url": "elasticsearch"}
+"""Fixtures that take many processor seconds to start in each worker, and what is added to a group's name: the tests that use one stay together."""
+PER_PROCESSOR, EACH_BYTES = 3, 2_500_000_000
+"""How many workers: tests mostly wait, and each worker may have servers, an engine and a browser of its own."""
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the tests marked `long`: campaigns, soaks, the recorded hour")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what processors and free memory allow (`-n auto`)."""
+    return workers(processors=len(os.sched_getaffinity(0)), free_bytes=free_bytes(Path("/proc/meminfo").read_text(encoding="ascii")))
+
+
+def workers(*, processors: int, free_bytes: int) -> int:
+    """Return how many fit, at least one."""
+    return max(1, min(processors * PER_PROCESSOR, free_bytes // EACH_BYTES))
+
+
+def free_bytes(meminfo: str) -> int:
+    """Return what proc(5)'s meminfo says is available to new processes."""
+    return int(next(line.split()[1] for line in meminfo.splitlines() if line.startswith("MemAvailable:"))) * 1024
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,21 +55,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _longest_first(items: list[pytest.Item], *, workers: int) -> None:
-    """Sort by what each group takes. A worker is given its second group when its first begins: the one with the longest gets the shortest."""
     groups = {item: _group(item) for item in items}
     takes: defaultdict[str, float] = defaultdict(float)
     for item, group in groups.items():
         takes[group] += seconds(item)
         item.add_marker(pytest.mark.xdist_group(group))
-    order = sorted(takes, key=lambda group: (-takes[group], group))
-    order[workers : 2 * workers] = reversed(order[workers : 2 * workers])
-    place = {group: number for number, group in enumerate(order)}
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")  # it runs again and again what others run once; counting lines would double its time
+    place = {group: number for number, group in enumerate(order(takes, workers=workers))}
     items.sort(key=lambda item: place[groups[item]])
 
 
+def order(takes: Mapping[str, float], *, workers: int) -> list[str]:
+    """Return groups by their seconds, the longest first; but of the second ones, which workers are given with their first, the shortest for the longest."""
+    found = sorted(takes, key=lambda group: (-takes[group], group))
+    found[workers : 2 * workers] = reversed(found[workers : 2 * workers])
+    return found
+
+
 def _group(item: pytest.Item) -> str:
-    if SUITE in getattr(item, "fixturenames", ()):
-        return SUITE if not item.get_closest_marker("slow") else f"{SUITE}, {item.path.stem}"
+    told = item.get_closest_marker("xdist_group")
+    if told is not None:
+        return str(told.args[0])
+    dear = next((name for fixture, name in DEAR.items() if fixture in getattr(item, "fixturenames", ())), None)
+    if dear is not None:
+        return f"{dear}, {item.path.stem}" if item.get_closest_marker("slow") else dear
     name = item.nodeid if item.get_closest_marker("slow") else str(item.path.relative_to(ROOT))
     return name.replace("@", "-")
 

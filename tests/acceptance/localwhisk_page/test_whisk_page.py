@@ -2,51 +2,38 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.engine import Engine
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
 HOSTILE = "<img src=x onerror=alert(1)>"
 CODE = f"def main(args):\n    print('{HOSTILE}')\n    return {{'said': args.get('name', '{HOSTILE}')}}\n"
 
 
 @pytest.fixture
-def open_page(new_whisk: Callable[..., Engine]) -> Iterator[Callable[..., tuple[Any, Engine]]]:
+def open_page(new_whisk: Callable[..., Engine], browser: Any) -> Iterator[Callable[..., tuple[Any, Engine]]]:
     """Open the page of a new engine that holds a few things; at the end nobody complained."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"the page is not tested: no browser at {CHROMIUM} (apt-get install chromium)")
-    sync = pytest.importorskip(
-        "playwright.sync_api", reason="the page is not tested: the package playwright is not installed"
-    )
     said: list[str] = []
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=120_000)
+    opened: list[Any] = []
 
-        def run(**options: Any) -> tuple[Any, Engine]:
-            whisk = new_whisk("--limits", "raised")
-            _fill(whisk)
-            page = browser.new_page(**options)
-            page.set_default_timeout(120_000)
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("request", lambda one: None if INSIDE.match(one.url) else said.append(one.url))
-            page.goto(whisk.apihost)
-            return page, whisk
+    def run(**options: Any) -> tuple[Any, Engine]:
+        whisk = new_whisk("--limits", "raised")
+        _fill(whisk)
+        page = browser.new_page(**options)
+        opened.append(page)
+        page.set_default_timeout(120_000)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda one: None if INSIDE.match(one.url) else said.append(one.url))
+        page.goto(whisk.apihost)
+        return page, whisk
 
-        yield run
-        browser.close()
+    yield run
+    for page in opened:
+        page.close()
     assert said == []
 
 

@@ -69,7 +69,6 @@ def post(proxy: ElasticsearchProxy, content: bytes, **options: Any) -> dict[str,
     return found
 
 
-@pytest.mark.slow(40)
 def test_untouched_the_client_works_as_without_a_proxy(
     proxy: ElasticsearchProxy, client: Elasticsearch, count: Callable[[], int]
 ) -> None:

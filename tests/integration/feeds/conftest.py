@@ -1,23 +1,12 @@
 """Fixtures: a fake OpenWhisk, a consumer in the place of the suite's sequence, and provider processes that end with their test."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from tests.support.paths import SCRIPTS
 from tests.support.provider import Consumer, FakeWhisk, Provider
-
-
-@pytest.fixture(scope="session")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the feed actions, built."""
-    folder = tmp_path_factory.mktemp("build")
-    argv = [str(SCRIPTS / "build"), "--into", str(folder), "mqtt-feed", "alarms-feed"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=600)
-    return folder
 
 
 @pytest.fixture

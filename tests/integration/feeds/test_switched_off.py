@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from hort.counters import RedisCounters
 from hort.dashboard.state import RedisFeeds
 from tests.support import tools
 from tests.support.engine import Engine
-from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
 from tests.support.provider import SECRET, Provider, publish, publisher
 from tests.support.whisk_tool import Tool
@@ -26,12 +24,9 @@ TRIGGER, RULE, ACTION, PACKAGE = "switched", "switched-kept", "switched-keep", "
 GONE = "The requested resource does not exist."
 
 
-@pytest.fixture(scope="module")
-def zipped(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("build")
-    argv = [str(SCRIPTS / "build"), "--into", str(folder), "mqtt-feed"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=600)
-    return base64.b64encode((folder / "mqtt-feed.zip").read_bytes()).decode()
+@pytest.fixture
+def zipped(zips: Path) -> str:
+    return base64.b64encode((zips / "mqtt-feed.zip").read_bytes()).decode()
 
 
 class Feed:

@@ -1,27 +1,15 @@
 """The built zips of dashboard and divvy in the real engine, as an OpenWhisk runs them."""
 
 import base64
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 import requests
 
 from hort import clock
 from hort.counters import RedisCounters
 from tests.support.engine import Engine
-from tests.support.paths import SCRIPTS
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zips")
-    argv = [str(SCRIPTS / "build"), "dashboard", "divvy", "--into", str(folder)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def put(whisk: Engine, name: str, archive: Path, parameters: dict[str, Any], **annotations: Any) -> None:

@@ -46,7 +46,6 @@ def store(elasticsearch_client: Elasticsearch) -> ElasticStore:
     return store
 
 
-@pytest.mark.slow(40)
 def test_every_pair_of_values_under_one_name_is_stored(
     store: ElasticStore, elasticsearch_client: Elasticsearch
 ) -> None:

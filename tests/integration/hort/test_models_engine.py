@@ -1,7 +1,6 @@
 """Registry, poll, scorer and example models as the real zips in the real engine."""
 
 import base64
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from hort import analytics_keys, batch, join
 from hort.journal import RedisJournal
 from tests.support import staged
 from tests.support.engine import Engine
-from tests.support.paths import SCRIPTS
 
 NAMES = ("score", "models", "poll-models", "echo-model", "anomaly-model")
 WEB = {
@@ -25,13 +23,6 @@ WEB = {
 }
 REFERENCE = batch.Reference("b-0-1", "hort:{0}:journal:0123456789abcdef")
 ANALYTICS = b'{"properties":{"avg":{"n":1.0},"std":{"n":1.0}},"count":3}'
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zips")
-    subprocess.run([SCRIPTS / "build", "--into", folder, *NAMES], check=True, timeout=600)
-    return folder
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,17 @@ from hort.elastic import ElasticStore
 from hort.report_store import RedisReports
 from tests.support import pictures
 from tests.support.engine import Engine
-from tests.support.paths import SCRIPTS
-from tests.support.plates_suite import IMAGE, KEY, ZIPS, FakePlates, answer, deploy
+from tests.support.plates_suite import IMAGE, KEY, FakePlates, answer, deploy
 from tests.support.polling import wait_until
+
+pytestmark = pytest.mark.xdist_group("elasticsearch, too")  # half of the tests that use one
+
 
 JPEG = pictures.with_orientation(6)
 PHOTO = base64.b64encode(JPEG).decode()
 PLACE = {"lat": 41.8832, "lon": -87.6324, "text": "Clark & Lake"}
 REDACT_KEY = "0123456789abcdef"
 DEPLOYED: dict[str, dict[str, str]] = {}
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zips")
-    subprocess.run([SCRIPTS / "build", "--into", folder, *ZIPS], check=True, timeout=600)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,6 @@ def stored(search: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
     return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]}
 
 
-@pytest.mark.slow(30)
 def test_same_batch_three_times_is_stored_once(
     params: dict[str, Any], journal: RedisJournal, elasticsearch_client: Elasticsearch
 ) -> None:

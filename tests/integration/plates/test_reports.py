@@ -2,32 +2,23 @@
 
 import base64
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 import requests
 from elasticsearch import Elasticsearch
 
 from hort.redaction import Redaction
 from tests.support.engine import Engine
-from tests.support.paths import ROOT, SCRIPTS
+from tests.support.paths import ROOT
 from tests.support.plates import PlatesServer
-from tests.support.plates_suite import IMAGE, KEY, ZIPS, deploy
+from tests.support.plates_suite import IMAGE, KEY, deploy
 from tests.support.polling import wait_until
 
 DRAWN = ROOT / "scripts" / "demonstrate" / "drawn.jpg"
 REDACT_KEY = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("zips")
-    subprocess.run([SCRIPTS / "build", "--into", folder, *ZIPS], check=True, timeout=600)
-    return folder
 
 
 def report(whisk: Engine, photo: Path) -> dict[str, Any]:
@@ -50,7 +41,6 @@ def _records(whisk: Engine, names: set[str]) -> list[dict[str, Any]]:
     return records if names <= {record["name"] for record in records} else []
 
 
-@pytest.mark.slow(40)
 def test_a_plate_is_read_and_stored_and_redacted_nowhere_to_be_found(
     new_whisk: Callable[..., Engine],
     plates: PlatesServer,

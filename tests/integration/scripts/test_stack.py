@@ -180,7 +180,6 @@ def test_two_ups_at_once_start_one_server(tmp_path: Path) -> None:
     services.close()
 
 
-@pytest.mark.slow(50)
 def test_elasticsearch_answers_and_survives_a_kill(stack: Services, elasticsearch_url: str) -> None:
     wait_until(lambda: probes.elasticsearch(elasticsearch_url) is None, what="an answer of Elasticsearch")
     os.kill(stack.pid("elasticsearch"), signal.SIGKILL)
