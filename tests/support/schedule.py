@@ -1,16 +1,19 @@
 """Which tests run and in what order: the longest first, and together those that share what starts slowly.
 
-With workers (pytest-xdist, --dist loadgroup) a group goes to one worker: a file, the tests that share a running suite, or a `slow` test by itself.
+With workers (pytest-xdist) a group goes to one of them: a file, the tests that share a running suite, or a `slow` test by itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.paths import ROOT
 
@@ -20,6 +23,7 @@ DEAR = {"machine": "suite", "plates": "plates", "elasticsearch_url": "elasticsea
 """Fixtures that take many processor seconds to start in each worker, and what is added to a group's name: the tests that use one stay together."""
 PER_PROCESSOR, EACH_BYTES = 3, 2_500_000_000
 """How many workers: tests mostly wait, and each worker may have servers, an engine and a browser of its own."""
+PLAN = "plan"
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
@@ -42,28 +46,70 @@ def free_bytes(meminfo: str) -> int:
     return int(next(line.split()[1] for line in meminfo.splitlines() if line.startswith("MemAvailable:"))) * 1024
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long unless it is asked for, then set groups and order."""
+    """Leave out what takes long unless it is asked for; a worker then sorts by groups, as every other does, and tells them."""
     long = [item for item in items if item.get_closest_marker("long") and not config.option.long]
     config.stash[LEFT_OUT] = [item.nodeid for item in long]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
-    if getattr(config.option, "loadgroup", False):
-        _longest_first(items, workers=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    given = getattr(config, "workerinput", {})
+    if PLAN in given:
+        groups = _sort(items, workers=given["workercount"])
+        draft = Path(given[PLAN]).with_suffix(f".{given['workerid']}")
+        draft.write_text(json.dumps(groups), encoding="utf-8")
+        draft.replace(given[PLAN])
 
 
-def _longest_first(items: list[pytest.Item], *, workers: int) -> None:
-    groups = {item: _group(item) for item in items}
+def _sort(items: list[pytest.Item], *, workers: int) -> dict[str, str]:
+    groups = {item.nodeid: _group(item) for item in items}
     takes: defaultdict[str, float] = defaultdict(float)
-    for item, group in groups.items():
-        takes[group] += seconds(item)
-        item.add_marker(pytest.mark.xdist_group(group))
+    for item in items:
+        takes[groups[item.nodeid]] += seconds(item)
         if item.get_closest_marker("slow"):
             item.add_marker("no_cover")  # it runs again and again what others run once; counting lines would double its time
     place = {group: number for number, group in enumerate(order(takes, workers=workers))}
-    items.sort(key=lambda item: place[groups[item]])
+    items.sort(key=lambda item: place[groups[item.nodeid]])
+    return groups
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Hands each worker one group after another, in the order of the collection.
+
+    Not pytest-xdist's own loadgroup: it renames tests, which pytest 9.2 does not let it do, and `--last-failed` would not know them.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any, plan: Path) -> None:
+        super().__init__(config, log)
+        self._plan = plan
+        self._groups: dict[str, str] = {}
+
+    def _split_scope(self, nodeid: str) -> str:
+        if not self._groups:
+            self._groups.update(json.loads(self._plan.read_text(encoding="utf-8")))
+        return self._groups[nodeid]
+
+
+class Controller:
+    """What the process above the workers does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plan = folder / "groups.json"
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where to put its groups."""
+        node.workerinput[PLAN] = str(self._plan)
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ByGroup:
+        """Replace whatever --dist says."""
+        config.option.loadscopereorder = False
+        return ByGroup(config, log, self._plan)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: Any) -> None:
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller(config._tmp_path_factory.getbasetemp()), "controller-of-groups")
 
 
 def order(takes: Mapping[str, float], *, workers: int) -> list[str]:
@@ -74,14 +120,14 @@ def order(takes: Mapping[str, float], *, workers: int) -> list[str]:
 
 
 def _group(item: pytest.Item) -> str:
-    told = item.get_closest_marker("xdist_group")
+    told = item.get_closest_marker("group")
     if told is not None:
         return str(told.args[0])
     dear = next((name for fixture, name in DEAR.items() if fixture in getattr(item, "fixturenames", ())), None)
     if dear is not None:
         return f"{dear}, {item.path.stem}" if item.get_closest_marker("slow") else dear
     name = item.nodeid if item.get_closest_marker("slow") else str(item.path.relative_to(ROOT))
-    return name.replace("@", "-")
+    return name
 
 
 def seconds(item: pytest.Item) -> float:

@@ -26,10 +26,8 @@ class Summary:
         self._each: defaultdict[str, float] = defaultdict(float)
         self._left_out: list[str] = []
 
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take note, and name the test as it is called where nobody groups it: the last failures are looked for by that name."""
-        report.nodeid = report.nodeid.rpartition("@")[0] if self._workers and "@" in report.nodeid else report.nodeid
+        """Take note."""
         folder = kind(report.nodeid)
         self._seconds[folder][report.when] += report.duration
         self._each[report.nodeid] += report.duration

@@ -27,7 +27,7 @@ from tests.support.services import Services
 from tests.support.stopped_action import killed
 from tests.support.windows import Record, World
 
-pytestmark = pytest.mark.xdist_group("elasticsearch, too")  # half of the tests that use one
+pytestmark = pytest.mark.group("elasticsearch, too")  # half of the tests that use one
 
 
 REGISTRATION = "0123456789abcdef"
