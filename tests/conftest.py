@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, settings
 
 from tests.support.engine import Engine
+from tests.support.fuzz import examples
 from tests.support.paths import ROOT, SCRIPTS, SHARED
 from tests.support.plates import PlatesServer
 from tests.support.services import Services
@@ -28,6 +29,7 @@ settings.register_profile(
     "hort",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(50),
     derandomize=not os.environ.get("HORT_FUZZ_EXAMPLES"),  # a change breaks a property or it does not, whenever it is looked at
 )
 settings.load_profile("hort")

@@ -11,6 +11,15 @@ ODD_TEXTS = ("", " ", ".", "..", "/", "a/b", "_", "\0", "a\0b", "\ud800", "\udff
 ODD_NUMBERS = (0, -1, 1, 2**31, 2**53 + 1, 2**63, 2**64, -(2**64), 10**400, 0.5, -0.0, 1e308)
 
 
+LONG = "HORT_TEST_LONG"
+"""Set by `./scripts/test --long`."""
+
+
+def examples(usual: int) -> int:
+    """How many examples a property is tried with; four times as many in a long run."""
+    return usual * (4 if os.environ.get(LONG) else 1)
+
+
 def profile(examples: int) -> settings:
     """The same examples each run; as many others as HORT_FUZZ_EXAMPLES says where it is set."""
     more = os.environ.get("HORT_FUZZ_EXAMPLES")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.fuzz import LONG
 from tests.support.paths import ROOT
 
 USUAL_S = {"acceptance": 8.0, "integration": 2.0, "functional": 0.2, "unit": 0.05}
@@ -25,10 +26,6 @@ PER_PROCESSOR, EACH_BYTES = 3, 2_500_000_000
 """How many workers: tests mostly wait, and each worker may have servers, an engine and a browser of its own."""
 PLAN = "plan"
 LEFT_OUT = pytest.StashKey[list[str]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="also the tests marked `long`: campaigns, soaks, the recorded hour")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -48,7 +45,7 @@ def free_bytes(meminfo: str) -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long unless it is asked for; a worker then sorts by groups, as every other does, and tells them."""
-    long = [item for item in items if item.get_closest_marker("long") and not config.option.long]
+    long = [item for item in items if item.get_closest_marker("long") and not os.environ.get(LONG)]
     config.stash[LEFT_OUT] = [item.nodeid for item in long]
     if long:
         config.hook.pytest_deselected(items=long)
@@ -126,8 +123,7 @@ def _group(item: pytest.Item) -> str:
     dear = next((name for fixture, name in DEAR.items() if fixture in getattr(item, "fixturenames", ())), None)
     if dear is not None:
         return f"{dear}, {item.path.stem}" if item.get_closest_marker("slow") else dear
-    name = item.nodeid if item.get_closest_marker("slow") else str(item.path.relative_to(ROOT))
-    return name
+    return item.nodeid if item.get_closest_marker("slow") else str(item.path.relative_to(ROOT))
 
 
 def seconds(item: pytest.Item) -> float:

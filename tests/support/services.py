@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,13 @@ class Services:
         )
 
     def _call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        argv = [str(SCRIPTS / "stack"), *arguments, "--state", str(self.state)]
+        starts = arguments[0] in ("up", "start")  # only then the script has something to install or to find
+        command = [str(SCRIPTS / "stack")] if starts else [sys.executable, "-m", "lib.stack"]
         return subprocess.run(
-            argv, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            [*command, *arguments, "--state", str(self.state)],
+            env=environment(PYTHONPATH=str(SCRIPTS)),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )

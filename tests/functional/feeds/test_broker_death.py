@@ -16,6 +16,7 @@ from feeds.provider.columns import digest
 from feeds.provider.kept import KEPT_IDS, KEPT_MS
 from feeds.provider.link import CONNECT_RETRY_MS
 from feeds.provider.numbering import PROOFS
+from tests.support.fuzz import examples
 from tests.support.intake import Bench
 
 TOPIC = b"t/a"
@@ -33,7 +34,7 @@ steps = st.lists(
     max_size=15,
 )
 FAULTS = ("die", "die-both", "crash", "cut", "lose")
-model = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+model = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def twin(number: int) -> bytes:

@@ -13,6 +13,7 @@ from hort.counters import MemoryCounters
 from hort.model_store import MemoryModelStore
 from hort.registry import Registry
 from hort.testing import FakeClock
+from tests.support.fuzz import examples
 
 URL = "http://model.example/score"
 
@@ -219,7 +220,7 @@ ARGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(ARGS, min_size=1, max_size=4))
 def test_no_request_breaks_the_registry(requests: list[dict[str, Any]]) -> None:
     target = Registry(MemoryModelStore(), MemoryBreakers(), key="secret", resolver=public)

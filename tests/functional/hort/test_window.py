@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hort import batch
 from hort.pane_memory import MemoryPaneStore
+from tests.support.fuzz import examples
 from tests.support.window_contract import PiecesContract, WindowContract, stream, tiny_pieces
 from tests.support.windows import START, World, check_all
 
@@ -40,7 +41,7 @@ class TestPiecesInMemory(WindowContract, PiecesContract):
 
 
 @pytest.mark.slow(35)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, 2**32))
 def test_windows_are_exact_whatever_is_repeated_delayed_or_lost_on_the_way(seed: int) -> None:
     source = random.Random(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.support.fuzz import examples
 from tests.support.window_machine import WindowMachine
 from tests.support.windows import World
 
@@ -14,4 +15,4 @@ class InMemory(WindowMachine):
 
 
 TestWindows = InMemory.TestCase
-TestWindows.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestWindows.settings = settings(max_examples=examples(20), stateful_step_count=40, deadline=None)

@@ -4,7 +4,6 @@ The model knows what the specification says of names, versions, parameters, merg
 written without a look at the engine's code: plain dictionaries of what a client has been told.
 """
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.fuzz import examples
 from tests.support.localwhisk_app import LocalWhisk, Reply
 
 PACKAGES = st.sampled_from(["p", "p", "q"])
@@ -516,7 +516,7 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 OpenWhisk.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "60")),
+    max_examples=examples(30),
     stateful_step_count=40,
     deadline=None,
     report_multiple_bugs=False,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hort.analytics import DEVICE, DEVICE_TYPE, documents, overflows
 from hort.panes import OTHERS, Block, Stats, combine, merge, pack, select, total, unpack
+from tests.support.fuzz import examples
 from tests.support.windows import Doc, check_field, pairs
 
 SCALES = [0.0, 1e9, -1e9, 1e15, -1e15]
@@ -57,7 +58,7 @@ def test_one_batch(numbers: list[float]) -> None:
     check_block(block_of(numbers), numbers)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(number_lists, st.data())
 def test_any_cut_in_any_order_merged_in_any_tree(numbers: list[float], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(numbers))

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
 from tests.support.actions_specs import spec
+from tests.support.fuzz import examples
 
 
 class Book:
@@ -230,5 +231,5 @@ class Traffic(RuleBasedStateMachine):
         self.loop.close()
 
 
-Traffic.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Traffic.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=30, deadline=None)
 TestTraffic = Traffic.TestCase
