@@ -22,6 +22,8 @@ USUAL_S = {"acceptance": 8.0, "integration": 2.0, "functional": 0.2, "unit": 0.0
 """What a test of a kind takes, where it is not marked `slow`."""
 DEAR = {"machine": "suite", "plates": "plates", "elasticsearch_url": "elasticsearch"}
 """Fixtures that take many processor seconds to start in each worker, and what is added to a group's name: the tests that use one stay together."""
+COVERED = ("unit", "functional")
+"""Kinds whose lines are counted in a short run, but for what is `slow`: counting doubles the time that Python takes."""
 PER_PROCESSOR, EACH_BYTES = 3, 2_500_000_000
 """How many workers: tests mostly wait, and each worker may have servers, an engine and a browser of its own."""
 PLAN = "plan"
@@ -63,8 +65,8 @@ def _sort(items: list[pytest.Item], *, workers: int) -> dict[str, str]:
     takes: defaultdict[str, float] = defaultdict(float)
     for item in items:
         takes[groups[item.nodeid]] += seconds(item)
-        if item.get_closest_marker("slow"):
-            item.add_marker("no_cover")  # it runs again and again what others run once; counting lines would double its time
+        if not os.environ.get(LONG) and (item.get_closest_marker("slow") or kind(item.nodeid) not in COVERED):
+            item.add_marker("no_cover")
     place = {group: number for number, group in enumerate(order(takes, workers=workers))}
     items.sort(key=lambda item: place[groups[item.nodeid]])
     return groups

@@ -63,8 +63,12 @@ def test_frozen_provider_is_fenced(
     second = new_provider()
     with stream(mqtt_url, f"{topic_root}/a") as sent:
         wait_for(consumer, 100)
-        first.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: serving(second), what="taken over")
+
+        def taken_over_while_it_stands_still() -> bool:
+            first.process.send_signal(signal.SIGSTOP)  # each time: who stalled it (./scripts/test --stalls) lets it go on
+            return bool(serving(second))
+
+        wait_until(taken_over_while_it_stands_still, what="taken over")
         wait_for(consumer, 100)
         first.process.send_signal(signal.SIGCONT)
         wait_until(lambda: serving(first) == [], what="the old owner noticed")
