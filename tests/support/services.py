@@ -1,12 +1,13 @@
 """Real mosquitto, Redis and Elasticsearch for a test session, started by scripts/stack when first asked for."""
 
-import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lib.stack.controller import Stack
 from tests.support.paths import SCRIPTS
 
 OWN_SERVERS = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
@@ -49,10 +50,8 @@ class Services:
         return int(self.status(name)["pid"])
 
     def status(self, name: str) -> dict[str, Any]:
-        """Return what `scripts/stack status --json` says of a service."""
-        done = self._call("status", name, "--json")
-        rows: list[dict[str, Any]] = json.loads(done.stdout)
-        return rows[0]
+        """Return what `scripts/stack status --json` says of a service, without starting a process for it."""
+        return asdict(Stack(state=self.state, own={}).status([name])[0])
 
     def close(self) -> None:
         """Stop everything."""
