@@ -64,4 +64,3 @@ def _modified(log: Path) -> float:
         return log.stat().st_mtime
     except OSError:
         return 0.0
-

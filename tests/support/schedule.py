@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = [item.nodeid for item in long]
     if long:
         config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+        left_out = set(long)
+        items[:] = [item for item in items if item not in left_out]
     given = getattr(config, "workerinput", {})
     if PLAN in given:
         groups = _sort(items, workers=given["workercount"])

@@ -19,7 +19,8 @@ mosquitto, Redis and Elasticsearch on loopback, with their data in the state fol
   down, stop     stop what runs and wait until it is gone
   status         a table, and status 3 when a service is not ready
 
-HORT_MQTT_URL, HORT_REDIS_URL and HORT_ELASTICSEARCH_URL name servers of your own: those are checked, never started or stopped."""
+HORT_MQTT_URL, HORT_REDIS_URL and HORT_ELASTICSEARCH_URL name servers of your own: those are checked, never started or stopped.
+HORT_ELASTICSEARCH_JVM: further options of its Java, spaces between them."""
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
