@@ -207,3 +207,8 @@ def test_ports_are_free_remembered_or_refused() -> None:
         taken.listen()
         assert not is_free(port)
         assert choose(service="redis", given=None, remembered=port) != port
+
+
+def test_no_outgoing_connection_gets_the_port_of_a_server_that_is_stopped() -> None:
+    lowest_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert {port < lowest_given for port in (free_port() for _ in range(50))} == {True}
