@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any
 
 from campaign.oracle import Documents, Model, Rules, Verdict, judge
 from campaign.stream import QOS, Published, Stream, draw, prediction
+from tests.support.exact import statistics
 
 START_MS = 1_700_000_000_000
 MODELS = (Model(name="m1", since_ms=0),)
@@ -111,7 +111,7 @@ def result_of(event: Document, model: str = "m1") -> Document:
 
 
 def windows_of(events: Sequence[Document]) -> list[Document]:
-    """Analytics by exact fractions: slow, and by another way than the oracle's."""
+    """Analytics by exact sums, by another way than the oracle's."""
     held: dict[tuple[str, str, str, int], list[Document]] = defaultdict(list)
     for event in events:
         moment = round(datetime.fromisoformat(event["@timestamp"]).timestamp() * 1000)
@@ -124,7 +124,7 @@ def windows_of(events: Sequence[Document]) -> list[Document]:
 
 def _window(key: tuple[str, str, str, int], rows: list[Document]) -> Document:
     level, group, device, end = key
-    columns = {name: [Fraction(row[name]) for row in rows] for name in rows[0]}
+    columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
     stats = {name: _statistics(values) for name, values in columns.items()}
     return {
         "_id": f"{level}/{group}/{device}/{end}",
@@ -144,14 +144,13 @@ def _window(key: tuple[str, str, str, int], rows: list[Document]) -> Document:
     }
 
 
-def _statistics(values: list[Fraction]) -> dict[str, float]:
-    mean = sum(values) / len(values)
-    ssd = sum((value - mean) ** 2 for value in values)
+def _statistics(values: list[float]) -> dict[str, float]:
+    exact = statistics(values)
     return {
-        "min": float(min(values)),
-        "max": float(max(values)),
-        "sum": float(sum(values)),
-        "avg": float(mean),
-        "ssd": float(ssd),
-        "std": math.sqrt(ssd / len(values)),
+        "min": min(values),
+        "max": max(values),
+        "sum": float(exact.sum),
+        "avg": float(exact.mean),
+        "ssd": float(exact.ssd),
+        "std": math.sqrt(exact.ssd / exact.n),
     }

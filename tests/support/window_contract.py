@@ -376,7 +376,7 @@ class WindowContract:
     @pytest.mark.parametrize(("size", "slide"), [(45, 20), (10, 10), (60, 1)])
     def test_other_grids(self, world: World, size: int, slide: int) -> None:
         world.grid = Grid(size_ms=size * 1000, slide_ms=slide * 1000)
-        records = stream(50, devices=2)
+        records = stream(50 if slide > 1 else 20, devices=2)
         for first in range(0, len(records), 30):
             world.send(records[first : first + 30])
         for _ in range(4):

@@ -26,6 +26,7 @@ from hort.presence import Presence, RedisPresence
 from hort.testing import FakeClock, MemoryJournal
 from hort.window import Settings, Windower
 from hort.windows import Grid
+from tests.support.exact import statistics
 
 START = 1_700_000_010_000
 """A multiple of the slide of 15 s."""
@@ -223,18 +224,16 @@ def check(doc: Doc, records: list[Record]) -> None:
 
 def check_field(got: Mapping[str, float], numbers: list[float]) -> None:
     """One field's statistics: 1e-9 relative, for a sum and average that cancel relative to what was added."""
-    exact = [Fraction(number) for number in numbers]
-    mean = sum(exact) / len(exact)
-    ssd = sum((number - mean) ** 2 for number in exact)
-    size = float(sum(map(abs, exact)) / len(exact))
+    exact = statistics(numbers)
+    size = float(exact.size)
     assert got["min"] == min(numbers)
     assert got["max"] == max(numbers)
-    near(got["sum"], sum(exact), slack=(1e-15 * size + LEAST) * len(exact))
-    near(got["avg"], mean, slack=1e-15 * size + LEAST)
-    near(got["ssd"], ssd, slack=1e-280)
-    near(got["std"], math.sqrt(ssd / len(exact)), slack=1e-150)
-    if len(exact) > 1:
-        near(got["std_sample"], math.sqrt(ssd / (len(exact) - 1)), slack=1e-150)
+    near(got["sum"], exact.sum, slack=(1e-15 * size + LEAST) * exact.n)
+    near(got["avg"], exact.mean, slack=1e-15 * size + LEAST)
+    near(got["ssd"], exact.ssd, slack=1e-280)
+    near(got["std"], math.sqrt(exact.ssd / exact.n), slack=1e-150)
+    if exact.n > 1:
+        near(got["std_sample"], math.sqrt(exact.ssd / (exact.n - 1)), slack=1e-150)
     else:
         assert "std_sample" not in got
 

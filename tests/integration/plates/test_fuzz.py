@@ -100,27 +100,31 @@ def test_random_bytes_behind_right_beginnings(plates: PlatesServer) -> None:
         assert check(plates, start + source.randbytes(5_000)) != "read"
 
 
-def bombs() -> dict[str, bytes]:
-    zeros = zlib.compress(bytes(50_000_000), 9)
-    huge_text = chunk(b"zTXt", b"Comment\0\0" + zeros)
-    profile = chunk(b"iCCP", b"p\0\0" + zeros)
-    rows = (b"\0" + bytes(5_000)) * 5_000
-    frames = [Image.new("RGB", (64, 64), (number % 256, 0, 0)) for number in range(300)]
-    return {
-        "promised": pictures.png(60_000, 60_000),
-        "png of one colour at the limit": pictures.png(5_000, 5_000, rows=rows),
-        "more data than pixels": pictures.png(64, 64, rows=bytes(80_000_000)),
-        "text": pictures.png(64, 64, rows=(b"\0" + bytes(64)) * 64, extra=huge_text),
-        "profile": pictures.png(64, 64, rows=(b"\0" + bytes(64)) * 64, extra=profile),
-        "many chunks": pictures.png(64, 64, rows=(b"\0" + bytes(64)) * 64, extra=chunk(b"tEXt", b"a\0b") * 50_000),
-        "many frames": pictures.encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
-        "webp canvas": pictures.webp_promising(16_383, 16_383),
-        "jpeg size": pictures.jpeg_promising(7_000, 7_000),
-        "scans": scans(2_000),
-        "exif loop": exif_loop(),
-        "thin": pictures.encoded(Image.new("L", (16_000, 16)), "PNG"),
-        "noise": pictures.noise(1_600, 1_200),
-    }
+def frames() -> bytes:
+    found = [Image.new("RGB", (64, 64), (number % 256, 0, 0)) for number in range(300)]
+    return pictures.encoded(found[0], "WEBP", save_all=True, append_images=found[1:])
+
+
+def zeros() -> bytes:
+    return zlib.compress(bytes(50_000_000), 9)
+
+
+SMALL = (b"\0" + bytes(64)) * 64
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "promised": lambda: pictures.png(60_000, 60_000),
+    "png of one colour at the limit": lambda: pictures.png(5_000, 5_000, rows=(b"\0" + bytes(5_000)) * 5_000),
+    "more data than pixels": lambda: pictures.png(64, 64, rows=bytes(80_000_000)),
+    "text": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"zTXt", b"Comment\0\0" + zeros())),
+    "profile": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"iCCP", b"p\0\0" + zeros())),
+    "many chunks": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"tEXt", b"a\0b") * 50_000),
+    "many frames": frames,
+    "webp canvas": lambda: pictures.webp_promising(16_383, 16_383),
+    "jpeg size": lambda: pictures.jpeg_promising(7_000, 7_000),
+    "scans": lambda: scans(2_000),
+    "exif loop": lambda: exif_loop(),
+    "thin": lambda: pictures.encoded(Image.new("L", (16_000, 16)), "PNG"),
+    "noise": lambda: pictures.noise(1_600, 1_200),
+}
 
 
 def scans(count: int) -> bytes:
@@ -137,9 +141,9 @@ def exif_loop() -> bytes:
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
 
 
-@pytest.mark.parametrize("name", bombs())
+@pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_defused(plates: PlatesServer, name: str) -> None:
-    check(plates, bombs()[name])
+    check(plates, BOMBS[name]())
     assert plates.process.poll() is None
     assert check(plates, pictures.encoded(pictures.quarters(160, 120)), timeout_ms=LONG_MS) == "read"
 
