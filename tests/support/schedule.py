@@ -125,7 +125,7 @@ def _group(item: pytest.Item) -> str:
         return str(told.args[0])
     dear = next((name for fixture, name in DEAR.items() if fixture in getattr(item, "fixturenames", ())), None)
     if dear is not None:
-        return f"{dear}, {item.path.stem}" if item.get_closest_marker("slow") else dear
+        return dear
     return item.nodeid if item.get_closest_marker("slow") else str(item.path.relative_to(ROOT))
 
 

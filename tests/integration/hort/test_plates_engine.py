@@ -21,7 +21,7 @@ from tests.support.engine import Engine
 from tests.support.plates_suite import IMAGE, KEY, FakePlates, answer, deploy
 from tests.support.polling import wait_until
 
-pytestmark = pytest.mark.group("elasticsearch, too")  # half of the tests that use one
+pytestmark = pytest.mark.group("plates")  # where a report's whole way starts an Elasticsearch, too
 
 
 JPEG = pictures.with_orientation(6)

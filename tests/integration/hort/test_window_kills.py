@@ -27,9 +27,6 @@ from tests.support.services import Services
 from tests.support.stopped_action import killed
 from tests.support.windows import Record, World
 
-pytestmark = pytest.mark.group("elasticsearch, too")  # half of the tests that use one
-
-
 REGISTRATION = "0123456789abcdef"
 PANES = "hort.pane_store:RedisPaneStore"
 JOURNAL = "hort.journal:RedisJournal"

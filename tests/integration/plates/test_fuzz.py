@@ -109,24 +109,6 @@ def zeros() -> bytes:
     return zlib.compress(bytes(50_000_000), 9)
 
 
-SMALL = (b"\0" + bytes(64)) * 64
-BOMBS: dict[str, Callable[[], bytes]] = {
-    "promised": lambda: pictures.png(60_000, 60_000),
-    "png of one colour at the limit": lambda: pictures.png(5_000, 5_000, rows=(b"\0" + bytes(5_000)) * 5_000),
-    "more data than pixels": lambda: pictures.png(64, 64, rows=bytes(80_000_000)),
-    "text": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"zTXt", b"Comment\0\0" + zeros())),
-    "profile": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"iCCP", b"p\0\0" + zeros())),
-    "many chunks": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"tEXt", b"a\0b") * 50_000),
-    "many frames": frames,
-    "webp canvas": lambda: pictures.webp_promising(16_383, 16_383),
-    "jpeg size": lambda: pictures.jpeg_promising(7_000, 7_000),
-    "scans": lambda: scans(2_000),
-    "exif loop": lambda: exif_loop(),
-    "thin": lambda: pictures.encoded(Image.new("L", (16_000, 16)), "PNG"),
-    "noise": lambda: pictures.noise(1_600, 1_200),
-}
-
-
 def scans(count: int) -> bytes:
     """A progressive JPEG of 3000 x 3000 whose last scan is repeated: each one is work over all its blocks."""
     data = pictures.encoded(Image.new("L", (3_000, 3_000), 128), progressive=True)
@@ -139,6 +121,24 @@ def exif_loop() -> bytes:
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + struct.pack("<H", 1) + struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<I", 8)
     data = pictures.encoded(pictures.quarters())
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+SMALL = (b"\0" + bytes(64)) * 64
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "promised": lambda: pictures.png(60_000, 60_000),
+    "png of one colour at the limit": lambda: pictures.png(5_000, 5_000, rows=(b"\0" + bytes(5_000)) * 5_000),
+    "more data than pixels": lambda: pictures.png(64, 64, rows=bytes(80_000_000)),
+    "text": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"zTXt", b"Comment\0\0" + zeros())),
+    "profile": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"iCCP", b"p\0\0" + zeros())),
+    "many chunks": lambda: pictures.png(64, 64, rows=SMALL, extra=chunk(b"tEXt", b"a\0b") * 50_000),
+    "many frames": frames,
+    "webp canvas": lambda: pictures.webp_promising(16_383, 16_383),
+    "jpeg size": lambda: pictures.jpeg_promising(7_000, 7_000),
+    "scans": lambda: scans(2_000),
+    "exif loop": exif_loop,
+    "thin": lambda: pictures.encoded(Image.new("L", (16_000, 16)), "PNG"),
+    "noise": lambda: pictures.noise(1_600, 1_200),
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)
