@@ -1,5 +1,6 @@
 """Fixtures for all tests; README.md beside this file says how to use them."""
 
+import gc
 import os
 import re
 import signal
@@ -24,6 +25,8 @@ pytest_plugins = ("tests.support.schedule", "tests.support.logs", "tests.support
 
 TIMEOUTS_S = {"functional": 600, "integration": 600, "acceptance": 900}
 """Longer than pyproject.toml's: real files wait for their disk, and the first test with servers has the start of all of them in its time."""
+
+gc.disable()  # until all is collected
 
 settings.register_profile(
     "hort",
@@ -50,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(folder[0])
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIMEOUTS_S[folder[0]]))
+
+
+def pytest_collection_finish() -> None:
+    """What collecting made stays to the end: the garbage collector, quiet until now, need not look at it again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -21,6 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from hort import batch, keys
 from hort.batch import Message
 from hort.journal import RedisJournal
+from tests.support.forked import Forked
+from tests.support.fuzz import LONG
 from tests.support.paths import ROOT
 from tests.support.polling import wait_until
 from tests.support.services import environment
@@ -167,9 +169,7 @@ class Provider:
             "HORT_PROVIDER_KEY": KEY,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "actions"), str(ROOT / "scripts"))),
         }
-        argv = [sys.executable, "-m", module, "--port", "0", "--ready-file", str(ready)]
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(argv, cwd=ROOT, env=environment(**{**variables, **env}), stderr=log, stdout=log)
+        self.process = _start(module, ["--port", "0", "--ready-file", str(ready)], env=environment(**{**variables, **env}), log=self.log_path)
         wait_until(lambda: ready.exists() or self.process.poll() is not None, timeout_s=120, what="provider ready")
         assert self.process.poll() is None, self.log_path.read_text()
         self.url = ready.read_text().strip()
@@ -241,6 +241,14 @@ class Provider:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+
+def _start(module: str, arguments: list[str], *, env: dict[str, str], log: Path) -> "Forked | subprocess.Popen[bytes]":
+    """As a user starts it, where lines of started processes are counted or time does not matter."""
+    if not os.environ.get(LONG):
+        return Forked(module, arguments, cwd=ROOT, env=env, log=log)
+    with log.open("ab") as file:
+        return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, env=env, stderr=file, stdout=file)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.stack.controller import Stack
+from lib.stack.services import SERVICES
 from tests.support.paths import SCRIPTS
 
 OWN_SERVERS = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
@@ -27,6 +28,7 @@ class Services:
         self.state = state
         self._started: set[str] = set()
         self._urls: dict[str, str] = {}
+        self._stack = Stack(state=state.resolve(), own={})
 
     def url(self, name: str) -> str:
         """Return a service's address; it is started on the first call."""
@@ -41,9 +43,9 @@ class Services:
         """Start a service that was stopped or killed, on the port it had."""
         self.run("start", name)
 
-    def stop(self, name: str) -> None:
-        """Stop a service in order and wait until it is gone."""
-        self.run("stop", name)
+    def stop(self, *names: str) -> None:
+        """Stop services in order and wait until they are gone."""
+        self._stack.down(list(names))
 
     def pid(self, name: str) -> int:
         """Return the pid of a running service."""
@@ -51,11 +53,11 @@ class Services:
 
     def status(self, name: str) -> dict[str, Any]:
         """Return what `scripts/stack status --json` says of a service, without starting a process for it."""
-        return asdict(Stack(state=self.state, own={}).status([name])[0])
+        return asdict(self._stack.status([name])[0])
 
     def close(self) -> None:
         """Stop everything."""
-        self.run("down")
+        self.stop(*SERVICES)
 
     def run(self, *arguments: str) -> None:
         """Run a command of scripts/stack; a failure raises AssertionError with what it said."""

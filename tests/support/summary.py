@@ -37,6 +37,7 @@ class Summary:
         """Hear from a worker what it left out; each has collected the same."""
         self._left_out = getattr(node, "workeroutput", {}).get("left_out", self._left_out)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         """Print the tables, after a run of more than some tests."""
         took, lanes = time.monotonic() - self._began, max(1, self._workers)
@@ -64,3 +65,5 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
+    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption("last_failed_no_failures") == "none":
+        session.exitstatus = pytest.ExitCode.OK  # ./scripts/test --failed, and nothing had
