@@ -112,19 +112,16 @@ def unfolded(content: bytes, depth: int = 0) -> Iterator[bytes]:
     with contextlib.suppress(zlib.error):
         yield from unfolded(zlib.decompress(content, 47), depth + 1)
     try:
-        value = msgpack.unpackb(content, strict_map_key=False)
+        value = msgpack.unpackb(content, strict_map_key=False, object_pairs_hook=list)  # bytes that are none may hold keys that no dict takes
     except (ValueError, msgpack.UnpackException):
         return
-    if isinstance(value, (dict, list)):
+    if isinstance(value, list):
         for part in _leaves(value):
             yield from unfolded(part, depth + 1)
 
 
 def _leaves(value: Any) -> Iterator[bytes]:
-    if isinstance(value, dict):
-        for pair in value.items():
-            yield from _leaves(list(pair))
-    elif isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         for part in value:
             yield from _leaves(part)
     elif isinstance(value, (str, bytes)):
