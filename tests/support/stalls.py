@@ -25,6 +25,7 @@ class Stalls(threading.Thread):
     def __init__(self, seed: int, folder: Path) -> None:
         super().__init__(daemon=True)
         self._folder = folder
+        self._seed = seed
         self._random = random.Random(seed)
         self._ending = threading.Event()
         self.count = 0
@@ -44,6 +45,10 @@ class Stalls(threading.Thread):
                 self._ending.wait(seconds)
             finally:
                 os.kill(pid, signal.SIGCONT)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Tell how much was done."""
+        terminalreporter.write_line(f"stopped for up to {STALL_S[1]:.0f} s, one after another (--stalls {self._seed}): {self.count} times a process")
 
     def end(self) -> None:
         """Stop no more."""
@@ -81,3 +86,4 @@ def pytest_configure(config: Any) -> None:
         stalls = Stalls(config.option.stalls, config._tmp_path_factory.getbasetemp())
         stalls.start()
         config.add_cleanup(stalls.end)
+        config.pluginmanager.register(stalls, "stalls")
