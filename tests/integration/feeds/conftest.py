@@ -36,7 +36,7 @@ def new_provider(
 
     yield start
     for provider in started:
-        provider.kill()
+        provider.close()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def provider(
     done(whisk.call("PUT", "actions/keep?overwrite=true", {"exec": {"kind": "python:3.11", "code": KEEP}}))
     done(whisk.call("PUT", "triggers/devices?overwrite=true", {}))
     yield provider
-    provider.kill()
+    provider.close()
     for path in ("rules/devices-keep", "triggers/devices", "actions/clock/alarm", "packages/clock"):
         whisk.call("DELETE", path)
 

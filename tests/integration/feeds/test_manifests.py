@@ -73,7 +73,7 @@ def feeds(
     try:
         yield Feeds(whisk, provider, zips, topic_root, mqtt_url)
     finally:
-        provider.kill()
+        provider.close()
         for name in ("device-events", "mine", "yearly"):
             whisk.call("DELETE", f"triggers/{name}")
         for name in ("borrowed", "alarms", "alarms-web"):

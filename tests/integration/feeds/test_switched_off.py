@@ -76,7 +76,7 @@ def feed(tmp_path: Path, new_whisk: Any, zipped: str, redis_url: str, redis_clie
     provider = Provider(tmp_path, redis_url=redis_url, api_host=whisk.apihost)
     feed = Feed(whisk, provider, tmp_path, zipped)
     yield feed
-    provider.kill()
+    provider.close()
     feed.remove()
 
 
