@@ -19,7 +19,7 @@ class Exact(NamedTuple):
 
 def statistics(numbers: Sequence[float]) -> Exact:
     """Return what is true of at least one finite double: each is a whole number of 1/unit, a power of two, so sums are of integers."""
-    ratios = [number.as_integer_ratio() for number in map(float, numbers)]
+    ratios = [number.as_integer_ratio() for number in numbers]
     unit, n = max(below for _, below in ratios), len(ratios)
     wholes = [above * (unit // below) for above, below in ratios]
     total = sum(wholes)

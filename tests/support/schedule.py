@@ -1,6 +1,6 @@
 """Which tests run and in what order: the longest first, and together those that share what starts slowly.
 
-With workers (pytest-xdist) a group goes to one of them: a file, the tests that share a running suite, or a `slow` test by itself.
+With workers (pytest-xdist) a group goes to one of them: the tests that share a running suite, Elasticsearch or plates server, a `slow` test by itself, or a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 USUAL_S = {"acceptance": 8.0, "integration": 2.0, "functional": 0.2, "unit": 0.05}
 """What a test of a kind takes, where it is not marked `slow`."""
 DEAR = {"machine": "suite", "plates": "plates", "elasticsearch_url": "elasticsearch"}
-"""Fixtures that take many processor seconds to start in each worker, and what is added to a group's name: the tests that use one stay together."""
+"""Fixtures that take many processor seconds to start in each worker, and the name of their group: the tests that use one stay together, the `slow` ones, too."""
 COVERED = ("unit", "functional")
 """Kinds whose lines are counted in a short run, but for what is `slow`: counting doubles the time that Python takes."""
 PER_PROCESSOR, EACH_BYTES = 3, 2_500_000_000

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,19 +61,12 @@ class Services:
     def run(self, *arguments: str) -> None:
         """Run a command of scripts/stack; a failure raises AssertionError with what it said."""
         self._urls.clear()  # of what is started anew, the address may be another
-        done = self._call(*arguments)
-        assert done.returncode == 0, (
-            f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-
-    def _call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        starts = arguments[0] in ("up", "start")  # only then the script has something to install or to find
-        command = [str(SCRIPTS / "stack")] if starts else [sys.executable, "-m", "lib.stack"]
-        return subprocess.run(
-            [*command, *arguments, "--state", str(self.state)],
-            env=environment(PYTHONPATH=str(SCRIPTS)),
+        done = subprocess.run(
+            [SCRIPTS / "stack", *arguments, "--state", self.state],
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
             check=False,
         )
+        assert done.returncode == 0, f"scripts/stack {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}"

@@ -65,5 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
-    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption("last_failed_no_failures") == "none":
-        session.exitstatus = pytest.ExitCode.OK  # ./scripts/test --failed, and nothing had
+    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption("last_failed_no_failures", None) == "none":
+        assert session.config.cache is not None
+        if not session.config.cache.get("cache/lastfailed", {}):
+            session.exitstatus = pytest.ExitCode.OK  # ./scripts/test --failed, and nothing had
