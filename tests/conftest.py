@@ -15,7 +15,7 @@ import redis
 from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, settings
 
-from tests.support.engine import Engine
+from tests.support.engine import OTHER_KEY, Engine
 from tests.support.fuzz import examples
 from tests.support.paths import ROOT, SCRIPTS, SHARED
 from tests.support.plates import PlatesServer
@@ -134,7 +134,7 @@ def elasticsearch_client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
 
 @pytest.fixture(scope="session")
 def shared_whisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("engine"), "--limits", "raised")
+    engine = Engine(tmp_path_factory.mktemp("engine"), "--limits", "raised", "--identity", f"other={OTHER_KEY}")
     yield engine
     engine.stop()
 

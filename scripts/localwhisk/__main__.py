@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localwhisk import settings
-from localwhisk.identity import PUBLIC
 
 _EXAMPLES = """examples:
   whisk serve --wskprops ~/.wskprops      serve on port 3233 and point wsk and wskdeploy there
@@ -38,6 +38,9 @@ def _serve(options: argparse.Namespace) -> int:
     except ValueError as error:
         sys.stderr.write(f"whisk serve: error: {error}\n")
         return 2
+    os.environ.pop(settings.IDENTITY, None)  # what the engine starts has no use for keys
+    if settings.shows_keys(options):
+        logging.getLogger("localwhisk").warning("the process list shows a key: --identity takes NAME=@FILE")
     from localwhisk import server  # --help answers without loading the server
 
     try:
@@ -72,6 +75,12 @@ def _reset(options: argparse.Namespace) -> int:
     return stop.reset(options)
 
 
+def _key(options: argparse.Namespace) -> int:
+    from localwhisk.cli import key
+
+    return key.run(options)
+
+
 def _wskprops(options: argparse.Namespace) -> int:
     from localwhisk.cli import properties
 
@@ -99,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     properties = _command(commands, "wskprops", _wskprops, "print or write the .wskprops of wsk and wskdeploy")
     _reach(properties)
     properties.add_argument("file", nargs="?", type=Path, help="file to write (default: print it)")
+    key = _command(commands, "key", _key, "draw a key for a namespace: serve --identity guest=@FILE")
+    key.add_argument("file", nargs="?", type=Path, help="file to make, for its owner's eyes only (default: print it)")
     return parser
 
 
@@ -129,7 +140,9 @@ def _reach(parser: argparse.ArgumentParser) -> None:
     _state(parser)
     parser.add_argument("--apihost", help="address of an engine, instead of the one over the state folder")
     parser.add_argument(
-        "--auth", default=PUBLIC[0].auth, metavar="UUID:KEY", help="key (default: that of guest)"
+        "--auth",
+        metavar="@FILE",
+        help=f"file with the key, or UUID:KEY, which the process list shows (default: ${settings.AUTH}, else that of guest)",
     )
 
 

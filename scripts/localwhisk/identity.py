@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+import secrets
+import string
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from localwhisk import messages
 from localwhisk.errors import ApiError, rejected
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_SEEN = 1000
+_KEY_ALPHABET = string.ascii_letters + string.digits
+_KEY_LENGTH = 64
+_FROM_FILE = "@"
 SYSTEM = "whisk.system"
 GUEST = "guest"
 
@@ -29,6 +36,11 @@ class Identity:
     def auth(self) -> str:
         """'uuid:key' as clients configure it."""
         return f"{self.uuid}:{self.key}"
+
+    @property
+    def is_well_known(self) -> bool:
+        """Whether the key is one that every development OpenWhisk has."""
+        return any(self.key == public.key for public in PUBLIC)
 
 
 # The two identities every development OpenWhisk ships with; public, so no secrets.
@@ -47,13 +59,43 @@ PUBLIC = (
 
 
 def parse_identity(text: str) -> Identity:
-    """Read 'NAME=UUID:KEY'; raises ValueError without repeating the key."""
-    name, _, auth = text.partition("=")
-    uuid, _, key = auth.partition(":")
-    if not name or not _UUID.match(uuid) or not key:
-        message = f"identity {name!r} must be given as NAME=UUID:KEY"
+    """Read 'NAME=UUID:KEY' or 'NAME=@FILE'; raises ValueError without repeating the key."""
+    name, _, given = text.partition("=")
+    unique, _, key = read_auth(given).partition(":")
+    if not name or not _UUID.match(unique) or not key:
+        message = f"identity {name!r} must be given as NAME=@FILE (the file holds UUID:KEY) or NAME=UUID:KEY"
         raise ValueError(message)
-    return Identity(name, uuid, key)
+    return Identity(name, unique, key)
+
+
+def read_auth(given: str) -> str:
+    """'uuid:key' as it was given, or what the file holds that '@FILE' names; raises ValueError."""
+    if not given.startswith(_FROM_FILE):
+        return given
+    path = Path(given.removeprefix(_FROM_FILE)).expanduser()
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the key in {path} cannot be read: {error}"
+        raise ValueError(message) from None
+
+
+def drawn(namespace: str) -> Identity:
+    """An identity with a new key, of the form that wskadmin gives."""
+    key = "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
+    return Identity(namespace, str(uuid.uuid4()), key)
+
+
+def complete(given: Iterable[Identity]) -> tuple[Identity, ...]:
+    """Those given, one a namespace, with `guest` and a system namespace whose key nobody knows unless it was given.
+
+    Raises ValueError where two namespaces share a uuid.
+    """
+    found = {GUEST: PUBLIC[0], SYSTEM: drawn(SYSTEM)} | {one.namespace: one for one in given}
+    if len({one.uuid for one in found.values()}) < len(found):
+        message = "two namespaces have keys with the same uuid"
+        raise ValueError(message)
+    return tuple(found.values())
 
 
 class Identities:
@@ -63,6 +105,11 @@ class Identities:
         self._by_uuid = {identity.uuid: identity for identity in identities}
         self._by_namespace = {identity.namespace: identity for identity in self._by_uuid.values()}
         self._seen: dict[str, Identity] = {}
+
+    @property
+    def well_known(self) -> bool:
+        """Whether one of the keys is public."""
+        return any(one.is_well_known for one in self._by_uuid.values())
 
     def of_namespace(self, namespace: str) -> Identity | None:
         """Owner of a namespace."""

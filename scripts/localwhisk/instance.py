@@ -6,12 +6,16 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from localwhisk import private
+from localwhisk.store import FILE_NAME
+
 _LOCK = "engine.lock"
 _MARK = "engine.json"
+OURS = (_MARK, _LOCK, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "runtimes")
 
 
 class StateInUse(OSError):
@@ -23,11 +27,12 @@ class StateInUse(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running engine; `started_ms` is epoch time."""
+    """One running engine; `started_ms` is epoch time, `auth` the key of guest: whoever may read the folder may act as its engine."""
 
     pid: int
     address: str
     started_ms: int
+    auth: str = field(default="", repr=False)
 
 
 class Claim:
@@ -35,6 +40,8 @@ class Claim:
 
     def __init__(self, state: Path) -> None:
         state.mkdir(parents=True, exist_ok=True)
+        for name in OURS:
+            private.close(state / name)
         self._mark = state / _MARK
         self._lock: IO[str] = (state / _LOCK).open("a")
         if not _take(self._lock):
@@ -43,12 +50,10 @@ class Claim:
             raise StateInUse(state, found.pid if found else None)
         self._mark.unlink(missing_ok=True)
 
-    def announce(self, address: str) -> None:
-        """Say where the engine answers."""
-        partial = self._mark.with_suffix(".tmp")
-        instance = Instance(os.getpid(), address, time.time_ns() // 1_000_000)
-        partial.write_text(json.dumps(asdict(instance)), "utf-8")
-        partial.replace(self._mark)
+    def announce(self, address: str, auth: str = "") -> None:
+        """Say where the engine answers, and with which key."""
+        instance = Instance(os.getpid(), address, time.time_ns() // 1_000_000, auth)
+        private.write(self._mark, json.dumps(asdict(instance)))
 
     def release(self) -> None:
         """Let go of the folder."""

@@ -11,13 +11,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
-from localwhisk import wskprops
+from localwhisk import private, wskprops
 from localwhisk.activations import Activation
 from localwhisk.alarm_host import AlarmHost
 from localwhisk.app import App
@@ -46,6 +46,7 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises OSError when the port or the state folder is taken."""
+    private.from_now_on()
     claim = Claim(settings.state)
     try:
         _run(settings, claim)
@@ -167,9 +168,9 @@ async def _announce(
     """Say where it is once it answers."""
     while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.005)
-    claim.announce(address)
+    claim.announce(address, _guest(settings).auth)
     if settings.wskprops is not None:
-        _write_properties(settings.wskprops, address, settings.identities)
+        _write_properties(settings.wskprops, address, _guest(settings).auth)
     sys.stdout.write(f"OpenWhisk API on {address} (namespace guest; state in {settings.state})\n")
     sys.stdout.flush()
     if settings.ready_file is not None:
@@ -178,9 +179,12 @@ async def _announce(
         os.replace(partial, settings.ready_file)  # noqa: PTH105  # atomic
 
 
-def _write_properties(path: Path, address: str, identities: Sequence[Identity]) -> None:
-    guest = next(one for one in reversed(identities) if one.namespace == GUEST)
+def _guest(settings: Settings) -> Identity:
+    return next(one for one in settings.identities if one.namespace == GUEST)
+
+
+def _write_properties(path: Path, address: str, auth: str) -> None:
     try:
-        wskprops.write(path, address, guest.auth)
+        wskprops.write(path, address, auth)
     except OSError as error:
         log.warning("%s was not written: %s", path, error)

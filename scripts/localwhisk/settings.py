@@ -7,10 +7,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
-from localwhisk.identity import PUBLIC, Identity, parse_identity
+from localwhisk import identity
+from localwhisk.identity import Identity
 from localwhisk.limits import PRESETS, Limits
 from localwhisk.retention import DAY_MS, Retention
 
@@ -18,6 +20,8 @@ N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
 _RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
+IDENTITY = "LOCALWHISK_IDENTITY"
+AUTH = "LOCALWHISK_AUTH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +82,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--identity",
         action="append",
         default=[],
-        metavar="NAME=UUID:KEY",
-        help="one more namespace with its key (repeatable)",
+        metavar="NAME=@FILE",
+        help="a namespace, guest among them, and the file with its key, UUID:KEY; also NAME=UUID:KEY, which the process "
+        f"list shows (repeatable; ${IDENTITY}: the same, separated by spaces)",
     )
     parser.add_argument(
         "--map-image",
@@ -140,7 +145,9 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         fires=options.fires_per_minute,
         concurrent=options.concurrent,
     )
-    identities = (*PUBLIC, *(parse_identity(text) for text in options.identity))
+    texts = [*environment.get(IDENTITY, "").split(), *options.identity]
+    identities = identity.complete(identity.parse_identity(text) for text in texts)
+    _check_reach(options.host, identities)
     return Settings(
         host=options.host,
         port=options.port,
@@ -160,6 +167,31 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         memory_mb=options.action_memory,
         quiet=options.quiet,
     )
+
+
+def shows_keys(options: Namespace) -> bool:
+    """Whether a key stands in the command line, where every user of the machine can read it."""
+    return any("=@" not in text for text in options.identity)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own, and only that."""
+    name = host.strip("[]").lower()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _check_reach(host: str, identities: Sequence[Identity]) -> None:
+    """Whoever knows a key can run code: where others reach the engine no key may be a public one."""
+    known = [one.namespace for one in identities if one.is_well_known]
+    if known and not is_loopback(host):
+        message = (
+            f"--host {host} lets others reach the engine, and everybody knows the key of {known[0]}: "
+            f"`whisk key FILE` draws one, --identity {known[0]}=@FILE takes it"
+        )
+        raise ValueError(message)
 
 
 def _positive(name: str, value: N_) -> N_:

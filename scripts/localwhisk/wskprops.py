@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from localwhisk import private
+
 DEFAULT = Path("~/.wskprops")
-_MODE = 0o600
 
 
 def text(address: str, auth: str, *, namespace: str = "_", others: str = "") -> str:
@@ -21,10 +21,4 @@ def write(path: Path, address: str, auth: str) -> None:
     path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     others = path.read_text("utf-8") if path.exists() else ""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "w") as file:
-            file.write(text(address, auth, others=others))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    private.write(path, text(address, auth, others=others))

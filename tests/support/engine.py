@@ -18,6 +18,8 @@ from tests.support.services import environment
 GUEST_KEY = (
     "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 )
+OTHER_KEY = "00000000-0000-0000-0000-000000000001:" + "k" * 64
+"""Of the namespace `other` on the shared engine."""
 START_TIMEOUT_S = 600  # the first start may make the action environment
 
 

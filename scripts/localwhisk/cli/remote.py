@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 from localwhisk import instance
-from localwhisk.identity import PUBLIC
+from localwhisk.identity import PUBLIC, read_auth
+from localwhisk.settings import AUTH
 
 _TIMEOUT_S = 30.0
 _PAGE = 200
@@ -23,7 +25,7 @@ class NotReached(Exception):
 class Remote:
     """An engine at an address, seen as the owner of `auth` ('uuid:key')."""
 
-    def __init__(self, address: str, auth: str = PUBLIC[0].auth) -> None:
+    def __init__(self, address: str, auth: str) -> None:
         self.address = address.rstrip("/")
         self._auth = base64.b64encode(auth.encode()).decode()
 
@@ -55,6 +57,18 @@ def address(apihost: str | None, state: Path) -> str:
     if found is None:
         raise NotReached(f"no engine runs over {state} (--state names another folder, --apihost an address)")
     return found.address
+
+
+def auth(given: str | None, apihost: str | None, state: Path) -> str:
+    """The key: as given, as the environment says, that of the engine over the state folder, or the public one; raises NotReached."""
+    chosen = given or os.environ.get(AUTH)
+    if chosen:
+        try:
+            return read_auth(chosen)
+        except ValueError as error:
+            raise NotReached(str(error)) from error
+    found = None if apihost else instance.running(state)
+    return (found.auth if found else "") or PUBLIC[0].auth
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

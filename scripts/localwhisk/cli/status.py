@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localwhisk import instance
-from localwhisk.cli.remote import NotReached, Remote, address
+from localwhisk.cli.remote import NotReached, Remote, address, auth
 
 NOT_RUNNING = 3  # as init scripts say it
 _COLLECTIONS = ("packages", "actions", "triggers", "rules", "activations")
@@ -21,7 +21,7 @@ _COLLECTIONS = ("packages", "actions", "triggers", "rules", "activations")
 def run(options: Namespace) -> int:
     """Print it; 0 when it runs, 3 when not."""
     try:
-        remote = Remote(address(options.apihost, options.state), options.auth)
+        remote = Remote(address(options.apihost, options.state), auth(options.auth, options.apihost, options.state))
         found = _ask(remote, options)
     except NotReached as error:
         sys.stdout.write(json.dumps({"running": False}) + "\n" if options.json else f"not running: {error}\n")

@@ -16,8 +16,6 @@ from localwhisk.store import FILE_NAME
 
 _PATIENCE_S = 40.0  # longer than the engine gives what runs
 _POLL_S = 0.05
-_OURS = ("engine.json", "engine.lock", FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm")
-_OUR_FOLDERS = ("runtimes",)
 
 
 def run(options: Namespace) -> int:
@@ -73,7 +71,8 @@ def _agreed(state: Path) -> bool:
 
 def _empty(state: Path) -> None:
     """Delete what an engine made; other files in the folder stay."""
-    for name in _OUR_FOLDERS:
-        shutil.rmtree(state / name, ignore_errors=True)
-    for name in _OURS:
-        (state / name).unlink(missing_ok=True)
+    for path in (state / name for name in instance.OURS):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localwhisk.conformance.recording import Exchange
+from localwhisk.identity import PUBLIC
+from localwhisk.settings import IDENTITY
 
 _START_S = 120
 _STOP_S = 60
@@ -40,7 +43,7 @@ def running(rates: tuple[int, int, int]) -> Iterator[str]:
         ready = Path(folder) / "address"
         output = Path(folder) / "output"
         with output.open("wb") as log:
-            process = subprocess.Popen(_command(folder, ready, rates), stdout=log, stderr=log)
+            process = subprocess.Popen(_command(folder, ready, rates), stdout=log, stderr=log, env=_environment())
         try:
             yield _wait(process, ready, output)
         finally:
@@ -68,6 +71,11 @@ def _command(folder: str, ready: Path, rates: tuple[int, int, int]) -> list[str]
         concurrent,
     ]
     return [sys.executable, "-m", "localwhisk", "serve", *options]
+
+
+def _environment() -> dict[str, str]:
+    """The keys of the recordings, which the engine would not take by itself."""
+    return {**os.environ, IDENTITY: " ".join(f"{one.namespace}={one.auth}" for one in PUBLIC)}
 
 
 def _wait(process: subprocess.Popen[bytes], ready: Path, output: Path) -> str:

@@ -110,7 +110,7 @@ def _unpack(spec: ActionSpec, path: Path, layout: Layout) -> int:
     try:
         write_code(spec, new)
         layout(new, spec.main or "main")
-        new.chmod(0o755)
+        new.chmod(0o700)
         size = _size_of(new)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
@@ -135,7 +135,7 @@ def write_code(spec: ActionSpec, folder: Path) -> None:
         else:
             with (folder / "exec").open("wb") as file:
                 shutil.copyfileobj(content, file)
-            (folder / "exec").chmod(0o755)
+            (folder / "exec").chmod(0o700)
 
 
 def _write_decoded(spec: ActionSpec, file: IO[bytes]) -> None:
@@ -171,7 +171,7 @@ def _unzip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path)
         return
     target = Path(archive.extract(entry, folder))
     if mode & 0o111 and target.is_file():
-        target.chmod(0o755)
+        target.chmod(0o700)
 
 
 def _link(folder: Path, name: str, destination: str) -> None:
@@ -188,6 +188,8 @@ def _untar(content: IO[bytes], folder: Path) -> None:
         with tarfile.open(fileobj=content, mode="r:gz") as archive:
             members = archive.getmembers()
             _check_bounds(len(members), sum(member.size for member in members))
+            for member in members:
+                member.mode &= 0o700
             archive.extractall(folder, filter="data")
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise _broken(f"cannot unpack the tar.gz: {error}") from error

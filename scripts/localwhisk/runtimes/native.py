@@ -129,7 +129,7 @@ def _check_executable(folder: Path, _: str) -> None:
     executable = folder / "exec"
     if not executable.is_file():
         raise CodeError(texts.CANNOT_BUILD, log="The zip does not include exec.")
-    executable.chmod(0o755)
+    executable.chmod(0o700)
 
 
 def _judge(out: bytes, logs: LogCollector) -> Verdict:

@@ -12,13 +12,12 @@ import requests
 import yaml
 
 from tests.support import tools
-from tests.support.engine import Engine
+from tests.support.engine import OTHER_KEY, Engine
 from tests.support.paths import ROOT
 from tests.support.provider import SECRET, Provider
 from tests.support.services import environment
 
 REFUSED = 400
-SYSTEM_KEY = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 PROTECTED = "provider_url"
 
 
@@ -140,7 +139,7 @@ def test_a_binding_names_no_other_provider(feeds: Feeds, elsewhere: tuple[str, l
 
 def test_who_may_use_the_public_feeds_reads_no_secret_and_can_use_them(feeds: Feeds) -> None:
     """In OpenWhisk a shared package's parameters are readable by everybody: the secret lies in a package that is not shared."""
-    user, _, password = SYSTEM_KEY.partition(":")
+    user, _, password = OTHER_KEY.partition(":")
 
     def other(method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(method, f"{feeds.whisk.apihost}/api/v1/{path}", json=body, auth=(user, password), timeout=60)
@@ -156,7 +155,7 @@ def test_who_may_use_the_public_feeds_reads_no_secret_and_can_use_them(feeds: Fe
 
     assert other("PUT", "namespaces/_/triggers/of-another", {}).status_code == 200
     try:
-        told = {"triggerName": "/whisk.system/of-another", "authKey": SYSTEM_KEY, "cron": "0 0 1 1 *"}
+        told = {"triggerName": "/other/of-another", "authKey": OTHER_KEY, "cron": "0 0 1 1 *"}
         for event in ("CREATE", "READ", "DELETE"):
             answer = other("POST", "namespaces/guest/actions/alarms/alarm?blocking=true&result=true", {"lifecycleEvent": event, **told})
             assert answer.status_code == 200, answer.text

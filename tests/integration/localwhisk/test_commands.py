@@ -57,6 +57,43 @@ def test_the_life_of_an_engine_by_its_commands(new_whisk: NewWhisk, tmp_path: Pa
     assert whisk.call("GET", "actions") == (200, [])
 
 
+def test_no_other_user_reads_what_the_engine_and_its_actions_write(new_whisk: NewWhisk, tmp_path: Path) -> None:
+    whisk = new_whisk()
+    entities = whisk.state / "entities"
+    whisk.stop()
+    (entities / "localwhisk.sqlite").chmod(0o644)  # as an engine of before left it
+    whisk.start()
+    made = tmp_path / "made"
+    code = "def main(args):\n    open(args['path'], 'w').close()\n    return {}\n"
+    whisk.call("PUT", "actions/makes", {"exec": {"kind": "python:3.11", "code": code}})
+    assert whisk.call("POST", "actions/makes?blocking=true", {"path": str(made)})[0] == 200
+    found = [entities, *entities.rglob("*"), made]
+    assert any(path.name.endswith("-wal") for path in found)
+    assert any(path.match("runtimes/code/*/*") for path in found), "the code was unpacked"
+    assert [path for path in found if path.lstat().st_mode & 0o077 and not path.is_symlink()] == []
+
+
+def test_an_engine_with_a_key_of_its_own(new_whisk: NewWhisk, tmp_path: Path) -> None:
+    key = tmp_path / "guest.key"
+    assert str(key) in command("key", str(key))
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "is there already" in command("key", str(key), code=1)
+    whisk = new_whisk("--identity", f"guest=@{key}")
+    assert whisk.call("GET", "actions")[0] == 401, "with the public key"
+    whisk.auth = key.read_text().strip()
+    assert whisk.call("GET", "actions") == (200, [])
+    state = ("--state", str(whisk.state / "entities"))
+    assert f"AUTH={whisk.auth}\n" in command("wskprops", *state)
+    assert "guest: 0 packages" in command("status", *state)
+    assert "guest: 0 packages" in command("status", "--apihost", whisk.apihost, "--auth", f"@{key}")
+    assert whisk.auth not in Path(f"/proc/{whisk.pid}/cmdline").read_text()
+    assert "process list" not in whisk.log()
+
+
+def test_where_others_reach_the_engine_it_wants_a_key_of_its_own() -> None:
+    assert "--identity guest=@FILE" in command("serve", "--port", "0", "--host", "0.0.0.0", code=2)
+
+
 def test_a_second_engine_over_the_same_state_is_refused(new_whisk: NewWhisk) -> None:
     whisk = new_whisk()
     refused = command("serve", "--port", "0", "--state", str(whisk.state / "entities"), code=1)

@@ -1,12 +1,14 @@
 import base64
+from pathlib import Path
 
 import pytest
 
 from localwhisk import messages
 from localwhisk.errors import ApiError
-from localwhisk.identity import PUBLIC, Identities, parse_identity
+from localwhisk.identity import PUBLIC, Identities, Identity, complete, drawn, parse_identity
 
 GUEST = PUBLIC[0]
+OWN = "00000000-0000-0000-0000-000000000001:secret"
 
 
 def basic(auth: str) -> str:
@@ -40,10 +42,47 @@ def test_identities_of_the_command_line() -> None:
     assert "secret" not in repr(identity)
 
 
+def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{OWN}\n")
+    assert parse_identity(f"guest=@{tmp_path}/key").auth == OWN
+    with pytest.raises(ValueError, match="nope cannot be read"):
+        parse_identity(f"guest=@{tmp_path}/nope")
+
+
+def test_a_replaced_guest_leaves_its_public_key_behind() -> None:
+    identities = Identities(complete([parse_identity(f"guest={OWN}")]))
+    assert identities.of_auth(GUEST.auth) is None
+    assert identities.require(basic(OWN)).namespace == "guest"
+    assert not identities.well_known
+
+
+@pytest.mark.parametrize("given", [(), (f"me={OWN}",), (f"guest={OWN}",)])
+def test_nobody_knows_the_key_of_the_system_namespace(given: tuple[str, ...]) -> None:
+    first, second = (complete(parse_identity(text) for text in given) for _ in range(2))
+    keys = {one.auth for found in (first, second) for one in found if one.namespace == "whisk.system"}
+    assert len(keys) == 2
+    assert PUBLIC[1].auth not in keys
+
+
+def test_the_last_key_of_a_namespace_counts_and_no_two_namespaces_share_one() -> None:
+    found = complete([Identity("me", "u", "first"), Identity("me", "u", "last")])
+    assert [one.key for one in found if one.namespace == "me"] == ["last"]
+    with pytest.raises(ValueError, match="same uuid"):
+        complete([Identity("me", GUEST.uuid, "k")])
+
+
+def test_a_drawn_key_is_of_the_form_of_others() -> None:
+    one, other = drawn("me"), drawn("me")
+    assert parse_identity(f"me={one.auth}") == one
+    assert len(one.key) == 64
+    assert one.auth != other.auth
+    assert not one.is_well_known
+
+
 @pytest.mark.parametrize(
     "text",
     ["me", "me=x:y", "=00000000-0000-0000-0000-000000000001:k", "me=00000000-0000-0000-0000-000000000001:"],
 )
 def test_other_identities_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="NAME=UUID:KEY"):
+    with pytest.raises(ValueError, match="NAME=@FILE"):
         parse_identity(text)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from localwhisk import settings
+from localwhisk.identity import PUBLIC
 from localwhisk.settings import Settings
 
 
@@ -29,6 +30,32 @@ def test_images_and_identities() -> None:
     )
     assert chosen.images == {"a/b:1": "http://127.0.0.1:1"}
     assert [identity.namespace for identity in chosen.identities] == ["guest", "whisk.system", "me"]
+
+
+def test_identities_come_from_the_environment_too_and_options_win(tmp_path: Path) -> None:
+    keys = [f"00000000-0000-0000-0000-00000000000{number}:k{number}" for number in range(3)]
+    (tmp_path / "key").write_text(keys[2])
+    given = f"guest={keys[0]}  team={keys[1]}"
+    chosen = parsed("--identity", f"guest=@{tmp_path}/key", LOCALWHISK_IDENTITY=given).identities
+    assert {one.namespace: one.auth for one in chosen if one.namespace != "whisk.system"} == {
+        "guest": keys[2],
+        "team": keys[1],
+    }
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", "", "::ffff:127.0.0.1"])
+def test_where_others_reach_the_engine_no_key_may_be_public(host: str) -> None:
+    with pytest.raises(ValueError, match=r"everybody knows the key of guest.*--identity guest=@FILE"):
+        parsed("--host", host)
+    own = "00000000-0000-0000-0000-000000000001:k"
+    assert parsed("--host", host, "--identity", f"guest={own}").host == host
+    with pytest.raises(ValueError, match=r"the key of whisk\.system"):
+        parsed("--host", host, "--identity", f"guest={own}", "--identity", f"whisk.system={PUBLIC[1].auth}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_on_loopback_the_public_key_of_guest_is_valid(host: str) -> None:
+    assert PUBLIC[0] in parsed("--host", host).identities
 
 
 def test_a_namespace_may_have_limits_of_its_own() -> None:
