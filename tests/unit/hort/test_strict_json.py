@@ -109,7 +109,8 @@ def written(value: Any) -> str:
 
 @given(values)
 def test_a_text_is_refused_exactly_where_python_counts_a_loss(value: Any) -> None:
-    text, losses = written(value), []
+    text = written(value)
+    losses: list[object] = []
 
     def members(pairs: list[tuple[str, Any]]) -> None:
         losses.extend([pairs] if len({name for name, _ in pairs}) < len(pairs) else [])
