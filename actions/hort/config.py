@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,14 +95,12 @@ def strings(params: Params, name: str, *, default: Sequence[str] = ()) -> tuple[
 
 def mapping(params: Params, name: str) -> dict[str, Any]:
     """An object parameter: a JSON object, or text that holds one; empty where not given."""
-    from hort import strict_json  # here, as the image of the plate reader has no orjson and no such parameter
-
     value = lookup(params, name)
     if isinstance(value, str):
         try:
-            value = strict_json.loads(value)
-        except strict_json.Refused as error:
-            raise ConfigError(name, value, f"must be a JSON object ({error})") from error
+            value = json.loads(value)
+        except ValueError as error:
+            raise ConfigError(name, value, "must be a JSON object") from error
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
 
 from hort import config, feed_options, urls
-from hort.errors import FeedRefused, HortError
+from hort.errors import ConfigError, FeedRefused, HortError
 
 SECRET_HEADER = "X-HoRT-Secret"  # noqa: S105 - a header's name
 TIMEOUT_S = (5.0, 20.0)
@@ -22,6 +23,8 @@ EVENTS = {
     "UNPAUSE": ("PUT", "unpause"),
 }
 """Life-cycle event -> HTTP method and what to change besides the parameters."""
+NO_FEED = "has no feed here"
+"""How the provider's refusal ends where it knows nothing of a trigger."""
 
 
 Call = Callable[..., requests.Response]
@@ -58,6 +61,7 @@ def _handle(args: Mapping[str, Any], call: Call) -> dict[str, Any]:
     body: dict[str, Any] = {"trigger": trigger_name(args), "api_host": os.environ.get("__OW_API_HOST", "")}
     if event in ("CREATE", "UPDATE"):
         body["params"] = _params(args, event)
+        body["keep"] = list(feed_options.kept(args)) if event == "CREATE" else []
     if change:
         body["active"] = change == "unpause"
     return ask(call, method, args, body, key(args))
@@ -74,7 +78,7 @@ def key(args: Mapping[str, Any]) -> str:
 def _params(args: Mapping[str, Any], event: str) -> dict[str, Any]:
     params = feed_options.known({name: value for name, value in args.items() if not name.startswith("__ow_")})
     if event == "CREATE":
-        feed_options.parse(params)
+        feed_options.parse({**dict.fromkeys(feed_options.kept(args), feed_options.HIDDEN), **params})
     return params
 
 
@@ -82,7 +86,7 @@ def ask(
     call: Call, method: str, args: Mapping[str, Any], body: dict[str, Any], auth_key: str, *, path: str = "registrations"
 ) -> dict[str, Any]:
     """The provider's answer; FeedRefused with its text where it refuses."""
-    address = config.text(args, "provider_url").rstrip("/")
+    address = provider(args)
     who = f"the feed's provider at {urls.masked(address)}"
     headers = {SECRET_HEADER: config.text(args, "provider_secret")}
     user, _, password = auth_key.partition(":")
@@ -99,6 +103,14 @@ def ask(
     except requests.RequestException as error:
         raise FeedRefused(f"{who} does not answer: {type(error).__name__}") from error
     return result(answer, who)
+
+
+def provider(args: Mapping[str, Any]) -> str:
+    """The provider's address; ConfigError where it is none, or its secret is missing."""
+    address, _ = config.text(args, "provider_url"), config.text(args, "provider_secret")
+    if not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", address):
+        raise ConfigError("provider_url", urls.masked(address), "must be an http or https address")
+    return address.rstrip("/")
 
 
 def result(answer: requests.Response, who: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hort.errors import ConfigError
 INLINE_LIMIT = 900_000
 """Bytes of JSON that a trigger payload may have at most: OpenWhisk's limit is 1 MiB with parameters and headers."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
-_HIDDEN = "***"
+HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class FeedConfig:
     def public(self) -> dict[str, Any]:
         """The configuration as anyone may see it: secrets show only whether they are set."""
         return {
-            name: (_HIDDEN if value else "") if name in SECRETS else value for name, value in self.as_params().items()
+            name: (HIDDEN if value else "") if name in SECRETS else value for name, value in self.as_params().items()
         }
 
     @property
@@ -133,8 +133,16 @@ def known(params: Mapping[str, Any]) -> dict[str, Any]:
             if value is not None and value != "":
                 found[target] = value
         elif near := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.8):
-            raise ConfigError(name, value if near[0] not in SECRETS else _HIDDEN, f"is not known, did you mean '{near[0]}'?")
+            raise ConfigError(name, value if near[0] not in SECRETS else HIDDEN, f"is not known, did you mean '{near[0]}'?")
     return found
+
+
+def kept(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Parameter `keep` of a CREATE: secrets that stay as they are in the feed which it replaces, since nobody is shown them."""
+    names = config.strings({"keep": params.get("keep")}, "keep") if params.get("keep") else ()
+    if unknown := [name for name in names if name not in SECRETS]:
+        raise ConfigError("keep", unknown[0], f"must name secrets: {', '.join(SECRETS)}")
+    return names
 
 
 def parse(params: Mapping[str, Any]) -> FeedConfig:
@@ -199,7 +207,7 @@ def _boolean(option: Option, value: Any) -> bool:
 
 def _text(option: Option, value: Any) -> str:
     if not isinstance(value, str):
-        raise ConfigError(option.name, _HIDDEN if option.secret else value, "must be text")
+        raise ConfigError(option.name, HIDDEN if option.secret else value, "must be text")
     if "\x00" in value:
         raise ConfigError(option.name, None, "must not hold a zero character")
     return value

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from hort import clock, outgoing, strict_json, urls
+import orjson
+
+from hort import clock, outgoing, urls
 from hort.breaker import Breakers
 from hort.errors import AddressRefused, CallFailed
 from hort.results import ERROR, OPEN, TIMEOUT, Sheet
@@ -228,9 +230,9 @@ class ModelCalls:
 
     def _values(self, body: bytes, count: int) -> Sequence[Any]:
         try:
-            value = strict_json.loads(body)
-        except strict_json.Refused as error:
-            raise Failure(f"the answer cannot be used: {error}") from error
+            value = orjson.loads(body)
+        except ValueError as error:
+            raise Failure(f"the answer is not JSON: {error}") from error
         if self._model.protocol != "instances":
             return [value]
         predictions = value.get("predictions") if isinstance(value, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from feeds.provider.runner import Runner
 from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import feed_options, keys, store
 from hort.errors import FeedRefused, Fenced
+from hort.feed import NO_FEED
 from hort.feed_options import FeedConfig
 from hort.journal import Journal
 
@@ -56,13 +57,13 @@ class Lifecycle:
         self._clock = clock
         self._changed = changed
 
-    def create(self, caller: Caller, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Registers, or replaces what is registered; session and journal go on where they are the same."""
+    def create(self, caller: Caller, params: Mapping[str, Any], *, keep: Sequence[str] = ()) -> dict[str, Any]:
+        """Registers, or replaces what is registered, of which the secrets named in `keep` stay; session and journal go on where they are the same."""
         target = self._target(caller)
         self._whisk.check(target)
-        config = _checked(params)
-        now = self._clock()
         name = keys.registration_id(target.trigger)
+        config = _checked({**self._kept(name, keep), **params})
+        now = self._clock()
 
         def edit(old: Registration | None) -> Registration:
             generation = old.generation + 1 if old else 1
@@ -70,6 +71,11 @@ class Lifecycle:
             return Registration(name, target, client_id, config, now, generation, width=width)
 
         return self._saved(name, edit, "created")
+
+    def _kept(self, name: str, keep: Sequence[str]) -> dict[str, Any]:
+        """What a registration holds of some parameters, also in its grace."""
+        old = self._registrations.get(name) if keep else None
+        return {option: getattr(old.config, option) for option in keep} if old is not None else {}
 
     def read(self, caller: Caller) -> dict[str, Any]:
         """Configuration and status."""
@@ -132,7 +138,7 @@ class Lifecycle:
     def _existing(self, caller: Caller) -> Registration:
         found = self._registrations.get(keys.registration_id(caller.trigger))
         if found is None or found.deleted_at is not None:
-            raise FeedRefused(f"trigger {caller.trigger} has no feed here")
+            raise FeedRefused(f"trigger {caller.trigger} {NO_FEED}")
         return found
 
     def _saved(self, name: str, edit: Callable[[Registration | None], Registration | None], action: str) -> dict[str, Any]:

@@ -34,12 +34,13 @@ def read(overrides: Mapping[str, object]) -> Settings:
         api_insecure=config.boolean(overrides, "api_insecure", default=False),
         host=config.text(overrides, "provider_host", default=DEFAULT_HOST),
         port=config.integer(overrides, "provider_port", default=DEFAULT_PORT, maximum=65_535),
-        secret=_secret(overrides, "provider_secret"),
-        key=_secret(overrides, "provider_key"),
+        secret=secret(overrides, "provider_secret"),
+        key=secret(overrides, "provider_key"),
     )
 
 
-def _secret(overrides: Mapping[str, object], name: str) -> str:
+def secret(overrides: Mapping[str, object], name: str) -> str:
+    """A secret of enough characters that a header can carry; ConfigError names it and never shows it."""
     value = config.text(overrides, name)
     if len(value) < MINIMUM_SECRET:
         reason = f"(environment HORT_{name.upper()}) must have at least {MINIMUM_SECRET} characters"

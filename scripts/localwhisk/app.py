@@ -11,7 +11,6 @@ from localwhisk import (
     api_packages,
     api_rules,
     api_triggers,
-    browsers,
     identity,
     info,
     messages,
@@ -19,7 +18,6 @@ from localwhisk import (
     web,
 )
 from localwhisk.api import ApiCall
-from localwhisk.browsers import Gate
 from localwhisk.engine import Engine
 from localwhisk.errors import ApiError, PlainError, rejected, route_not_found
 from localwhisk.http import (
@@ -73,11 +71,10 @@ COLLECTIONS = frozenset(collection for collection, _, _ in _ROUTES)
 
 
 class App:
-    """ASGI 3 application of one engine; without a gate every page in a browser may call it."""
+    """ASGI 3 application of one engine."""
 
-    def __init__(self, engine: Engine, gate: Gate | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -85,8 +82,6 @@ class App:
             return
         request = Request.from_scope(scope, receive, max_body=self.engine.limits.request)
         response = await self.respond(request)
-        if _is_web(request):
-            response.headers += browsers.APART
         await response.send(send, transaction_id=request.transaction_id, head=request.method == "HEAD")
 
     async def respond(self, request: Request) -> Response:
@@ -113,8 +108,6 @@ class App:
         length = len(request.path) + (len(request.query) + 1 if request.query else 0)
         if length > limit:
             raise PlainError(414, messages.uri_too_long(limit), close=True)
-        if self._gate is not None:
-            self._gate.check(request, web=_is_web(request))
         parts = request.segments()
         if parts[:2] != API:
             return await info.outside(self.engine, request)
@@ -171,10 +164,6 @@ class App:
                 names.entity_name(part)
         call = ApiCall(engine=self.engine, request=request, identity=caller, namespace=namespace, rest=rest)
         return await handler(call)
-
-
-def _is_web(request: Request) -> bool:
-    return request.segments()[:3] == [*API, "web"]
 
 
 def _list_namespaces(request: Request, caller: identity.Identity) -> Response:

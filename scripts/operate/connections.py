@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from demonstrate.options import GUEST_KEY, ROOT
 from hort import config, elastic, indices, store
 from hort.elastic import ElasticStore
-from lib.deploy.environment import read_env_file
+from lib.env_files import read_env_file
 from localwhisk import instance
 
 LOCAL_ENGINE = "http://127.0.0.1:3233"

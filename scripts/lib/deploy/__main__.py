@@ -8,73 +8,60 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import SplitResult
 
+import yaml
+
+from lib import local
 from lib.deploy import environment, forwarder, target
+from lib.deploy.namespace import Namespace
+from lib.deploy.plan import DeployError, Work, plan, undeployment
+from lib.deploy.settled import Variables
+from localwhisk.identity import read_auth
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCAL_ENGINE = "http://127.0.0.1:3233"
-# OpenWhisk's public key of the namespace guest, which every stock installation and the local engine know.
-GUEST_KEY = (
-    "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
-)
 ZIP = re.compile(r"\bbuild/([a-z0-9-]+)\.zip\b")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TIMEOUT_S = 900
 
 
-class DeployError(Exception):
-    """The deployment cannot begin."""
-
-
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
-        description="Builds the actions and deploys manifest.yaml with wskdeploy, by default on the local engine.",
-        epilog="The manifest's HORT_* settings come from the environment, then from stack.env in the state folder.",
+        description="Builds the actions and deploys manifest.yaml with wskdeploy, by default on the engine that runs here.",
+        epilog="The manifest's HORT_* settings come from the environment. One that is not exported keeps what is bound where it goes; where "
+        "nothing is, it comes from what runs over the state folder. All are checked before anything is changed.",
     )
-    parser.add_argument(
-        "--apihost",
-        default=os.environ.get("HORT_API_HOST") or LOCAL_ENGINE,
-        help=f"address of the OpenWhisk API (HORT_API_HOST, default {LOCAL_ENGINE})",
-    )
+    parser.add_argument("--apihost", default=os.environ.get("HORT_API_HOST"), help="address of the OpenWhisk API (HORT_API_HOST; default: the engine that runs here)")
     parser.add_argument(
         "--auth",
-        metavar="KEY",
-        help="the namespace's key (HORT_AUTH; default: the public guest key, on loopback only)",
+        metavar="@FILE",
+        help="file with the namespace's key, uuid:secret (HORT_AUTH; default: the key of the engine that runs here; a key in the place of @FILE shows in `ps`)",
     )
     parser.add_argument("--namespace", default="_", help="default: the key's own")
     parser.add_argument("--manifest", type=Path, default=ROOT / "manifest.yaml")
-    parser.add_argument(
-        "--state",
-        type=Path,
-        default=Path(os.environ.get("HORT_STATE") or ROOT / ".hort"),
-        help="where stack.env is",
-    )
+    parser.add_argument("--state", type=Path, default=Path(os.environ.get("HORT_STATE") or ROOT / ".hort"), help="state folder of what runs here")
+    parser.add_argument("--default", action="append", default=[], metavar="NAME", help="this setting goes back to its default, whatever is bound (repeatable)")
     parser.add_argument("--undeploy", action="store_true", help="remove what the manifest names instead")
     parser.add_argument("--preview", action="store_true", help="only print what would be deployed")
     parser.add_argument("--insecure", action="store_true", help="do not check the API host's certificate")
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        help="print which settings were left to their defaults, and wskdeploy's own details",
-    )
+    parser.add_argument("--verbose", action="store_true", help="print which settings were left to their defaults, and wskdeploy's own details")
     return parser.parse_args(argv)
 
 
-def _key(options: argparse.Namespace, *, host: str) -> str:
-    key: str = options.auth or os.environ.get("HORT_AUTH") or ""
+def _key(options: argparse.Namespace, *, parts: SplitResult, here: local.Local) -> str:
+    key = read_auth(options.auth or os.environ.get("HORT_AUTH") or "") or here.key_of(parts.geturl())
     if not key:
-        if host not in ("127.0.0.1", "localhost", "::1"):
-            raise DeployError(f"{host} needs a key: --auth KEY or HORT_AUTH")
-        return GUEST_KEY
+        raise DeployError(f"{parts.hostname} needs a key: HORT_AUTH, or --auth @FILE")
     if not re.fullmatch(r"[^\s:]+:[^\s:]+", key):
         raise DeployError("the key must have the form uuid:secret")
     return key
 
 
-def _build(manifest: str) -> None:
-    names = sorted(set(ZIP.findall(manifest)))
+def _build(text: str) -> None:
+    names = sorted(set(ZIP.findall(text)))
     if (
         names
         and subprocess.run([sys.executable, "-m", "lib.build", *names], check=False, cwd=ROOT).returncode
@@ -82,9 +69,19 @@ def _build(manifest: str) -> None:
         raise DeployError("the build failed, so nothing was deployed")
 
 
-def _command(options: argparse.Namespace) -> list[str]:
+def _carried_out(options: argparse.Namespace, work: Work, *, host: str, key: str, folder: Path) -> int:
+    """Run wskdeploy on one manifest; returns its exit status. The folder is for its configuration."""
+    config, file = folder / "wskprops", folder / "deployment.yaml"
+    config.write_text(f"APIHOST={host}\nAUTH={key}\nNAMESPACE={options.namespace}\n", encoding="utf-8")
+    file.write_text(yaml.safe_dump(work.deployment), encoding="utf-8")
+    secrets = [key, base64.b64encode(key.encode()).decode(), *environment.secrets_in(work.values)]
+    env = environment.for_tool(work.values, environment=os.environ, config=config)
+    return _run(_command(options, work.manifest, file), env=env, secrets=secrets, cwd=work.manifest.parent)
+
+
+def _command(options: argparse.Namespace, path: Path, deployment: Path) -> list[str]:
     tool = Path(os.environ["HORT_TOOLS"]) / "wskdeploy"
-    argv = [str(tool), *(["undeploy"] if options.undeploy else []), "-m", str(options.manifest.resolve())]
+    argv = [str(tool), *(["undeploy"] if options.undeploy else []), "-m", str(path), "-d", str(deployment)]
     return argv + (["--preview"] if options.preview else []) + (["--verbose"] if options.verbose else [])
 
 
@@ -107,37 +104,50 @@ def _run(argv: list[str], *, env: dict[str, str], secrets: list[str], cwd: Path)
         return tool.wait(TIMEOUT_S)
 
 
+def _variables(options: argparse.Namespace, text: str, local: Mapping[str, str]) -> Variables:
+    names = environment.names_in(text)
+    if unknown := [name for name in options.default if name not in names]:
+        raise DeployError(f"--default {unknown[0]}: the manifest has no such setting")
+    return Variables(
+        exported=environment.resolve(names, environment=os.environ),
+        local={name: value for name, value in local.items() if name in names and name not in options.default},
+        reset=frozenset(options.default),
+    )
+
+
 def deploy(options: argparse.Namespace) -> int:
-    """Build, then run wskdeploy against the API host, through a forwarder where it needs one; returns its exit status."""
-    parts = target.parse(options.apihost)
-    key = _key(options, host=parts.hostname or "")
-    manifest = options.manifest.read_text(encoding="utf-8")
-    values = environment.resolve(environment.names_in(manifest), environment=os.environ, state=options.state)
-    if options.verbose:
-        print(
-            "left to their defaults:",
-            ", ".join(name for name, value in values.items() if not value) or "none",
-        )
+    """Check, build, then run wskdeploy against the API host, through a forwarder where it needs one; returns its exit status."""
+    here = local.look(options.state)
+    parts = target.parse(options.apihost or here.api_host)
+    namespace = Namespace(parts, _key(options, parts=parts, here=here), options.insecure, options.namespace)
+    path = options.manifest.resolve()
     between = target.needs_forwarder(parts, insecure=options.insecure)
-    if not options.undeploy:
-        _build(manifest)
     with contextlib.ExitStack() as opened:
-        host = (
-            opened.enter_context(forwarder.forwarding(parts, insecure=options.insecure))
-            if between
-            else parts.geturl().rstrip("/")
-        )
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="hort-deploy-")))
-        config = folder / "wskprops"
-        config.touch(mode=0o600)
-        config.write_text(f"APIHOST={host}\nAUTH={key}\nNAMESPACE={options.namespace}\n", encoding="utf-8")
-        secrets = [key, base64.b64encode(key.encode()).decode(), *environment.secrets_in(values)]
-        env = environment.for_tool(values, environment=os.environ, config=config)
-        return _run(_command(options), env=env, secrets=secrets, cwd=options.manifest.resolve().parent)
+        variables = _variables(options, path.read_text(encoding="utf-8"), here.settings_of(parts.geturl()))
+        works = [undeployment(path, namespace, variables)] if options.undeploy else plan(path, namespace, variables, folder=folder)
+        for work in works:
+            _tell(options, work)
+            if not options.undeploy:
+                _build(work.manifest.read_text(encoding="utf-8"))
+        host = opened.enter_context(forwarder.forwarding(parts, insecure=options.insecure)) if between else parts.geturl().rstrip("/")
+        for work in works:
+            if status := _carried_out(options, work, host=host, key=namespace.key, folder=folder):
+                return status
+    return 0
+
+
+def _tell(options: argparse.Namespace, work: Work) -> None:
+    if work.kept:
+        print("kept as bound:", ", ".join(work.kept), flush=True)
+    if options.verbose:
+        names = environment.names_in(work.manifest.read_text(encoding="utf-8"))
+        print("left to their defaults:", ", ".join(name for name in names if name not in {*work.values, *work.kept}) or "none", flush=True)
 
 
 def main(argv: list[str]) -> int:
     """Deploy or undeploy; returns the exit status."""
+    os.umask(0o077)
     options = _arguments(argv)
     try:
         status = deploy(options)

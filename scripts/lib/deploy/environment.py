@@ -1,11 +1,10 @@
 """The variables that a manifest interpolates: which there are, and what they get.
 
-An exported variable wins, then the state folder's *.env files (stack.env holds the services' addresses); what is left stays empty, which our
-actions take as "use the default".
+An exported variable wins, then what is bound where it goes (see `settled`), then the settings of what runs on this machine; what is left
+stays empty, which our actions take as "use the default".
 """
 
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pathlib import Path
 REFERENCE = re.compile(r"(?<!\$)\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))")
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|AUTH")
 PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:(?P<password>[^/@\s]+)@")
+PEM = frozenset({"HORT_MQTT_TLS_CA", "HORT_MQTT_TLS_CERT", "HORT_MQTT_TLS_KEY"})
 KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -22,26 +22,23 @@ def names_in(manifest: str) -> list[str]:
     return sorted({match["braced"] or match["plain"] for line in lines for match in REFERENCE.finditer(line)})
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """Read NAME=value lines as a shell would; a line of another form raises ValueError with its number."""
-    values = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        words = shlex.split(line, comments=True)
-        if not words:
-            continue
-        name, separator, value = words[-1].partition("=")
-        if not separator or not name.isidentifier() or words[:-1] not in ([], ["export"]):
-            raise ValueError(f"{path}, line {number}: expected NAME=value")
-        values[name] = value
-    return values
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return the text with each reference replaced, as wskdeploy does; a variable that is not set is empty."""
+    return REFERENCE.sub(lambda match: values.get(match["braced"] or match["plain"], ""), template)
 
 
-def resolve(names: list[str], *, environment: Mapping[str, str], state: Path) -> dict[str, str]:
-    """Return a value for each name, empty where there is none."""
-    known: dict[str, str] = {}
-    for path in sorted(state.glob("*.env")):
-        known |= read_env_file(path)
-    return {name: environment.get(name) or known.get(name, "") for name in names}
+def resolve(names: list[str], *, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a value for each name, empty where there is none; PEM texts may be given by their file's name."""
+    return {name: _read_pem(name, environment.get(name, "")) for name in names}
+
+
+def _read_pem(name: str, value: str) -> str:
+    if name not in PEM or not value or "-----BEGIN" in value:
+        return value
+    try:
+        return Path(value).expanduser().read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name} is neither PEM text nor a file of it: {error}") from error
 
 
 def for_tool(values: Mapping[str, str], *, environment: Mapping[str, str], config: Path) -> dict[str, str]:

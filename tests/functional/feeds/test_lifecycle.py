@@ -67,6 +67,18 @@ def test_delete_keeps_the_registration_for_a_create_that_follows() -> None:
     assert bench.row.deleted_at is None
 
 
+def test_a_create_keeps_the_secrets_it_names_over_a_delete() -> None:
+    bench = Bench()
+    bench.lifecycle.create(CALLER, {**PARAMS, "username": "me", "password": "secret"})
+    bench.lifecycle.delete(CALLER)
+    bench.lifecycle.create(CALLER, PARAMS, keep=["password"])
+    assert (bench.row.config.username, bench.row.config.password) == ("", "secret")
+    bench.lifecycle.create(CALLER, {**PARAMS, "password": "given"}, keep=["password"])
+    assert bench.row.config.password == "given"
+    bench.lifecycle.create(CALLER, PARAMS)
+    assert bench.row.config.password == ""
+
+
 def test_delete_of_the_unknown_succeeds() -> None:
     assert Bench().lifecycle.delete(CALLER)["status"] == "deleted"
 

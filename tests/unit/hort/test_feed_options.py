@@ -106,3 +106,11 @@ def test_public_shows_no_secret() -> None:
     config = feed_options.parse({**GOOD, "password": "hidden", "tls_cert": "c", "tls_key": "hidden"})
     assert "hidden" not in repr(config) + str(config.public())
     assert config.public()["password"] == "***"
+
+
+def test_a_create_may_keep_secrets_and_nothing_else() -> None:
+    assert feed_options.kept({}) == feed_options.kept({"keep": ""}) == ()
+    assert feed_options.kept({"keep": ["password"]}) == ("password",)
+    assert feed_options.kept({"keep": "password,tls_key"}) == ("password", "tls_key")
+    with pytest.raises(ConfigError, match="must name secrets"):
+        feed_options.kept({"keep": ["url"]})

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lib.deploy import environment
+from lib.env_files import read_env_file
 from tests.support.paths import ROOT
 
 MANIFEST = """
@@ -28,26 +29,26 @@ def test_the_real_manifest_asks_only_for_hort_variables() -> None:
     assert all(name.startswith("HORT_") for name in names)
 
 
-def test_an_exported_value_wins_over_the_state_folder_and_the_rest_is_empty(tmp_path: Path) -> None:
-    (tmp_path / "stack.env").write_text("HORT_A=from-stack\nexport HORT_B='b c'\n# note\n\n")
-    values = environment.resolve(
-        ["HORT_A", "HORT_B", "HORT_C"], environment={"HORT_A": "mine"}, state=tmp_path
-    )
-    assert values == {"HORT_A": "mine", "HORT_B": "b c", "HORT_C": ""}
-
-
-def test_an_empty_exported_value_counts_as_not_given(tmp_path: Path) -> None:
-    (tmp_path / "stack.env").write_text("HORT_A=from-stack\n")
-    assert environment.resolve(["HORT_A"], environment={"HORT_A": ""}, state=tmp_path) == {
-        "HORT_A": "from-stack"
-    }
-
-
 @pytest.mark.parametrize("line", ["rm -rf x", "A", "1A=x", "unset A=b"])
 def test_a_line_that_is_no_assignment_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.env").write_text(f"A=1\n{line}\n")
     with pytest.raises(ValueError, match=r"x\.env, line 2"):
-        environment.read_env_file(tmp_path / "x.env")
+        read_env_file(tmp_path / "x.env")
+
+
+def test_an_env_file_is_read_as_a_shell_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "stack.env").write_text("HORT_A=from-stack\nexport HORT_B='b c'\n# note\n\n")
+    assert read_env_file(tmp_path / "stack.env") == {"HORT_A": "from-stack", "HORT_B": "b c"}
+
+
+def test_a_pem_text_may_be_given_by_its_file(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nx\n"
+    (tmp_path / "ca.pem").write_text(pem)
+    given = {"HORT_MQTT_TLS_CA": str(tmp_path / "ca.pem"), "HORT_MQTT_TLS_CERT": pem, "HORT_TOPICS": "a/b"}
+    names = [*given, "HORT_MQTT_TLS_KEY"]
+    assert environment.resolve(names, environment=given) == {**given, "HORT_MQTT_TLS_CA": pem, "HORT_MQTT_TLS_KEY": ""}
+    with pytest.raises(ValueError, match="HORT_MQTT_TLS_CA is neither PEM text nor a file"):
+        environment.resolve(names, environment={"HORT_MQTT_TLS_CA": str(tmp_path / "none.pem")})
 
 
 def test_the_tool_gets_a_home_of_its_own_and_nothing_it_need_not_know(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ SETTING = re.compile(r"HORT_[A-Z_]+")
 MANIFEST = (ROOT / "manifest.yaml").read_text()
 README = (ROOT / "README.md").read_text()
 COMPOSE = set(SETTING.findall((ROOT / "docker/compose.yaml").read_text()))
-OF_SCRIPTS = {"HORT_TOOLS", "HORT_AUTH"}
+OF_SCRIPTS = {"HORT_TOOLS", "HORT_AUTH", "HORT_ALARMS_PACKAGE"}
 
 
 def test_every_setting_of_the_manifest_is_in_the_readme() -> None:

@@ -1,0 +1,129 @@
+"""Are the settings complete and usable: asked of the same code that feed, provider and actions read them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from feeds.provider import connection
+from feeds.provider import settings as provider
+from hort import (
+    close,
+    config,
+    elastic,
+    feed,
+    feed_options,
+    indices,
+    ingest_options,
+    plate_documents,
+    plates_page,
+    redaction,
+    score,
+    store,
+    urls,
+    window,
+)
+from hort import divvy as source
+from hort.errors import AddressRefused, ConfigError
+from hort.publisher import Broker
+from lib.deploy import mqtt_feed
+from lib.deploy.settled import Settled
+
+PACKAGE = "hort"
+REQUIRED = {
+    ("package", PACKAGE): ("redis_url", "elasticsearch_url"),
+    ("action", "mqtt"): ("provider_url", "provider_secret"),
+}
+"""What has no default that could be right on another machine than this."""
+
+Check = Callable[[dict[str, Any]], object]
+
+
+def _redis(params: dict[str, Any]) -> None:
+    try:
+        store.connect(params)
+    except ValueError as error:
+        raise ConfigError("redis_url", None, f"is not usable: {str(error).splitlines()[0]}") from error
+
+
+def _source(params: dict[str, Any]) -> None:
+    source.Settings.of(params)
+    Broker.of(params)
+    _address(params, "gbfs_url")
+
+
+def _registry(params: dict[str, Any]) -> None:
+    _address(params, "registry_url")
+
+
+def _address(params: dict[str, Any], name: str) -> None:
+    try:
+        if name in params:
+            urls.parse(params[name])
+    except AddressRefused as error:
+        raise ConfigError(name, None, f"is no address: {error.reason}") from error
+
+
+def _insecure(params: dict[str, Any]) -> None:
+    config.boolean(params, "api_insecure", default=False)
+
+
+def _quota(params: dict[str, Any]) -> None:
+    config.integer(params, "photos_per_minute", default=plates_page.DEFAULT_QUOTA, maximum=10_000)
+
+
+def _feed_action(params: dict[str, Any]) -> None:
+    feed.provider(params)
+    provider.secret(params, "provider_secret")
+
+
+def _feed(params: dict[str, Any]) -> None:
+    chosen = feed_options.parse(feed_options.known(params))
+    if chosen.tls_key == feed_options.HIDDEN:  # the provider has it, and this machine never sees it
+        chosen = replace(chosen, tls_cert="", tls_key="")
+    if feed_options.address(chosen.url).tls:
+        try:
+            connection.tls_context(chosen)
+        except OSError as error:
+            raise ConfigError("tls_ca", None, f"with 'tls_cert' and 'tls_key' cannot be used: {type(error).__name__}") from error
+
+
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    PACKAGE: (_redis, elastic.connect, indices.prefix, urls.policy),
+    "ingest": (ingest_options.from_params,),
+    "window": (window.settings,),
+    "score": (score.budget_s,),
+    "sink": (plate_documents.keeping,),
+    "close": (close.settings,),
+    "poll-models": (_registry,),
+    "divvy": (_source,),
+    "plates": (redaction.of,),
+    "report": (redaction.of, _insecure),
+    "plates-page": (_quota, _insecure),
+    "mqtt": (_feed_action,),
+}
+
+
+def problems(found: Iterable[Settled]) -> list[str]:
+    """Return what is missing or cannot be used, one line a variable."""
+    told: dict[str, str] = {}
+    for settled in found:
+        for name, text in _of(settled):
+            told.setdefault(settled.source(name), text)
+    return [f"{source} {text}" for source, text in told.items()]
+
+
+def _of(settled: Settled) -> Iterator[tuple[str, str]]:
+    place, params = settled.place, settled.params
+    if place.package != PACKAGE:
+        return
+    missing = [name for name in REQUIRED.get((place.kind, place.name), ()) if name not in params]
+    yield from ((name, "must be given") for name in missing)
+    checks = (_feed,) if mqtt_feed.is_ours(place) else () if place.kind == "trigger" else CHECKS.get(place.name, ())
+    for check in () if missing else checks:
+        try:
+            check(params)
+        except ConfigError as error:
+            shown = "" if error.value is None else f", got {error.value!r}"
+            yield error.name.partition(".")[0], f"{error.reason}{shown}"
