@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,12 +94,14 @@ def strings(params: Params, name: str, *, default: Sequence[str] = ()) -> tuple[
 
 def mapping(params: Params, name: str) -> dict[str, Any]:
     """An object parameter: a JSON object, or text that holds one; empty where not given."""
+    from hort import strict_json  # here, as the image of the plate reader has no orjson and no such parameter
+
     value = lookup(params, name)
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise ConfigError(name, value, "must be a JSON object") from error
+            value = strict_json.loads(value)
+        except strict_json.Refused as error:
+            raise ConfigError(name, value, f"must be a JSON object ({error})") from error
     if value is None:
         return {}
     if not isinstance(value, dict):

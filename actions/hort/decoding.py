@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, documents, event_time, payload, replay, schema
+from hort import clock, documents, event_time, payload, replay, schema, strict_json
 from hort.batch import Messages
 from hort.decoded import Block, Decoded, Identity, Key
 from hort.flatten import Flat, flatten
@@ -29,6 +29,9 @@ MAX_NAMED_ITEMS = 10
 Shape = tuple[Any, ...]
 """Names and types of a flat record's values: records of one shape are treated alike."""
 
+Plan = tuple[Block, int]
+"""Where the numbers of a shape's records go, and how many quotes the text of such a flat record has."""
+
 _LINE = b'{"index":{"_id":"%b"}}\n{"record_id":"%b"%b%b%b}\n'
 
 
@@ -38,7 +41,7 @@ class _Route:
 
     key: Key
     head: bytes
-    plans: dict[Shape, Block]
+    plans: dict[Shape, Plan]
     number: int = -1
 
 
@@ -77,7 +80,7 @@ class _Decoder:
         self.decoded.extra = messages.extra
         self._budget = payload.Budget(records=max(payload.MAX_ARRAY_RECORDS, options.caps.records_per_message))
         self._routes: dict[tuple[str, Key], _Route] = {}
-        self._plans: dict[str, dict[Shape, Block]] = {}
+        self._plans: dict[str, dict[Shape, Plan]] = {}
         self._key_numbers: dict[Key, int] = {}
         self._stamps: dict[int, bytes] = {}
         self._seen: set[str] = set()
@@ -109,10 +112,10 @@ class _Decoder:
             return False
         if type(data) is not dict:
             return False
-        block = route.plans.get((*data, *map(type, data.values())))
-        if block is None or not 0 <= received <= event_time.LATEST_MS:
+        plan = route.plans.get((*data, *map(type, data.values())))
+        if plan is None or not 0 <= received <= event_time.LATEST_MS or not strict_json.flat_fits(content, plan[1]):
             return False
-        self._write(self._name(position), route, data, block, at=received, received=received)
+        self._write(self._name(position), route, data, plan[0], at=received, received=received)
         return True
 
     def _name(self, position: int) -> str:
@@ -276,7 +279,7 @@ class _Decoder:
         shape = (*flat, *map(type, flat.values()))
         planned = route.plans.get(shape)
         if planned is not None:
-            return flat, planned
+            return flat, planned[0]
         device_type = route.key[0]
         known = self._schema(device_type)
         data: Flat = {}
@@ -291,7 +294,7 @@ class _Decoder:
                 numeric.append(name)
         block = self.decoded.block(device_type, tuple(numeric))
         if alike:
-            route.plans[shape] = block
+            route.plans[shape] = (block, 2 * (len(flat) + sum(type(value) is str for value in flat.values())))
         return data, block
 
     def _schema(self, device_type: str) -> schema.TypeSchema:

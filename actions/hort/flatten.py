@@ -3,7 +3,7 @@
 A list of numbers, of texts or of booleans stays a list (Elasticsearch indexes each of its values). Any other list (mixed
 kinds, objects, lists) becomes its JSON text: as objects and index numbers it would be a new field for every position, and
 Elasticsearch refuses documents that bring a field with two kinds at once. An empty object disappears. An empty part of a
-name, which Elasticsearch refuses, becomes `_`.
+name, which Elasticsearch refuses, becomes `_`. Two values that would get one name are a reason to refuse the record.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def _add(flat: Flat, prefix: str, value: dict[str, Any], depth: int, caps: Caps)
             )
         if isinstance(item, dict):
             _add(flat, name + ".", item, depth + 1, caps)
+        elif name in flat:
+            raise Undecodable("repeated-name", f"record has two values that flatten to {name[:80]!r}")
         else:
             flat[name] = _flat_list(item, caps.depth - depth) if isinstance(item, list) else item
             if len(flat) > caps.fields:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
-from hort import clock, gbfs_fields
+from hort import clock, gbfs_fields, strict_json
 from hort.errors import GbfsError, SourceUnavailable
 
 Fetch = Callable[[str], bytes]
@@ -136,9 +136,9 @@ class Client:
 def parse_document(raw: bytes, name: str) -> Record:
     """The JSON object of a document that has an object `data`; GbfsError where it has not."""
     try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise GbfsError(name, "document", raw[:60], "must be JSON") from error
+        document = strict_json.loads(raw)
+    except strict_json.Refused as error:
+        raise GbfsError(name, "document", raw[:60], f"must be JSON: {error}") from error
     if not isinstance(document, dict):
         raise GbfsError(name, "document", type(document).__name__, "must be an object")
     if not isinstance(document.get("data"), dict):

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from hort import strict_json
+
 _INPUTS = ("device_data", "analytics", "type_analytics", "record")
 
 Predict = Callable[[Mapping[str, Any]], Any]
@@ -61,12 +63,15 @@ def _decoded(value: object, name: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return orjson.loads(value)
-    except ValueError as error:
+        return strict_json.loads(value)
+    except strict_json.Refused as error:
         raise BadRequest(f"'{name}' must be JSON: {error}") from error
 
 
 def _answer(status: int, body: Any) -> dict[str, Any]:
     """The body as text: OpenWhisk would print an object over many lines, and the answer may have one megabyte."""
-    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError as error:  # what another JSON reader let in: an integer beyond 64 bits, half a character
+        raise BadRequest(f"the request holds what cannot be answered: {error}") from error
     return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": text}

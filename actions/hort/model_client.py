@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-import orjson
-
-from hort import clock, outgoing, urls
+from hort import clock, outgoing, strict_json, urls
 from hort.breaker import Breakers
 from hort.errors import AddressRefused, CallFailed
 from hort.results import ERROR, OPEN, TIMEOUT, Sheet
@@ -230,9 +228,9 @@ class ModelCalls:
 
     def _values(self, body: bytes, count: int) -> Sequence[Any]:
         try:
-            value = orjson.loads(body)
-        except ValueError as error:
-            raise Failure(f"the answer is not JSON: {error}") from error
+            value = strict_json.loads(body)
+        except strict_json.Refused as error:
+            raise Failure(f"the answer cannot be used: {error}") from error
         if self._model.protocol != "instances":
             return [value]
         predictions = value.get("predictions") if isinstance(value, dict) else None

@@ -6,12 +6,11 @@ built from them, the inflated size too.
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-import orjson
+from hort import strict_json
 
 MAX_PAYLOAD_BYTES = 1_048_576
 LARGEST_PAYLOAD_BYTES = 16_777_216
@@ -64,12 +63,12 @@ def parse(payload: bytes, caps: Caps, budget: Budget) -> Any:
     if len(payload) > caps.payload_bytes:
         size = f"more than {LARGEST_PAYLOAD_BYTES}" if len(payload) > LARGEST_PAYLOAD_BYTES else len(payload)
         raise Undecodable("too-large", f"payload of {size} bytes, allowed are {caps.payload_bytes}")
+    if _is_compressed(payload):
+        payload = inflate(payload, caps, budget)
     try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        if _is_compressed(payload):
-            return _parse_inflated(inflate(payload, caps, budget))
-        _explain(payload, error)
+        return strict_json.loads(payload)
+    except strict_json.Refused as error:
+        raise Undecodable(error.reason, f"payload cannot be used: {error.detail}") from error
 
 
 def inflate(payload: bytes, caps: Caps, budget: Budget) -> bytes:
@@ -126,36 +125,3 @@ def _is_compressed(payload: bytes) -> bool:
     if payload.startswith(_GZIP):
         return True
     return len(payload) > 2 and payload[0] == _ZLIB_FIRST_BYTE and int.from_bytes(payload[:2]) % 31 == 0
-
-
-def _parse_inflated(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        _explain(content, error)
-
-
-def _explain(content: bytes, error: orjson.JSONDecodeError) -> NoReturn:
-    """Raises Undecodable with the code that fits what the parser refused."""
-    if not content.strip():
-        raise Undecodable("empty", "payload is empty") from error
-    try:
-        content.decode()
-    except UnicodeDecodeError as utf8:
-        raise Undecodable("not-utf8", f"payload is not UTF-8: {utf8.reason} at byte {utf8.start}") from error
-    if "depth" in error.msg:
-        raise Undecodable("too-deep", "payload is nested too deeply for any JSON parser") from error
-    if "infinity" in error.msg or _has_nan(content):
-        raise Undecodable(
-            "nan", "payload holds NaN, Infinity or a number beyond the range of a double"
-        ) from error
-    raise Undecodable("not-json", f"payload is not JSON: {error.msg}") from error
-
-
-def _has_nan(content: bytes) -> bool:
-    """Whether the payload would be JSON if NaN and Infinity were."""
-    try:
-        json.loads(content)
-    except (ValueError, RecursionError):
-        return False
-    return b"NaN" in content or b"Infinity" in content

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, models, outgoing, urls, web
+from hort import clock, models, outgoing, strict_json, urls, web
 from hort.counters import Counters
 from hort.errors import AddressRefused, CallFailed, ModelError
 from hort.model_store import ModelStore
@@ -95,9 +95,9 @@ def own(store: ModelStore) -> Listing:
 def listing(body: bytes) -> Listing:
     """The models in a registry's answer: our own form (`models`), or the original's (`endpoints`, called by `query`)."""
     try:
-        value = orjson.loads(body)
-    except ValueError as error:
-        raise PollFailed(f"the registry's answer is not JSON: {error}") from error
+        value = strict_json.loads(body)
+    except strict_json.Refused as error:
+        raise PollFailed(f"the registry's answer cannot be used: {error}") from error
     if not isinstance(value, dict):
         raise PollFailed("the registry's answer is not an object with 'models' or 'endpoints'")
     if isinstance(value.get("models"), list):

@@ -84,13 +84,15 @@ def fit(kind: str, value: Any) -> tuple[Any, bool]:
 
 
 def _number(text: str) -> float | None:
+    """The number in a text; None where it is none, or where a number would not say the same."""
     if len(text) > _LONGEST_NUMBER or not _NUMBER.match(text):
         return None
     try:
-        return int(text) if -(2**53) <= int(text) <= 2**53 else float(text)
+        whole = int(text)
     except ValueError:
         number = float(text)
         return number if math.isfinite(number) else None
+    return whole if -(2**63) <= whole < 2**64 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
+from hort import strict_json
 
 KEY_HEADER = "x-hort-key"
 
@@ -66,8 +66,8 @@ def json_object(body: bytes, *, limit: int) -> dict[str, Any]:
     if len(body) > limit:
         raise BadBody(f"the body must not be larger than {limit} bytes, got {len(body)}")
     try:
-        value = orjson.loads(body)
-    except ValueError as error:
+        value = strict_json.loads(body)
+    except strict_json.Refused as error:
         raise BadBody(f"the body must be a JSON object: {error}") from error
     if not isinstance(value, dict):
         raise BadBody(f"the body must be a JSON object, got {type(value).__name__}")

@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-import orjson
 import redis
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -19,7 +18,7 @@ from starlette.routing import Route
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.service import Caller, Lifecycle
-from hort import feed_options
+from hort import feed_options, strict_json
 from hort.errors import HortError
 from hort.feed import SECRET_HEADER
 
@@ -111,9 +110,9 @@ async def _body(request: Request) -> dict[str, Any]:
         if len(raw) > BODY_LIMIT:
             raise _Answer(413, f"the body is larger than {BODY_LIMIT} bytes")
     try:
-        value = orjson.loads(raw)  # refuses half surrogate pairs and NaN, which no address, store or log can hold
-    except ValueError as error:
-        raise _Answer(400, "the body must be JSON") from error
+        value = strict_json.loads(bytes(raw))
+    except strict_json.Refused as error:
+        raise _Answer(400, f"the body must be JSON: {error}") from error
     if not isinstance(value, dict) or value.get("active") not in (None, True, False):
         raise _Answer(400, "the body must be a JSON object, and 'active' true or false")
     return value

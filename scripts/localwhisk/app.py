@@ -11,6 +11,7 @@ from localwhisk import (
     api_packages,
     api_rules,
     api_triggers,
+    browsers,
     identity,
     info,
     messages,
@@ -18,6 +19,7 @@ from localwhisk import (
     web,
 )
 from localwhisk.api import ApiCall
+from localwhisk.browsers import Gate
 from localwhisk.engine import Engine
 from localwhisk.errors import ApiError, PlainError, rejected, route_not_found
 from localwhisk.http import (
@@ -71,10 +73,11 @@ COLLECTIONS = frozenset(collection for collection, _, _ in _ROUTES)
 
 
 class App:
-    """ASGI 3 application of one engine."""
+    """ASGI 3 application of one engine; without a gate every page in a browser may call it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gate: Gate | None = None) -> None:
         self.engine = engine
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,6 +85,8 @@ class App:
             return
         request = Request.from_scope(scope, receive, max_body=self.engine.limits.request)
         response = await self.respond(request)
+        if _is_web(request):
+            response.headers += browsers.APART
         await response.send(send, transaction_id=request.transaction_id, head=request.method == "HEAD")
 
     async def respond(self, request: Request) -> Response:
@@ -108,6 +113,8 @@ class App:
         length = len(request.path) + (len(request.query) + 1 if request.query else 0)
         if length > limit:
             raise PlainError(414, messages.uri_too_long(limit), close=True)
+        if self._gate is not None:
+            self._gate.check(request, web=_is_web(request))
         parts = request.segments()
         if parts[:2] != API:
             return await info.outside(self.engine, request)
@@ -164,6 +171,10 @@ class App:
                 names.entity_name(part)
         call = ApiCall(engine=self.engine, request=request, identity=caller, namespace=namespace, rest=rest)
         return await handler(call)
+
+
+def _is_web(request: Request) -> bool:
+    return request.segments()[:3] == [*API, "web"]
 
 
 def _list_namespaces(request: Request, caller: identity.Identity) -> Response:

@@ -123,6 +123,16 @@ def uri_too_long(limit: int) -> str:
     return f"URI length exceeds the configured limit of {limit} characters"
 
 
+def foreign_origin(origin: str) -> str:
+    """403 for a page of another site; the real server lets all in."""
+    return f"Requests of pages from '{origin}' are not answered while the key of guest is the public one (serve --allow-origin)."
+
+
+def foreign_host(host: str) -> str:
+    """403 for a name that is not this machine's."""
+    return f"Requests to the host '{host}' are not answered while the key of guest is the public one (serve --allow-host)."
+
+
 def not_authorized(resource: str) -> str:
     """403 naming what was asked for."""
     return f"The supplied authentication is not authorized to access '{resource}'."

@@ -6,13 +6,13 @@ import secrets
 from functools import cache
 from pathlib import Path
 
+from localwhisk.browsers import is_loopback, without_port
 from localwhisk.engine import Engine
 from localwhisk.http import JSON, Request, Response, quality
 from localwhisk.identity import PUBLIC
 
 _HTML = "text/html"
 _FILE = Path(__file__).with_name("page.html")
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -30,7 +30,7 @@ def answer(engine: Engine, request: Request) -> Response:
     """The page; asked for by a loopback name it brings the public key of `guest` along, never another key."""
     guest = PUBLIC[0]
     public = engine.identities.of_namespace(guest.namespace) == guest
-    key = guest.auth if public and _is_loopback(request.header("host") or "") else ""
+    key = guest.auth if public and is_loopback(without_port(request.header("host") or "")) else ""
     nonce = secrets.token_urlsafe(16)
     body = _text().replace("@NONCE@", nonce).replace("@KEY@", key)
     headers = [
@@ -46,8 +46,3 @@ def answer(engine: Engine, request: Request) -> Response:
 @cache
 def _text() -> str:
     return _FILE.read_text("utf-8")
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    return name.lower() in _LOOPBACK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +64,8 @@ def _as_text(value: Any) -> str:
 
 def _one_line(body: bytes, value: dict[str, Any]) -> bytes:
     """The body itself when it can be joined and sent as a line; encoded anew otherwise."""
-    if b"\n" in body or b"\r" in body or not _is_utf8(body):
-        return json.dumps(value).encode()
+    if b"\n" in body or b"\r" in body or jsonio.has_surrogates(body) or not _is_utf8(body):
+        return jsonio.dumps(value)
     return body.strip()
 
 

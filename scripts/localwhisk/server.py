@@ -78,7 +78,7 @@ async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> No
     await engine.start()
     if alarms is not None:
         await alarms.start()
-    server = _Server(_config(App(engine)))
+    server = _Server(_config(App(engine, settings.gate if engine.identities.well_known else None)))
     _end_on_signals(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await _announce(settings, server, serving, address, claim)

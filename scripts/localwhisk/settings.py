@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
-from localwhisk import identity
+from localwhisk import browsers, identity
+from localwhisk.browsers import ANY, Gate
 from localwhisk.identity import Identity
 from localwhisk.limits import PRESETS, Limits
 from localwhisk.retention import DAY_MS, Retention
 
 N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
+_ORIGIN = re.compile(r"https?://[^/]+\Z")
 _RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
 IDENTITY = "LOCALWHISK_IDENTITY"
@@ -34,6 +36,7 @@ class Settings:
     limits: Limits
     own_limits: Mapping[str, Limits]
     identities: tuple[Identity, ...]
+    gate: Gate
     retention: Retention
     images: Mapping[str, str]
     action_python: Path
@@ -85,6 +88,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=@FILE",
         help="a namespace, guest among them, and the file with its key, UUID:KEY; also NAME=UUID:KEY, which the process "
         f"list shows (repeatable; ${IDENTITY}: the same, separated by spaces)",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of another origin in while the key of guest is the public one, as in http://localhost:5173 (repeatable; *: all)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer under another name than localhost while the key of guest is the public one (repeatable; *: all)",
     )
     parser.add_argument(
         "--map-image",
@@ -155,6 +172,10 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         limits=limits,
         own_limits=_own_limits(options.namespace_limits, limits, {one.namespace for one in identities}),
         identities=identities,
+        gate=Gate(
+            origins=frozenset(_origin(text) for text in options.allow_origin),
+            hosts=frozenset(text.lower() for text in options.allow_host),
+        ),
         retention=Retention(
             count=_positive("--keep-activations", options.keep_activations),
             age_ms=int(_positive("--keep-days", options.keep_days) * DAY_MS),
@@ -174,19 +195,10 @@ def shows_keys(options: Namespace) -> bool:
     return any("=@" not in text for text in options.identity)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, and only that."""
-    name = host.strip("[]").lower()
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
 def _check_reach(host: str, identities: Sequence[Identity]) -> None:
     """Whoever knows a key can run code: where others reach the engine no key may be a public one."""
     known = [one.namespace for one in identities if one.is_well_known]
-    if known and not is_loopback(host):
+    if known and not browsers.is_loopback(host):
         message = (
             f"--host {host} lets others reach the engine, and everybody knows the key of {known[0]}: "
             f"`whisk key FILE` draws one, --identity {known[0]}=@FILE takes it"
@@ -213,6 +225,14 @@ def _own_limits(texts: Sequence[str], limits: Limits, namespaces: Container[str]
             message = f"--namespace-limits names the namespace {name!r}, which no --identity adds"
             raise ValueError(message)
         found[name] = limits.with_rates(**dict(zip(_RATES, map(int, numbers), strict=True)))
+    return found
+
+
+def _origin(text: str) -> str:
+    found = text.lower().rstrip("/")
+    if found != ANY and not _ORIGIN.match(found):
+        message = f"--allow-origin must be given as http://HOST:PORT, https://HOST:PORT or *, got {text!r}"
+        raise ValueError(message)
     return found
 
 

@@ -5,6 +5,7 @@ Only run on texts that the fast parser refused, so it may be slow.
 
 from __future__ import annotations
 
+MAX_NUMBER_CHARACTERS = 100
 EOI = -1
 _WHITE = b" \n\r\t"
 _DIGITS = b"0123456789"
@@ -168,6 +169,7 @@ class _Parser:
             self.fail("JSON escape sequence")
 
     def _number(self) -> None:
+        start = self._at
         self._take("-")
         if not self._take("0"):
             self._digits()
@@ -176,7 +178,18 @@ class _Parser:
         if self._take("e") or self._take("E"):
             _ = self._take("-") or self._take("+")
             self._digits()
+        self._check_length(start)
         self.space()
+
+    def _check_length(self, start: int) -> None:
+        length = self._at - start
+        if length > MAX_NUMBER_CHARACTERS:
+            beginning = self._raw[start : start + 20].decode()
+            message = (
+                f"Number too long:The number starting with '{beginning}' had {length} characters which is more than the "
+                f"allowed limit maxNumberCharacters = {MAX_NUMBER_CHARACTERS}. If this is legit input consider increasing the limit."
+            )
+            raise SyntaxProblem(message)
 
     def _digits(self) -> None:
         if self.current == EOI or self.current not in _DIGITS:

@@ -184,7 +184,7 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> Exception 
             for statement in job.statements:
                 statement.run(connection)
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:  # also what SQLite cannot hold
         log.exception("a batch of %d writes failed", len(batch))
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")

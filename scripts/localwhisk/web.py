@@ -57,8 +57,8 @@ async def handle(engine: Engine, request: Request) -> Response:
     try:
         response = await _run(engine, request, target)
     except ApiError as error:
-        if not error.cors:
-            raise
+        if not error.cors and request.header("origin") is None:
+            raise  # as the real server; a page is to read why it was refused
         response = error_response(
             ApiError(error.status, error.text, cors=False, headers=error.headers), request.transaction_id
         )

@@ -20,6 +20,7 @@ from hort.dashboard.state import State
 from hort.dashboard.view import View
 from hort.model_store import MemoryModelStore
 from tests.support.paths import ROOT
+from tests.support.web_answers import WebAnswers
 
 FOLDER = ROOT / "actions" / "dashboard"
 NOW = 1_790_000_000_000
@@ -287,7 +288,7 @@ def collector(search: Any, known: State | None = None) -> Collector:
 def served(data: Collector) -> Iterator[str]:
     """The page's address, on loopback, with its real headers."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(WebAnswers, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             if parts.path.endswith("/data"):
@@ -306,9 +307,6 @@ def served(data: Collector) -> Iterator[str]:
                 BrokenPipeError, ConnectionResetError
             ):  # the page gave the request up for a newer one
                 self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

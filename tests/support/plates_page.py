@@ -9,6 +9,7 @@ from typing import Any
 
 from hort import page, plates_page
 from tests.support.paths import ROOT
+from tests.support.web_answers import WebAnswers
 
 FOLDER = ROOT / "actions" / "plates-page"
 BASE = "/api/v1/web/guest/hort"
@@ -21,7 +22,7 @@ Reply = Callable[[str, str, dict[str, Any], dict[str, str]], tuple[int, dict[str
 def served(reply: Reply) -> Iterator[str]:
     """The page's address, on loopback."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(WebAnswers, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == f"{BASE}/plates-page":
                 html, headers = page.assemble(FOLDER, styles=plates_page.STYLES, scripts=plates_page.SCRIPTS)
@@ -43,9 +44,6 @@ def served(reply: Reply) -> Iterator[str]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from hort import strict_json
 from hort.errors import ConfigError
 
 STATS = ("avg", "min", "max", "sum", "std")
@@ -70,8 +69,8 @@ def _devices(value: Any) -> tuple[str, ...]:
     if not value:
         return ()
     try:
-        items = orjson.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
+        items = strict_json.loads(value) if isinstance(value, str) else value
+    except strict_json.Refused as error:
         raise ConfigError("devices", str(value)[:40], "must be a JSON list of ids") from error
     if not isinstance(items, list) or len(items) > MAX_DEVICES:
         raise ConfigError("devices", str(value)[:40], f"must be a JSON list of at most {MAX_DEVICES} ids")

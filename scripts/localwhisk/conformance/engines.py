@@ -70,7 +70,7 @@ def _command(folder: str, ready: Path, rates: tuple[int, int, int]) -> list[str]
         "--concurrent",
         concurrent,
     ]
-    return [sys.executable, "-m", "localwhisk", "serve", *options]
+    return [sys.executable, "-m", "localwhisk", "serve", "--allow-origin", "*", *options]
 
 
 def _environment() -> dict[str, str]:

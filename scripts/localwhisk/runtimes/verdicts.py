@@ -6,7 +6,6 @@ the ActionLoop proxy's runHandler.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import orjson
@@ -50,18 +49,12 @@ def system_error(message: str) -> Verdict:
 
 def parse(raw: bytes) -> tuple[bool, object]:
     """Parse JSON strictly (no NaN, no Infinity); the flag is false when it is none."""
-    try:
-        return True, jsonio.loads(raw)
-    except ValueError:
-        pass
-    try:
-        return True, json.loads(raw, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return False, None
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
+    for read in (jsonio.loads, jsonio.loads_slowly):
+        try:
+            return True, read(raw)
+        except (ValueError, RecursionError):
+            continue
+    return False, None
 
 
 def too_long(beginning: bytes, length: int) -> Verdict:

@@ -128,7 +128,7 @@ def test_a_rule_s_state_that_is_none_is_400(local: LocalWhisk, status: object) -
 
 def test_half_a_surrogate_pair_in_a_web_action_s_secret_or_answer(local: LocalWhisk) -> None:
     local.put_web("w", require_whisk_auth="\ud800")
-    for sent in ({}, {"x-require-whisk-auth": "?"}, {"x-require-whisk-auth": "\u00e9"}):
+    for sent in ({}, {"x-require-whisk-auth": "??"}, {"x-require-whisk-auth": "\u00e9"}):
         assert local.call("GET", "/api/v1/web/guest/default/w", identity=None, headers=sent).status == 401
     local.put_web("w")
     for extension in ("http", "json", "html", "svg", "text"):

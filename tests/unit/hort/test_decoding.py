@@ -372,3 +372,33 @@ def test_small_bombs_do_not_become_more_records_than_memory_holds() -> None:
     assert len(found.lines) == 5 * 10_000 + 1
     assert len(found.dead) == 4
     assert found.counts["dead.too-many-records"] == 4
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"n":1,"text":"a","n":2}', "repeated-name"),
+        (b'{"n":1,"text":"a","text":"b"}', "repeated-name"),
+        (b'{"n":123456789012345678901,"text":"a"}', "bad-number"),
+        (b'{"n":1e-999,"text":"a"}', "bad-number"),
+        (b'{"n":1,"text":"a","n.":{"":1},"n":{".":{"":2}}}', "repeated-name"),
+        (b'{"a":{"b":1},"a.b":1}', "repeated-name"),
+    ],
+)
+@pytest.mark.parametrize("before", [[], [b'{"n":1.5,"text":"a"}', b'{"n":7,"text":"b"}']])
+def test_a_record_of_which_a_value_would_be_lost_is_a_dead_letter_whatever_came_before(
+    payload: bytes, reason: str, before: list[bytes]
+) -> None:
+    decoded = settled(messages(*before, payload), IngestOptions())
+
+    assert len(decoded.lines) == len(before)
+    assert reasons(decoded) == [reason]
+    assert buried(documents(decoded.dead)[0]) == payload
+    assert decoded.counts[f"dead.{reason}"] == 1
+
+
+def test_integers_stay_exact_up_to_64_bits() -> None:
+    numbers_given = [2**53 + 1, 2**63 + 1, 2**64 - 1, -(2**63)]
+    decoded = settled(messages(*(b'{"n":%d}' % number for number in numbers_given)), IngestOptions())
+
+    assert [record["n"] for record in data(decoded)] == numbers_given

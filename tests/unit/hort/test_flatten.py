@@ -64,10 +64,36 @@ def test_caps(record: dict[str, Any], code: str) -> None:
     assert caught.value.reason == code
 
 
-@given(st.dictionaries(st.text(max_size=3), VALUES, max_size=5))
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"a.b": 1, "a": {"b": 2}},
+        {"a": {"b": 2}, "a.b": 1},
+        {"": 1, " ": 2},
+        {"_": 1, "": 2},
+        {"a": {"": 1, "_": 1}},
+        {"a": {"b.c": 1, "b": {"c": 1}}},
+        {"a": {"b": [{}]}, "a.b": None},
+    ],
+)
+def test_values_that_would_share_a_name_are_refused(record: dict[str, Any]) -> None:
+    with pytest.raises(Undecodable, match="repeated-name"):
+        flatten(record, CAPS)
+
+
+@given(st.dictionaries(st.text("a. _", max_size=3), VALUES, max_size=5))
 def test_any_record_becomes_scalars_and_lists_of_one_kind(record: dict[str, Any]) -> None:
-    for name, value in flatten(record, Caps(depth=50)).items():
+    try:
+        flat = flatten(record, Caps(depth=50))
+    except Undecodable:  # two values of one name
+        return
+    assert len(flat) == _leaves(record), "none is lost"
+    for name, value in flat.items():
         assert name.strip()
         values = value if isinstance(value, list) else [value]
         assert len({type(item) for item in values if item is not None}) <= 1
         assert not any(isinstance(item, (dict, list)) for item in values)
+
+
+def _leaves(value: Any) -> int:
+    return sum(map(_leaves, value.values())) if isinstance(value, dict) else 1

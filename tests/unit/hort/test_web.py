@@ -36,6 +36,12 @@ def test_a_body_must_be_a_json_object(body: bytes) -> None:
         web.json_object(body, limit=10_000)
 
 
+@pytest.mark.parametrize("body", [b'{"a":1,"a":2}', b'{"a":%b}' % (b"1" * 5_000), b'{"a":18446744073709551616}', b'{"a":1e-400}', b'{"a":"\\ud800"}'])
+def test_a_body_of_which_a_value_would_be_lost_is_refused(body: bytes) -> None:
+    with pytest.raises(web.BadBody, match="JSON object"):
+        web.json_object(body, limit=10_000)
+
+
 def test_a_body_must_not_be_too_large() -> None:
     with pytest.raises(web.BadBody, match="10 bytes"):
         web.json_object(b'{"a": "0123456789"}', limit=10)
