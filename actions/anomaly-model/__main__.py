@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import anomaly, config, model_action
+from hort import anomaly, config, model_action, web
 from hort.errors import ConfigError
 
 
@@ -17,5 +17,5 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
         fields = config.strings(args, "fields")
         sigma = config.number(args, "sigma", default=1, minimum=0, maximum=100)
     except ConfigError as error:
-        return {"statusCode": 400, "body": {"error": str(error)}}
+        return web.problem(400, str(error))
     return model_action.respond(args, anomaly.detector(fields, sigma=sigma))

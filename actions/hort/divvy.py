@@ -123,7 +123,7 @@ class Poller:
         try:
             status = self.source.status()
         except HortError as error:
-            self._counts["failed"] += 1
+            self._counts[f"poll-failed.{error.code}"] += 1
             return {"reason": str(error)}
         if status is None:
             self._counts["unchanged"] += 1
@@ -143,14 +143,14 @@ class Poller:
         ]
         try:
             acked = self._acknowledged(chosen)
-        except PublishFailed:
-            self._counts["failed"] += 1
+        except PublishFailed as error:
+            self._counts[f"poll-failed.{error.code}"] += 1
             raise
         self._counts["published"] += len(acked)
         self._counts["malformed"] += status.malformed if len(acked) == len(chosen) else 0
         digests = {**memory.digests, **{record["station_id"]: _digest(record) for record in acked}}
         if len(acked) < len(chosen):
-            self._counts["failed"] += 1
+            self._counts[f"poll-failed.{PublishFailed.code}"] += 1
             partial = sorted(done | {record["station_id"] for record in acked})
             self.state.save(Memory(memory.seen, status.identity, partial, digests))
             missing = len(chosen) - len(acked)

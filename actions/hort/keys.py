@@ -164,9 +164,9 @@ def photo(token: str) -> str:
     return f"hort:{{reports}}:photo:{token}"
 
 
-def photo_quota(minute: int) -> str:
-    """STRING how many photos the page has read for strangers in a minute since the epoch."""
-    return f"hort:{{reports}}:quota:{minute}"
+def quota(kind: str, minute: int) -> str:
+    """STRING how many requests of a kind strangers made in a minute since the epoch; expires soon."""
+    return f"hort:{{stats}}:quota:{kind}:{minute}"
 
 
 def partition_of(key: str) -> int:

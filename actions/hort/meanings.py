@@ -109,7 +109,7 @@ TABLE: tuple[Meaning, ...] = (
     _trouble("models.poll-failed", "registry_polls", POLLS, outcome="failed"),
     _trouble("models.refused", "models_refused", "Models of a registry's list that cannot be used, a poll each", DELIVERY),
     _said("divvy.polls", "gbfs_polls", GBFS),
-    _trouble("divvy.failed", "gbfs_polls_failed", "Polls of the bike share that did not end well"),
+    _trouble("divvy.poll-failed.{reason}", "gbfs_polls_failed", "Polls of the bike share that did not end well"),
     _said("divvy.unchanged", "gbfs_polls_unchanged", "Polls of the bike share that brought nothing new"),
     _trouble("divvy.busy", "gbfs_polls_busy", "Polls of the bike share left out because another one was running"),
     _trouble("divvy.malformed", "gbfs_malformed", "Stations left out of a document because they cannot be read"),

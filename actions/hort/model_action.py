@@ -7,9 +7,11 @@ from typing import Any
 
 import orjson
 
-from hort import strict_json
+from hort import strict_json, web
 
 _INPUTS = ("device_data", "analytics", "type_analytics", "record")
+_MARKUP = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+"""What begins markup, and how JSON can write it."""
 
 Predict = Callable[[Mapping[str, Any]], Any]
 
@@ -23,14 +25,18 @@ def respond(args: Mapping[str, Any], predict: Predict, *, of_many: Predict | Non
 
     `of_many` predicts instead of `predict` where many come in one request.
     """
+    return web.guarded(lambda: _respond(args, predict, of_many or predict), away={})
+
+
+def _respond(args: Mapping[str, Any], predict: Predict, of_many: Predict) -> dict[str, Any]:
     try:
         if "instances" in args:
-            return _answer(200, {"predictions": [(of_many or predict)(item) for item in _instances(args["instances"])]})
+            return _predictions([of_many(item) for item in _instances(args["instances"])])
         if "device_data" not in args:
             raise BadRequest("'device_data' or 'instances' must be given")
-        return _answer(200, predict(_instance(args)))
+        return web.answer(200, orjson.loads(_json(predict(_instance(args)))))
     except BadRequest as error:
-        return _answer(400, {"error": str(error)})
+        return web.problem(400, str(error))
 
 
 def echo(instance: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,10 +74,20 @@ def _decoded(value: object, name: str) -> Any:
         raise BadRequest(f"'{name}' must be JSON: {error}") from error
 
 
-def _answer(status: int, body: Any) -> dict[str, Any]:
-    """The body as text: OpenWhisk would print an object over many lines, and the answer may have one megabyte."""
+def _predictions(values: list[Any]) -> dict[str, Any]:
+    """A batch's answer as text: OpenWhisk would print an object over many lines.
+
+    No character of it can begin markup, for OpenWhisk takes a text for HTML where the caller asks for `.html`.
+    """
+    text = _json({"predictions": values})
+    for sign, written in _MARKUP:
+        text = text.replace(sign, written)
+    return {"statusCode": 200, "headers": web.HEADERS, "body": text.decode()}
+
+
+def _json(value: Any) -> bytes:
+    """JSON whatever a model makes: numbers that JSON has not are null."""
     try:
-        text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError as error:  # what another JSON reader let in: an integer beyond 64 bits, half a character
         raise BadRequest(f"the request holds what cannot be answered: {error}") from error
-    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": text}

@@ -8,6 +8,25 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from hort import web
+
+FRESH_S = 300
+"""How long a browser or a proxy may keep a page: each time it does not ask is an invocation less."""
+TOO_MANY = 429
+_WAITING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="content-security-policy" content="{policy}">
+<meta http-equiv="refresh" content="{seconds}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>HoRT: too many readers</title>
+</head>
+<body><p>Too many look at this page in this minute. It comes by itself in {seconds} s.</p></body>
+</html>
+"""
+
 
 @lru_cache(maxsize=2)
 def assemble(
@@ -15,8 +34,10 @@ def assemble(
 ) -> tuple[str, dict[str, str]]:
     """The page made of the files of a folder, and its headers; styles and scripts are allowed by their digests.
 
+    The policy stands in the page, too: OpenWhisk drops the headers of what is asked for as `.html`.
+
     Args:
-        folder: holds page.html with `/* styles */` and `/* scripts */` where these go.
+        folder: holds page.html with `/* policy */`, `/* styles */` and `/* scripts */` where these go.
         styles: CSS files in their order.
         scripts: our own scripts, which share one scope of their own.
         library: a script that goes before them into the global scope.
@@ -26,11 +47,23 @@ def assemble(
     own = "\n".join(_read(folder, name) for name in scripts)
     script = (f"{_read(folder, library)}\n" if library else "") + f"(() => {{\n{own}\n}})();\n"
     html = _read(folder, "page.html")
-    html = html.replace("/* styles */", style, 1).replace("/* scripts */", script, 1)
-    return html, {
+    policy = _policy(style, script, images)
+    html = html.replace("/* policy */", policy, 1).replace("/* styles */", style, 1).replace("/* scripts */", script, 1)
+    return html, _headers(policy, cache=f"public, max-age={FRESH_S}")
+
+
+def waiting(seconds: int) -> web.Result:
+    """A page that comes again by itself, where too many were asked for."""
+    policy = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    headers = {**_headers(policy, cache="no-store"), "retry-after": str(seconds)}
+    return {"statusCode": TOO_MANY, "headers": headers, "body": _WAITING.format(policy=policy, seconds=seconds)}
+
+
+def _headers(policy: str, *, cache: str) -> dict[str, str]:
+    return {
         "content-type": "text/html; charset=utf-8",
-        "cache-control": "no-cache",
-        "content-security-policy": _policy(style, script, images),
+        "cache-control": cache,
+        "content-security-policy": f"{policy}; frame-ancestors 'none'",
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
@@ -46,7 +79,6 @@ def _policy(style: str, script: str, images: str) -> str:
             f"img-src {images}",
             "base-uri 'none'",
             "form-action 'none'",
-            "frame-ancestors 'none'",
         )
     )
 

@@ -7,25 +7,23 @@ downloaded: they may only send photos.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from redis import RedisError
-
-from hort import action, clock, config, keys, page, report_fields, store, web
+from hort import config, page, quota, report_fields, store, urls, web
 from hort.counters import RedisCounters
-from hort.errors import ConfigError, ReportError, WhiskUnavailable
+from hort.errors import ReportError, WhiskUnavailable
 from hort.namespace import Invoked
+from hort.quota import Quota
 
 STYLES = ("page.css",)
 SCRIPTS = ("shrink.js", "photo.js", "result.js", "report.js", "page.js")
 DEFAULT_QUOTA = 20
-MINUTE_MS = 60_000
 READS = ("image", *report_fields.READING)
 MAX_BODY_BYTES = 1_048_576
-TOO_MANY = 429
+MAX_SAID = 200
 
 STARTING = "The plate reader does not answer. Where it was started just now it may still be being built, which takes minutes once."
 """Said when OpenWhisk could not run the action."""
@@ -41,44 +39,19 @@ class Whisk(Protocol):
         """Invokes an action and waits for its result."""
 
 
-class Quota(Protocol):
-    """Counts photos of a minute."""
-
-    def count(self, minute: int) -> int:
-        """One more; how many there are in this minute."""
-
-
-class RedisQuota:
-    """A count over all processes."""
-
-    def __init__(self, client: store.Client) -> None:
-        self._client: Any = client
-
-    def count(self, minute: int) -> int:
-        """See `Quota`."""
-        key = keys.photo_quota(minute)
-        with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.incr(key)
-            pipeline.expire(key, 120)
-            return int(pipeline.execute()[0])
-
-
 @dataclass(frozen=True, slots=True)
 class Reader:
     """What reads photos for the page.
 
     Args:
         whisk: runs the action.
-        quota: counts photos of those without the key.
+        quota: the photos a minute of those without the key; none where it is 0.
         key: the registry key; its holders and the namespace's owner are not counted.
-        per_minute: photos a minute for strangers; 0: none without the key.
     """
 
     whisk: Whisk
     quota: Quota
     key: str = ""
-    per_minute: int = DEFAULT_QUOTA
-    now: Callable[[], int] = clock.now_ms
 
 
 def read(reader: Reader, request: web.Request) -> web.Result:
@@ -95,7 +68,7 @@ def read(reader: Reader, request: web.Request) -> web.Result:
     try:
         invoked = reader.whisk.invoke(reader.whisk.sibling("plates"), values)
     except WhiskUnavailable as error:
-        return web.answer(503, {"error": str(error), "code": "not-running"}, {"retry-after": "10"})
+        return web.refusal(503, str(error), retry_s=web.RETRY_S, code="not-running")
     return _answer(invoked)
 
 
@@ -109,14 +82,14 @@ def _check(values: Mapping[str, Any]) -> None:
 def _over_quota(reader: Reader, request: web.Request) -> web.Result | None:
     if web.may_write(request, key=reader.key):
         return None
-    if reader.per_minute == 0:
+    most = reader.quota.per_minute
+    if most == 0:
         return web.problem(401, "reading photos needs the namespace owner's Basic auth or the registry key in X-HoRT-Key")
-    now = reader.now()
-    if reader.quota.count(now // MINUTE_MS) <= reader.per_minute:
+    wait_s = reader.quota.wait_s()
+    if not wait_s:
         return None
-    wait = str(60 - now // 1000 % 60)
-    text = f"{reader.per_minute} photos a minute are read for everybody together: try again in {wait} s, or send the key"
-    return web.answer(TOO_MANY, {"error": text, "code": "quota"}, {"retry-after": wait})
+    text = f"{most} photos a minute are read for everybody together: try again in {wait_s} s, or send the key"
+    return web.refusal(page.TOO_MANY, text, retry_s=wait_s, code="quota")
 
 
 def _answer(invoked: Invoked) -> web.Result:
@@ -127,42 +100,39 @@ def _answer(invoked: Invoked) -> web.Result:
         busy = error["code"] == "busy"
         return web.problem(503 if busy else 422, str(error.get("message", "")), **{name: error.get(name) for name in ("code", "field", "reason")})
     if invoked.status == 429:
-        return web.answer(429, {"error": "OpenWhisk runs too much at the moment: try again in a minute", "code": "throttled"}, {"retry-after": "60"})
+        return web.refusal(page.TOO_MANY, "OpenWhisk runs too much at the moment: try again in a minute", retry_s=60, code="throttled")
     if invoked.status == 202:
         return web.problem(504, "the plate reader took more than a minute", code="too-slow")
-    return web.answer(503, {"error": STARTING, "code": "not-running"}, {"retry-after": "10"})
+    said = urls.without_addresses(error)[:MAX_SAID] if isinstance(error, str) else ""
+    return web.refusal(503, f"{STARTING} OpenWhisk says: {said}" if said else STARTING, retry_s=web.RETRY_S, code="not-running")
 
 
 def answer(args: dict[str, Any], *, folder: Path) -> web.Result:
     """The action: the page by GET, `/read` by POST."""
-    request = web.request(args)
+    return web.served(args, lambda request, settings: _served(request, settings, folder), away=store.AWAY)
+
+
+def _served(request: web.Request, settings: web.Settings, folder: Path) -> web.Result:
     match (request.method, request.path):
         case ("GET" | "HEAD", ()):
+            if wait_s := quota.reader_waits_s(request, settings, "plates-page"):
+                return page.waiting(wait_s)
             html, headers = page.assemble(folder, styles=STYLES, scripts=SCRIPTS)
             return {"statusCode": 200, "headers": headers, "body": html}
         case ("POST", ("read",)):
-            return _read(request, action.strip(args))
+            return _read(request, settings)
         case (_, ()) | (_, ("read",)):
             return web.problem(405, "the page is read with GET, photos go to /read with POST")
     return web.problem(404, "there is nothing here; the page is at the root, photos go to /read")
 
 
-def _read(request: web.Request, params: dict[str, Any]) -> web.Result:
+def _read(request: web.Request, settings: web.Settings) -> web.Result:
     from hort import namespace
 
-    try:
-        client = store.connect(params)
-        reader = Reader(
-            whisk=namespace.of_this_action(params),
-            quota=RedisQuota(client),
-            key=config.text(params, "registry_key", default=""),
-            per_minute=config.integer(params, "photos_per_minute", default=DEFAULT_QUOTA, maximum=10_000),
-        )
-        result = read(reader, request)
-        if result["statusCode"] == TOO_MANY:
-            RedisCounters(client).add({"plates.too-many": 1})
-        return result
-    except ConfigError as error:
-        return web.problem(500, f"this action is not set up: {error}")
-    except RedisError as error:
-        return web.answer(503, {"error": f"Redis does not answer: {type(error).__name__}"}, {"retry-after": "10"})
+    client = store.connect(settings)
+    most = config.integer(settings, "photos_per_minute", default=DEFAULT_QUOTA, maximum=quota.MAX_PER_MINUTE)
+    photos = Quota(quota.redis_counts(client), "photos", most)
+    result = read(Reader(namespace.of_this_action(settings), photos, config.text(settings, "registry_key", default="")), request)
+    if result["statusCode"] == page.TOO_MANY:
+        RedisCounters(client).add({"plates.too-many": 1})
+    return result

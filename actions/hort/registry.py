@@ -163,17 +163,16 @@ def _read(registry: Registry, path: tuple[str, ...], *, whole: bool) -> web.Resu
     found = [registry.get(path[0])] if path else registry.all()
     if not whole:
         found = [_masked(model) for model in found]
-    if path:
-        return web.answer(200, registry.described(found)[0])
+    described = registry.described(found)
     active = active_list(registry.store)
-    return web.answer(
-        200,
-        {
-            "endpoints": [{model.name: model.url} for model in found if model.enabled],
-            "models": registry.described(found),
-            "poll": {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")},
-        },
-    )
+    poll = {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")}
+    if not whole:
+        for facts in (poll, *(model["state"] for model in described)):
+            facts["last_error"] = facts["last_error"] and urls.without_addresses(facts["last_error"])
+    if path:
+        return web.answer(200, described[0])
+    endpoints = [{model.name: model.url} for model in found if model.enabled]
+    return web.answer(200, {"endpoints": endpoints, "models": described, "poll": poll})
 
 
 def _write(registry: Registry, request: web.Request, name: str) -> web.Result:

@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from redis import RedisError
-
 from hort import action, clock, config, keys, redaction, report_fields, store, urls, web
-from hort.errors import AddressRefused, ConfigError, ReportError, SinkUnavailable, WhiskUnavailable
+from hort.errors import AddressRefused, ReportError, SinkUnavailable, WhiskUnavailable
 from hort.report_fields import Report
 from hort.report_store import RedisReports, Reports
 
@@ -69,7 +67,7 @@ def handle(desk: Desk, request: web.Request) -> web.Result:
     except ReportError as error:
         return web.problem(error.status, str(error), field=error.field, reason=error.reason)
     except (WhiskUnavailable, SinkUnavailable) as error:
-        return web.answer(503, {"error": str(error)}, {"retry-after": "10"})
+        return web.refusal(503, str(error), retry_s=web.RETRY_S)
 
 
 def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
@@ -127,26 +125,22 @@ def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:
 
 
 def run(args: action.Args) -> web.Result:
-    """The action: ports from the parameters, then one request."""
+    """The action: ports from what is bound, then one request."""
+    return web.served(args, _served, away=store.AWAY)
+
+
+def _served(request: web.Request, settings: web.Settings) -> web.Result:
     from hort import namespace
 
-    request = web.request(args)
-    params = action.strip(args)
-    try:
-        redaction.of(params)
-        desk = Desk(
-            reports=RedisReports(store.connect(params)),
-            whisk=namespace.of_this_action(params),
-            find=lambda report_id: _stored(params, report_id),
-            key=config.text(params, "registry_key", default=""),
-            policy=urls.policy(params),
-        )
-    except ConfigError as error:
-        return web.problem(500, f"this action is not set up: {error}")
-    try:
-        return handle(desk, request)
-    except RedisError as error:
-        return web.answer(503, {"error": f"Redis does not answer: {type(error).__name__}"}, {"retry-after": "10"})
+    redaction.of(settings)
+    desk = Desk(
+        reports=RedisReports(store.connect(settings)),
+        whisk=namespace.of_this_action(settings),
+        find=lambda report_id: _stored(settings, report_id),
+        key=config.text(settings, "registry_key", default=""),
+        policy=urls.policy(settings),
+    )
+    return handle(desk, request)
 
 
 def _stored(params: config.Params, report_id: str) -> dict[str, Any] | None:

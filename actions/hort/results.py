@@ -70,7 +70,10 @@ class Sheet:
 
     def failed(self, slots: Sequence[int], status: str, latency_ms: float, error: str) -> None:
         """A call that brought no answers."""
-        text = error[:MAX_ERROR]
+        self._unanswered(slots, status, latency_ms, error[:MAX_ERROR])
+        self.last_error = error[:MAX_ERROR]
+
+    def _unanswered(self, slots: Sequence[int], status: str, latency_ms: float, text: str) -> None:
         tail = self._call_part(status, latency_ms) + b',"error":' + _json_text(text)
         for slot in slots:
             position = self.positions[slot]
@@ -78,7 +81,6 @@ class Sheet:
             if self.model.on_error == "dead-letter":
                 self.dead.append(self._dead_letter(position, status, text))
         self.counts[status] += len(slots)
-        self.last_error = text
 
     def called(self, latency_ms: float) -> None:
         """Counts a call, whatever came of it."""
@@ -86,10 +88,13 @@ class Sheet:
         self.latency_ms += latency_ms
 
     def finish(self, status: str, error: str) -> None:
-        """Gives every record that has no result yet this one."""
+        """Gives every record that has no result yet this one; the last error stays a call's own, which is the cause."""
         rest = [slot for slot, line in enumerate(self._lines) if line is None]
-        if rest:
-            self.failed(rest, status, 0, error)
+        if not rest:
+            return
+        self._unanswered(rest, status, 0, error[:MAX_ERROR])
+        if status != OPEN and not self.last_error:
+            self.last_error = error[:MAX_ERROR]
 
     def lines(self) -> bytes:
         """The bulk lines of every result; nothing can be added afterwards."""

@@ -23,7 +23,7 @@ from hort.model_store import ModelStore
 from hort.models import Model
 from hort.records import Key, Records
 from hort.registry import active_list
-from hort.results import ERROR, OK, STAGE, TIMEOUT, Sheet
+from hort.results import ERROR, OK, OPEN, STAGE, TIMEOUT, Sheet
 
 ACTIVE_FOR_S = 1.0
 """How long the list of active models is used before it is read again."""
@@ -234,9 +234,9 @@ def scored(sheets: Sequence[Sheet]) -> Scored:
 def troubles(sheets: Sequence[Sheet]) -> dict[str, dict[str, Any]]:
     """Of each model that gave no answer to some record: how many by status, and the last error."""
     return {
-        sheet.model.name: {**{status: count for status, count in sheet.counts.items() if status != OK}, "error": sheet.last_error}
+        sheet.model.name: {**{status: count for status, count in sheet.counts.items() if status != OK}, "error": sheet.last_error or OPEN}
         for sheet in sheets
-        if sheet.last_error
+        if set(sheet.counts) - {OK}
     }
 
 

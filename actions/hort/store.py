@@ -17,6 +17,8 @@ ANSWER_TIMEOUT_S = 15.0
 RETRIES = 3
 
 Client = redis.Redis
+AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
+"""See `hort.web.served`."""
 
 
 @lru_cache(maxsize=8)

@@ -31,6 +31,15 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 _CLEAN = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}")
+_ADDRESS = re.compile(
+    r"""[a-z][a-z0-9+.-]*://[^\s'"<>]+            # a URL
+    | host=['"][^'"]*['"],\ ?port=\d+            # as urllib3 says it
+    | \[[0-9a-f:.]*:[0-9a-f:.]*\](?::\d+)?        # IPv6 in brackets
+    | (?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\w)
+    | (?<![\w:])(?:[0-9a-f:]*::[0-9a-f:]*|(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4})(?![\w:])
+    | (?<![\w.-])(?=[\w.-]*[a-z])[\w.-]+:(?:80|\d{3,5})(?![\w:.]*\d)  # a name and a port""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SPECIAL = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16"))
@@ -152,6 +161,11 @@ def without_secrets(text: str, url: str) -> str:
             for form in (value, quote(value, safe="")):
                 text = text.replace(form, MASK)
     return text
+
+
+def without_addresses(text: str) -> str:
+    """A text, such as a connection's error, in which each address of a server is masked: fit for those who may not know it."""
+    return _ADDRESS.sub(MASK, text)
 
 
 def _masked_part(part: str) -> str:

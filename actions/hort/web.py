@@ -1,4 +1,9 @@
-"""Web actions: the request as OpenWhisk hands it over (raw or merged), and the answer it wants back."""
+"""Web actions: the request as OpenWhisk hands it over, and the answer it wants back.
+
+All of ours that have settings are deployed raw: what a caller sends stays in `__ow_query` and `__ow_body`, so that no name in it
+becomes a parameter, whether that is bound or not. The body of an answer is an object: OpenWhisk prints a text as HTML or SVG where
+the caller asks for `.html` or `.svg`, and drops the headers there; an object it refuses.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,31 @@ import binascii
 import hmac
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from hort import strict_json
+from hort.activation_log import log
+from hort.errors import ConfigError
 
 KEY_HEADER = "x-hort-key"
+HEADERS = {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+}
+RETRY_S = 10
+MAX_QUERY_FIELDS = 100
 
 Args = Mapping[str, Any]
+Settings = dict[str, Any]
 Result = dict[str, Any]
+Away = Mapping[type[Exception], str]
+"""Errors of servers that do not answer, and what to call these."""
 
 
 class BadBody(ValueError):
@@ -26,13 +45,38 @@ class BadBody(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a raw web action; `key` is the only header that is looked at."""
+    """A request to a raw web action; `key` is the only header that is looked at; of a repeated name in `query` the last counts."""
 
     method: str
     path: tuple[str, ...]
     body: bytes
     user: str = ""
     key: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def served(args: Args, handle: Callable[[Request, Settings], Result], *, away: Away) -> Result:
+    """A raw web action's answer by `handle`, which is given the request and what is bound to the action."""
+    if "__ow_method" in args and "__ow_query" not in args:
+        return problem(500, "this action is not set up: it must be deployed as a raw web action (annotation raw-http: true)")
+    settings = {name: value for name, value in args.items() if not name.startswith("__ow_")}
+    return guarded(lambda: handle(request(args), settings), away=away)
+
+
+def guarded(answer_of: Callable[[], Result], *, away: Away) -> Result:
+    """The answer, whatever fails: the runtime would make one of the error's text, with addresses and with what the caller sent."""
+    try:
+        return answer_of()
+    except tuple(away) as error:
+        log("web.away", error=type(error).__name__)
+        name = next(name for kind, name in away.items() if isinstance(error, kind))
+        return refusal(503, f"{name} does not answer ({type(error).__name__})", retry_s=RETRY_S)
+    except ConfigError as error:
+        log("web.not-set-up", error=str(error))
+        return problem(500, f"this action is not set up: parameter '{error.name}' cannot be used")
+    except Exception as error:  # noqa: BLE001  # the last resort before the runtime's own
+        log("web.failed", error=type(error).__name__, at=[f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)])
+        return problem(500, f"this action failed ({type(error).__name__}), its log says where")
 
 
 def request(args: Args) -> Request:
@@ -47,7 +91,15 @@ def request(args: Args) -> Request:
         body=raw_body(args.get("__ow_body")),
         user=str(args.get("__ow_user") or ""),
         key=key if isinstance(key, str) else "",
+        query=_query(args.get("__ow_query")),
     )
+
+
+def _query(value: object) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(str(value or ""), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS))
+    except ValueError:
+        return {}
 
 
 def raw_body(value: object) -> bytes:
@@ -82,15 +134,16 @@ def may_write(request: Request, *, key: str) -> bool:
     return bool(key) and hmac.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (request.key, key)))
 
 
-def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Result:
+def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Result:
     """An HTTP answer with a JSON body."""
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
-        "body": body,
-    }
+    return {"statusCode": status, "headers": {**HEADERS, **(headers or {})}, "body": body}
 
 
 def problem(status: int, message: str, **facts: Any) -> Result:
     """An HTTP answer that says what was wrong."""
     return answer(status, {"error": message, **facts})
+
+
+def refusal(status: int, message: str, *, retry_s: int, **facts: Any) -> Result:
+    """An answer to ask again later; the body says when, too, since a page may not read that header of another origin."""
+    return answer(status, {"error": message, "retry_after_s": retry_s, **facts}, {"retry-after": str(retry_s)})

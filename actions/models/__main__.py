@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from hort import action, config, registry, store, urls, web
+from hort import config, quota, registry, store, urls, web
 from hort.breaker import RedisBreakers
 from hort.model_store import RedisModelStore
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
-    request = web.request(args)
-    params = action.strip(args)
-    client = store.connect(params)
-    models = registry.Registry(
-        store=RedisModelStore(client),
-        breakers=RedisBreakers(client),
-        policy=urls.policy(params),
-        key=config.text(params, "registry_key", default=""),
-    )
+    return web.served(args, _answer, away=store.AWAY)
+
+
+def _answer(request: web.Request, settings: web.Settings) -> web.Result:
+    key = config.text(settings, "registry_key", default="")
+    if wait_s := quota.reader_waits_s(request, settings, "models", key=key):
+        return quota.too_many(wait_s)
+    client = store.connect(settings)
+    models = registry.Registry(store=RedisModelStore(client), breakers=RedisBreakers(client), policy=urls.policy(settings), key=key)
     return registry.handle(models, request)

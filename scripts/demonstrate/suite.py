@@ -86,6 +86,7 @@ class Suite:
         self._view.step(f"data source: {self._options.source}")
         if not self._options.live:
             self._serve_gbfs()
+        self.whisk.set_rule("poll-to-divvy", active=True)
         self.whisk.invoke("hort/divvy")
 
     def stop_source(self) -> None:
@@ -182,6 +183,7 @@ class Suite:
         self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else served_here
         self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
+        self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet
 
     def _register_models(self) -> None:
         for name, query, what in MODELS:

@@ -17,3 +17,8 @@ def load_main(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     spec.loader.exec_module(module)
     main: Callable[[dict[str, Any]], dict[str, Any]] = module.main
     return main
+
+
+def raw_request(method: str = "get", path: str = "", query: str = "", body: str = "", **bound: Any) -> dict[str, Any]:
+    """Arguments of a raw web action as OpenWhisk hands them over, and what is bound to it."""
+    return {"__ow_method": method, "__ow_path": path, "__ow_query": query, "__ow_body": body, "__ow_headers": {}, **bound}

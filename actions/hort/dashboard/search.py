@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
-from hort import config, elastic
+from hort import config, elastic, urls
 from hort.dashboard.queries import Search
 from hort.errors import HortError
 
@@ -49,4 +49,4 @@ def _answer(answer: dict[str, Any]) -> dict[str, Any]:
         return answer
     error = answer["error"]
     causes = error.get("root_cause") or [error]
-    return {"failed": str(causes[0].get("reason") or error.get("type"))[:MAX_REASON]}
+    return {"failed": urls.without_addresses(str(causes[0].get("reason") or error.get("type"))[:MAX_REASON])}

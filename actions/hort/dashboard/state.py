@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from hort import keys, store
+from hort import keys, store, urls
 from hort.breaker import Breakers, RedisBreakers
 from hort.counters import Counters, RedisCounters
 from hort.dashboard import trouble
@@ -53,7 +53,7 @@ class RedisFeeds:
     def _reported(self, registration: str) -> Panel:
         raw: Any = self._client.get(keys.runtime(registration))
         facts = orjson.loads(raw) if raw else {}
-        return {name: facts.get(name) for name in _REPORTED}
+        return {name: _shown(facts.get(name)) for name in _REPORTED}
 
     def _usage(self, registration: str, now: int) -> Panel:
         journals = [keys.journal(partition, registration) for partition in range(self._partitions)]
@@ -72,10 +72,15 @@ def _registered(value: Panel) -> Panel:
     return {
         "trigger": str(value.get("trigger", "")),
         "active": value.get("active", True),
-        "reason": str(text or "")[:MAX_DESCRIPTION],
+        "reason": _shown(str(text or "")[:MAX_DESCRIPTION]),
         "status_code": reason.get("statusCode") if isinstance(reason, dict) else None,
         "changed": value.get("date_changed"),
     }
+
+
+def _shown(fact: Any) -> Any:
+    """A fact as anybody may see it."""
+    return urls.without_addresses(fact) if isinstance(fact, str) else fact
 
 
 class State:
@@ -116,7 +121,7 @@ class State:
         rows = [
             _model(name, merged[name], in_use=name in used, breaker=breakers[name]) for name in sorted(merged)
         ]
-        return {"rows": rows, "polled_at": active.get("polled_at"), "last_error": active.get("last_error")}
+        return {"rows": rows, "polled_at": active.get("polled_at"), "last_error": _shown(active.get("last_error"))}
 
 
 def _model(name: str, model: Panel, *, in_use: bool, breaker: str) -> Panel:

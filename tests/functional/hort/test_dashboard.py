@@ -8,16 +8,19 @@ import redis
 
 from feeds.provider.meters import Meters
 from feeds.provider.tally import Tally
-from hort import documents
+from hort import documents, web
 from hort.counters import MemoryCounters
 from hort.dashboard import panels, trouble
-from hort.dashboard.search import SearchFailed
+from hort.dashboard import state as state_module
+from hort.dashboard import web as dashboard_web
+from hort.dashboard.search import SearchFailed, _answer
 from hort.dashboard.state import shown_url
 from hort.dashboard.view import STEPS_S, View
 from hort.errors import ConfigError
-from tests.support.actions import load_main
+from tests.support.actions import load_main, raw_request
 from tests.support.dashboard import HOSTILE, NOW, FakeSearch, collector, state
 
+NOBODY = "redis://127.0.0.1:9/0"
 EMPTY = {"hits": {"total": {"value": 0}, "hits": []}}
 
 
@@ -201,15 +204,16 @@ def test_a_models_address_shows_no_secret(url: str) -> None:
 
 
 def test_the_action_serves_the_page_with_its_policy() -> None:
-    answer = load_main("dashboard")(
-        {"__ow_method": "get", "__ow_path": "", "__ow_headers": {"authorization": "x"}}
-    )
+    answer = load_main("dashboard")(raw_request(redis_url=NOBODY))
     assert answer["statusCode"] == 200
     assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
     policy = answer["headers"]["content-security-policy"]
     assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     body = answer["body"]
+    in_page = policy.removesuffix("; frame-ancestors 'none'")
+    assert body.index(f'content="{in_page}"') < body.index("<style"), "as .html the page has no headers"
     assert len(body) < 150_000
     assert "http://" not in body
     assert "https://" not in body
@@ -223,18 +227,44 @@ def test_the_action_serves_the_page_with_its_policy() -> None:
     [("post", "", 405), ("delete", "/data", 405), ("get", "/etc/passwd", 404), ("get", "/data/x", 404)],
 )
 def test_nothing_else_is_served(method: str, path: str, status: int) -> None:
-    assert load_main("dashboard")({"__ow_method": method, "__ow_path": path})["statusCode"] == status
+    assert load_main("dashboard")(raw_request(method, path))["statusCode"] == status
 
 
 def test_a_wrong_query_is_a_400_that_names_it() -> None:
-    answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", "stat": "median"})
+    answer = load_main("dashboard")(raw_request(path="/data", query="stat=median", redis_url=NOBODY))
     assert answer["statusCode"] == 400
     assert "'stat'" in answer["body"]["error"]
 
 
 def test_nothing_answers_and_the_page_still_gets_json() -> None:
-    args = {"redis_url": "redis://127.0.0.1:9/0", "elasticsearch_url": "http://127.0.0.1:9"}
-    answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", **args})
+    answer = load_main("dashboard")(raw_request(path="/data", redis_url=NOBODY, elasticsearch_url="http://127.0.0.1:9"))
     assert answer["statusCode"] == 200
+    assert "127.0.0.1" not in json.dumps(answer)
     assert set(answer["body"]["errors"]) == {"counters", "feeds", "registry", "elasticsearch"}
     assert answer["body"]["now"] > NOW
+
+
+@pytest.mark.parametrize("query", ["elasticsearch_ca=/x", "partitions=64", "redis_url=http://x", "elasticsearch_url=", "index_prefix=a", "__ow_user=guest", "reads_per_minute=1e9"])
+def test_no_name_in_a_query_is_a_setting(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard_web, "_data", lambda _request, settings: web.answer(200, settings))
+    answer = load_main("dashboard")(raw_request(path="/data", query=query, redis_url=NOBODY))
+    assert answer["body"] == {"redis_url": NOBODY}
+
+
+def test_an_action_that_mixes_what_is_sent_with_what_is_bound_serves_nothing() -> None:
+    answer = load_main("dashboard")({"__ow_method": "get", "__ow_path": "/data", "redis_url": NOBODY})
+    assert (answer["statusCode"], "raw" in answer["body"]["error"]) == (500, True)
+
+
+def test_a_setting_that_cannot_be_used_is_named_without_its_value() -> None:
+    answer = load_main("dashboard")(raw_request(path="/data", redis_url=NOBODY, elasticsearch_url="inner.example:9200"))
+    assert (answer["statusCode"], answer["body"]["error"]) == (500, "this action is not set up: parameter 'elasticsearch_url' cannot be used")
+
+
+def test_what_providers_and_searches_say_names_no_address() -> None:
+    known = state()
+    known._models.set_active(json.dumps({"models": [], "last_error": "connect: cannot connect to registry.inner:8080: refused"}).encode(), poll=2)
+    answer = collector(FakeSearch(replaced={documents.ALARMS: _answer({"error": {"type": "x", "reason": "[es01][10.0.0.5:9300] is gone"}})}), known)({})
+    assert answer["registry"]["last_error"] == "connect: cannot connect to ***: refused"
+    assert answer["errors"]["alarms"] == "[es01]*** is gone"
+    assert state_module._registered({"reason": {"message": "no route to 10.1.2.3"}})["reason"] == "no route to ***"

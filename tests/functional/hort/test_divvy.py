@@ -101,7 +101,7 @@ def test_missing_acknowledgements_fail_and_only_the_rest_is_published_next() -> 
     bench.broker.lose = {topic("6")}
     with pytest.raises(PublishFailed, match="1 of 3"):
         bench.poll()
-    assert bench.counters.all() == {"divvy.polls": 1, "divvy.published": 2, "divvy.failed": 1}
+    assert bench.counters.all() == {"divvy.polls": 1, "divvy.published": 2, "divvy.poll-failed.publish": 1}
     bench.broker.lose = set()
     assert bench.poll()["published"] == 1
     assert sorted(bench.topics()) == [topic("5"), topic("6"), topic("7")]
@@ -133,7 +133,7 @@ def test_a_source_that_is_down_is_a_clean_answer() -> None:
     bench = Bench()
     bench.source.document = SourceUnavailable("no answer")
     assert bench.poll() == {"published": 0, "polls": 1, "reason": "no answer"}
-    assert bench.counters.all() == {"divvy.polls": 1, "divvy.failed": 1}
+    assert bench.counters.all() == {"divvy.polls": 1, "divvy.poll-failed.source": 1}
 
 
 def test_overlapping_polls_do_not_double() -> None:

@@ -11,11 +11,14 @@ from hort import plates_page, web
 from hort.errors import WhiskUnavailable
 from hort.namespace import Invoked
 from hort.plates_page import Reader
+from hort.quota import MemoryCounts, Quota
 from hort.testing import FakeClock
 from tests.support import pictures
+from tests.support.actions import raw_request
 from tests.support.paths import ROOT
 from tests.support.plates_suite import answer
 
+NOBODY = "redis://127.0.0.1:9/0"
 PHOTO = base64.b64encode(pictures.encoded(pictures.quarters())).decode()
 
 
@@ -37,15 +40,8 @@ class FakeWhisk:
         return self.reply
 
 
-class MemoryQuota:
-    """Counts in a dictionary."""
-
-    def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
-
-    def count(self, minute: int) -> int:
-        self.counts[minute] = self.counts.get(minute, 0) + 1
-        return self.counts[minute]
+def photos(per_minute: int = 20, *, now: FakeClock | None = None) -> Quota:
+    return Quota(MemoryCounts(), "photos", per_minute, now or FakeClock())
 
 
 def read(reader: Reader, *, key: str = "", **values: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -60,7 +56,7 @@ def whisk() -> FakeWhisk:
 
 @pytest.fixture
 def reader(whisk: FakeWhisk) -> Reader:
-    return Reader(whisk, MemoryQuota(), key="secret", per_minute=2, now=FakeClock())
+    return Reader(whisk, photos(2), key="secret")
 
 
 def test_a_photo_is_handed_on_and_its_answer_back(reader: Reader, whisk: FakeWhisk) -> None:
@@ -82,7 +78,7 @@ def test_strangers_send_photos_and_nothing_else(reader: Reader, whisk: FakeWhisk
 
 def test_strangers_are_counted_by_the_minute(whisk: FakeWhisk) -> None:
     clock = FakeClock(60_000 * 1000)
-    reader = Reader(whisk, MemoryQuota(), key="secret", per_minute=2, now=clock)
+    reader = Reader(whisk, photos(2, now=clock), key="secret")
     assert [read(reader, image=PHOTO)[0] for _ in range(3)] == [200, 200, 429]
     assert read(reader, image=PHOTO)[2]["retry-after"] == "60"
     assert read(reader, image=PHOTO, key="secret")[0] == 200
@@ -91,7 +87,7 @@ def test_strangers_are_counted_by_the_minute(whisk: FakeWhisk) -> None:
 
 
 def test_no_photo_of_a_stranger_where_none_is_allowed(whisk: FakeWhisk) -> None:
-    reader = Reader(whisk, MemoryQuota(), key="secret", per_minute=0)
+    reader = Reader(whisk, photos(0), key="secret")
     assert read(reader, image=PHOTO)[0] == 401
     assert read(reader, image=PHOTO, key="secret")[0] == 200
 
@@ -108,22 +104,29 @@ def test_no_photo_of_a_stranger_where_none_is_allowed(whisk: FakeWhisk) -> None:
     ],
 )
 def test_what_goes_wrong_has_a_code(invoked: Invoked, status: int, code: str) -> None:
-    found, body, _ = read(Reader(FakeWhisk(invoked), MemoryQuota()), image=PHOTO)
+    found, body, _ = read(Reader(FakeWhisk(invoked), photos()), image=PHOTO)
     assert (found, body["code"]) == (status, code)
 
 
 def test_an_api_host_that_is_away(whisk: FakeWhisk, reader: Reader) -> None:
     whisk.away = True
-    assert read(reader, image=PHOTO)[:2] == (503, {"error": "the API host does not answer: ConnectionError", "code": "not-running"})
+    body = {"error": "the API host does not answer: ConnectionError", "code": "not-running", "retry_after_s": 10}
+    assert read(reader, image=PHOTO)[:2] == (503, body)
+
+
+def test_why_openwhisk_could_not_run_the_reader_is_told_without_its_address() -> None:
+    failed = Invoked(ok=False, result={"error": "Failed to pull container image 'registry.inner:5000/hort/plates:0.1.0'."}, status=502)
+    _, body, _ = read(Reader(FakeWhisk(failed), photos()), image=PHOTO)
+    assert body["error"].endswith("OpenWhisk says: Failed to pull container image '***/hort/plates:0.1.0'.")
 
 
 def test_paths_and_methods() -> None:
     folder = ROOT / "actions" / "plates-page"
-    page = plates_page.answer({"__ow_method": "get", "__ow_path": ""}, folder=folder)
+    page = plates_page.answer(raw_request(redis_url=NOBODY), folder=folder)
     assert page["statusCode"] == 200
     assert "/* scripts */" not in page["body"]
     assert "unsafe" not in page["headers"]["content-security-policy"]
     for method, path, status in (("put", "", 405), ("get", "/read", 405), ("get", "/other", 404)):
-        assert plates_page.answer({"__ow_method": method, "__ow_path": path}, folder=folder)["statusCode"] == status
-    unset = plates_page.answer({"__ow_method": "post", "__ow_path": "/read", "__ow_body": "e30="}, folder=folder)
+        assert plates_page.answer(raw_request(method, path), folder=folder)["statusCode"] == status
+    unset = plates_page.answer(raw_request("post", "/read", body="e30="), folder=folder)
     assert (unset["statusCode"], "provide-api-key" in unset["body"]["error"]) == (500, True)

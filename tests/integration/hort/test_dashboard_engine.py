@@ -11,6 +11,8 @@ from hort import clock
 from hort.counters import RedisCounters
 from tests.support.engine import Engine
 
+WEB = {"web-export": True, "raw-http": True, "final": True}
+
 
 def put(whisk: Engine, name: str, archive: Path, parameters: dict[str, Any], **annotations: Any) -> None:
     code = base64.b64encode(archive.read_bytes()).decode()
@@ -28,8 +30,7 @@ def test_the_page_and_its_data_are_served(
 ) -> None:
     RedisCounters(redis_client).add({"ingest.records": 5})
     bound = {"redis_url": redis_url, "elasticsearch_url": "http://127.0.0.1:9"}
-    web = {"web-export": True, "raw-http": False, "final": True}
-    put(whisk, "dashboard", zips / "dashboard.zip", bound, **web)
+    put(whisk, "dashboard", zips / "dashboard.zip", bound, **WEB)
     address = f"{whisk.apihost}/api/v1/web/guest/default/dashboard"
     page = requests.get(address, timeout=60)
     assert page.status_code == 200
@@ -45,14 +46,33 @@ def test_the_page_and_its_data_are_served(
     assert requests.get(f"{address}/data", params={"minutes": "3"}, timeout=60).status_code == 400
 
 
-def test_a_visitor_cannot_point_the_page_at_other_servers(whisk: Engine, zips: Path, redis_url: str) -> None:
-    put(
-        whisk, "dashboard-final", zips / "dashboard.zip", {"redis_url": redis_url, "elasticsearch_url": ""},
-        **{"web-export": True, "raw-http": False, "final": True},
-    )  # fmt: skip
-    address = f"{whisk.apihost}/api/v1/web/guest/default/dashboard-final/data"
-    for name in ("redis_url", "elasticsearch_url"):
-        assert requests.get(address, params={name: "http://127.0.0.1:1"}, timeout=60).status_code == 400
+def test_what_visitors_send_is_no_setting_and_no_answer_names_a_server(whisk: Engine, zips: Path) -> None:
+    nobody = {"redis_url": "redis://localhost:9/0", "elasticsearch_url": "http://localhost:9"}
+    put(whisk, "dashboard-away", zips / "dashboard.zip", nobody, **WEB)
+    address = f"{whisk.apihost}/api/v1/web/guest/default/dashboard-away"
+    for query in ("", "?elasticsearch_ca=/x", "?partitions=65", "?redis_url=x&elasticsearch_url=y"):
+        answer = requests.get(f"{address}/data{query}", timeout=60)
+        assert (answer.status_code, set(answer.json()["errors"])) == (200, {"counters", "feeds", "registry", "elasticsearch"}), query
+        assert "localhost" not in answer.text
+    for extension in ("html", "text", "json", "svg"):
+        assert "localhost" not in requests.get(f"{address}.{extension}/data", timeout=60).text
+
+
+def test_strangers_have_a_share_of_each_minute(whisk: Engine, zips: Path, redis_url: str, redis_client: "redis.Redis") -> None:
+    redis_client.flushall()
+    bound = {"redis_url": redis_url, "elasticsearch_url": "http://127.0.0.1:9", "reads_per_minute": "3"}
+    put(whisk, "dashboard-share", zips / "dashboard.zip", bound, **WEB)
+    address = f"{whisk.apihost}/api/v1/web/guest/default/dashboard-share"
+    answers = [requests.get(address, timeout=60) for _ in range(8)]  # in two minutes at most
+    assert [answer.status_code for answer in answers].count(429) >= 2
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert f'content="{refused.headers["retry-after"]}"' in refused.text, "a reader's browser comes again by itself"
+    for _ in range(4):
+        data = requests.get(f"{address}/data", timeout=60)
+    assert (data.status_code, data.json()["retry_after_s"]) == (429, int(data.headers["retry-after"]))
+    user, _, password = whisk.auth.partition(":")
+    assert requests.get(f"{address}/data", auth=(user, password), timeout=60).status_code == 200
 
 
 def test_divvy_answers_cleanly_without_its_source(

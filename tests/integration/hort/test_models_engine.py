@@ -113,3 +113,19 @@ def test_the_fields_of_the_anomaly_model_are_part_of_its_url(web: Callable[..., 
     answer = web("POST", "anomaly-model?fields=m", json={"instances": [instance]}).json()
     assert answer["predictions"][0]["fields"] == {"m": {"status": "no-window", "value": 1.0}}
     assert web("POST", "anomaly-model?sigma=x", json=instance).status_code == 400
+
+
+@pytest.mark.parametrize("extension", ["", ".html", ".svg", ".text", ".json", ".http"])
+def test_no_extension_makes_markup_of_what_was_sent(web: Callable[..., requests.Response], extension: str) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    for path, options in (
+        (f"echo-model{extension}", {"params": {"device_data": orjson.dumps({"a": markup}).decode()}}),
+        (f"echo-model{extension}", {"data": {"device_data": markup}}),
+        (f"echo-model{extension}", {"json": {"instances": [{"device_data": {"a": markup}}]}}),
+        (f"anomaly-model{extension}", {"params": {"device_data": '{"a":1}', "fields": markup}}),
+        (f"anomaly-model{extension}", {"params": {"device_data": '{"a":1}', "sigma": markup}}),
+        (f"models{extension}/{markup}", {}),
+        (f"models{extension}", {"params": {"redis_url": markup}}),
+    ):
+        answer = web("GET" if "params" in options or not options else "POST", path, **options)
+        assert answer.headers["content-type"].split(";")[0] in ("application/json", "text/plain") or "<" not in answer.text, (path, answer.text)

@@ -39,7 +39,7 @@ def test_every_counter_has_a_meaning() -> None:
         ("score.retries.http-5xx", "retries", {"part": "score", "reason": "http-5xx"}, True),
         ("sink.retried.429", "retries", {"part": "sink", "reason": "429"}, True),
         ("sink.all-events", "stored", {"index": "all-events"}, False),
-        ("divvy.failed", "gbfs_polls_failed", {}, True),
+        ("divvy.poll-failed.source", "gbfs_polls_failed", {"reason": "source"}, True),
         ("a.counter.of.tomorrow", "other", {"counter": "a.counter.of.tomorrow"}, False),
     ],
 )

@@ -286,3 +286,21 @@ def test_a_server_s_text_loses_what_is_secret_in_the_address() -> None:
     text = urls.without_secrets("no model at /b?token=s3%2Fcr%2Bet&v=1 for s3/cr+et", url)
     assert text == "no model at /b?token=***&v=1 for ***"
     assert urls.without_secrets("nothing", "http://a/b") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Error 111 connecting to redis.inner:6379. Connection refused.", "Error 111 connecting to ***. Connection refused."),
+        ("Error 111 connecting to 127.0.0.1:9.", "Error 111 connecting to ***."),
+        ("HTTPConnectionPool(host='10.0.0.1', port=9200): Max retries", "HTTPConnectionPool(***): Max retries"),
+        ("mqtt://user:pw@10.1.2.3:1883 refused", "*** refused"),
+        ("[::1]:9200, ::1 and fe80::1 and 1:2:3:4:5:6:7:8", "***, *** and *** and ***"),
+        ("10.0.0.5 is not a public address", "*** is not a public address"),
+        ("cannot pull 'registry.inner:5000/hort/plates:0.1.0'", "cannot pull '***/hort/plates:0.1.0'"),
+        ("at 12:30:15, 2026-05-04T22:03:00.000Z, hort/plates:0.1.0, python:3.11, v1.2.3", "at 12:30:15, 2026-05-04T22:03:00.000Z, hort/plates:0.1.0, python:3.11, v1.2.3"),
+        ("Too many requests in the last minute (count: 61, allowed: 60).", "Too many requests in the last minute (count: 61, allowed: 60)."),
+    ],
+)
+def test_addresses_in_a_text_are_masked(text: str, shown: str) -> None:
+    assert urls.without_addresses(text) == shown

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hort import web
+from hort.errors import ConfigError
 from tests.support.paths import ROOT
 
 
@@ -16,10 +17,11 @@ def test_a_raw_request_is_read() -> None:
         "__ow_path": "/my%2Dmodel",
         "__ow_headers": {"X-HoRT-Key": "k", "authorization": "Basic c2VjcmV0"},
         "__ow_body": body,
+        "__ow_query": "a=1&b=%26&a=2&redis_url=x",
         "redis_url": "redis://x",
     }
     request = web.request(args)
-    assert request == web.Request("PUT", ("my-model",), b'{"a": 1}', "", "k")
+    assert request == web.Request("PUT", ("my-model",), b'{"a": 1}', "", "k", {"a": "2", "b": "&", "redis_url": "x"})
     assert "c2VjcmV0" not in repr(request)
 
 
@@ -116,3 +118,26 @@ def test_keys_are_compared_in_constant_time() -> None:
         if plain.search(line)
     ]
     assert found == []
+
+
+def test_what_is_bound_is_all_that_an_action_is_set_by() -> None:
+    args = {"__ow_method": "get", "__ow_query": "redis_url=theirs", "__ow_body": "e30=", "__ow_headers": {}, "redis_url": "ours"}
+    assert web.served(args, lambda request, settings: {**settings, **request.query}, away={}) == {"redis_url": "theirs"}
+    assert web.served(args, lambda _, settings: settings, away={}) == {"redis_url": "ours"}
+    assert web.served({"redis_url": "ours"}, lambda _, settings: settings, away={}) == {"redis_url": "ours"}, "the owner invokes it"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ConnectionError("to 10.0.0.1:6379"), 503), (ConfigError("url", "http://10.0.0.1:9", "is odd"), 500), (KeyError("<img>10.0.0.1"), 500)]
+)
+def test_whatever_fails_is_an_answer_without_its_text(error: Exception, status: int) -> None:
+    def fail() -> web.Result:
+        raise error
+
+    answer = web.guarded(fail, away={ConnectionError: "Redis"})
+    assert (answer["statusCode"], "10.0.0.1" in repr(answer), "<img>" in repr(answer)) == (status, False, False)
+    assert answer["headers"]["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_query_that_is_too_long_is_none() -> None:
+    assert web.request({"__ow_query": "a=1&" * 101}).query == {}
