@@ -48,7 +48,7 @@ def noted(journal: Journal, reference: Reference, step: str, count: int) -> Iter
 def cuts(count: int, suspect: range | None) -> list[range]:
     """What a batch is cut into: what is before the suspect part, that part, and what is behind; or two halves."""
     everything = range(count)
-    if suspect is None or len(suspect) >= count or not set((suspect.start, suspect.stop - 1)) <= set(everything):
+    if suspect is None or len(suspect) >= count or suspect.stop > count:
         return halves(everything)
     pieces = [everything[: suspect.start], suspect, everything[suspect.stop :]]
     return [piece for piece in pieces if piece]

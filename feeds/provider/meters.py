@@ -20,8 +20,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._gauges: list[Gauge] = []
-        self._counters: list[Counter] = []
+        self._gauges, self._counters = list[Gauge](), list[Counter]()
         self._lock, self._ended = threading.Lock(), dict[str, None]()
         # -- from the broker
         self.received = self._counter("received", "Messages taken from the broker")

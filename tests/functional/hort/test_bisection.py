@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hort import batch, ingest, isolation
 from hort.batch import Messages, Reference
 from hort.decoded import Decoded
+from hort.decoding import decode
 from hort.records import Records
 from tests.functional.hort.test_ingest import JOURNAL, World
 from tests.support.ingest import ARRIVAL, documents, messages, numbers
@@ -83,15 +84,11 @@ class Stream:
 
 
 def decoding(stream: Stream) -> Callable[..., Decoded]:
-    real = ingest.decode
-
-    def decode(content: Messages, *arguments: Any, **options: Any) -> Decoded:
-        if not isinstance(content, Messages):
-            raise TypeError
+    def deadly(content: Messages, *arguments: Any, **options: Any) -> Decoded:
         stream.fails("ingest", {int(str(name).rpartition(".")[2]) for name in content.names or range(len(content))})
-        return real(content, *arguments, **options)
+        return decode(content, *arguments, **options)
 
-    return decode
+    return deadly
 
 
 def streamed(step: str, kind: Kind, count: int, poison: set[int], *, most: int = 0, others: bool = False) -> Stream:

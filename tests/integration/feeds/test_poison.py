@@ -102,9 +102,9 @@ def put(client: "redis.Redis") -> Reference:
     return reference
 
 
-def count(search: Elasticsearch, index: str, **query: Any) -> int:
+def count(search: Elasticsearch, index: str) -> int:
     search.indices.refresh(index=index, ignore_unavailable=True)
-    return int(search.count(index=index, ignore_unavailable=True, query={"match_all": {}} if not query else query)["count"])
+    return int(search.count(index=index, ignore_unavailable=True)["count"])
 
 
 @pytest.mark.slow(60)
