@@ -120,14 +120,14 @@ class Request:
         """Free a body that was parsed; it may be tens of megabytes."""
         self._body = b""
 
-    async def body(self) -> bytes:
-        """The whole body; raises PlainError beyond the bound of the HTTP layer."""
+    async def body(self, *, most: int | None = None) -> bytes:
+        """The whole body; raises 413 beyond `most` bytes, of which no more are held, PlainError beyond the bound of the HTTP layer."""
         if self._body is None:
             declared = self.header("content-length")
             if declared is not None and declared.isdigit() and int(declared) > self.max_body:
                 await self._discard()
                 raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
-            self._body = await self._read()
+            self._body = await self._read(self.max_body if most is None else most)
         return self._body
 
     async def _discard(self) -> None:
@@ -139,18 +139,30 @@ class Request:
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
 
-    async def _read(self) -> bytes:
-        message = await self.receive()
-        first: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return first
-        whole = bytearray(first)  # grows in place
-        while message.get("more_body", False):
-            message = await self.receive()
-            whole += message.get("body", b"")
-            if len(whole) > self.max_body:
+    async def _read(self, most: int) -> bytes:
+        whole = bytearray()  # grows in place
+        size, more = 0, True
+        while more:
+            part, more = await self._part()
+            size += len(part)
+            if size > self.max_body:
                 raise PlainError(400, messages.REQUEST_TOO_LARGE, close=True)
+            if size == len(part) <= most and not more:
+                return part
+            if size > most:
+                whole.clear()
+            else:
+                whole += part
+        if size > most:
+            raise ApiError(413, messages.request_larger(size, most))
         return bytes(whole)
+
+    async def _part(self) -> tuple[bytes, bool]:
+        """The next part of the body, and whether more come; a client that is gone has not sent a whole one."""
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise PlainError(400, messages.REQUEST_INCOMPLETE, close=True)
+        return message.get("body", b""), message.get("more_body", False)
 
     async def json_body(self) -> bytes:
         """Body of a route that reads JSON; raises 415 for another content type."""

@@ -11,16 +11,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
-from localwhisk import private, wskprops
+from localwhisk import connections, private, wskprops
 from localwhisk.activations import Activation
 from localwhisk.alarm_host import AlarmHost
 from localwhisk.app import App
+from localwhisk.connections import Connection, Connections
 from localwhisk.engine import Engine
 from localwhisk.identity import GUEST, Identities, Identity
 from localwhisk.instance import Claim
@@ -31,6 +33,7 @@ from localwhisk.settings import Settings
 log = logging.getLogger("localwhisk.server")
 _BACKLOG = 2048
 _GRACE_S = 10
+_TICKS = int(connections.SWEEP_S * 10)  # uvicorn makes ten a second
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 512 * 1024
 
@@ -38,10 +41,20 @@ _LARGE_BLOCK = 512 * 1024
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the engine closes after it, and only then the process ends."""
 
+    def __init__(self, app: App) -> None:
+        self.open = Connections(connections.room())
+        super().__init__(_config(app, partial(Connection, table=self.open)))
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `serve`."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections too."""
+        if counter % _TICKS == 0:
+            self.open.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
 
 def run(settings: Settings) -> None:
@@ -78,7 +91,7 @@ async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> No
     await engine.start()
     if alarms is not None:
         await alarms.start()
-    server = _Server(_config(App(engine, settings.gate if engine.identities.well_known else None)))
+    server = _Server(App(engine, settings.gate if engine.identities.well_known else None))
     _end_on_signals(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await _announce(settings, server, serving, address, claim)
@@ -119,11 +132,11 @@ def _pool(settings: Settings) -> Pool:
     )
 
 
-def _config(app: App) -> uvicorn.Config:
+def _config(app: App, protocol: Callable[..., Connection]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=protocol,  # type: ignore[arg-type]  # what makes one serves as well as a class
         ws="none",
         lifespan="off",
         access_log=False,
@@ -132,7 +145,7 @@ def _config(app: App) -> uvicorn.Config:
         date_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
-        timeout_keep_alive=60,
+        timeout_keep_alive=int(connections.IDLE_S),
     )
 
 

@@ -146,9 +146,7 @@ def _authorize(request: Request, target: Target, caller: Identity | None) -> Non
 async def _arguments(
     engine: Engine, request: Request, target: Target, caller: Identity | None
 ) -> dict[str, Any]:
-    body = await request.body()
-    if len(body) > engine.limits.payload:
-        raise ApiError(413, messages.request_larger(len(body), engine.limits.payload))
+    body = await request.body(most=engine.limits.payload)
     content_type = _content_type(request, body)
     context = _context(request, target, caller, content_type)
     if target.setting("raw-http"):

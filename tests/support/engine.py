@@ -8,7 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
@@ -26,6 +26,8 @@ START_TIMEOUT_S = 600  # the first start may make the action environment
 class Engine:
     """One engine process over one state folder; `apihost`, `auth`, `pid` and `state` say where it is."""
 
+    COMMAND: ClassVar[tuple[str, ...]] = (str(SCRIPTS / "whisk"),)
+
     def __init__(self, state: Path, *options: str) -> None:
         self.state = state
         self.auth = GUEST_KEY
@@ -40,7 +42,7 @@ class Engine:
         ready = self.state / "ready"
         ready.unlink(missing_ok=True)
         argv = [
-            str(SCRIPTS / "whisk"),
+            *self.COMMAND,
             "serve",
             "--port",
             "0",
