@@ -7,6 +7,9 @@ from hort.bulk_writer import BulkWriter
 from hort.counters import RedisCounters
 from hort.report_store import RedisReports
 
+PHOTO_GONE = "photo"
+"""Field that `plates` names where the photo that waited is not there any more: the same report, sent again, is read after all."""
+
 
 def run(params: action.Args) -> action.Result:
     """Stores one report; the answer names no plate, as OpenWhisk keeps it in the activation's record."""
@@ -14,6 +17,9 @@ def run(params: action.Args) -> action.Result:
     index = plate_index.of(params)
     index.put(report_id, document, BulkWriter(index.store, time_s=deadline.seconds_left()))
     client = store.connect(params)
-    RedisReports(client).stored(report_id)
+    if document.get("refused", {}).get("field") == PHOTO_GONE:
+        RedisReports(client).abandon(report_id)
+    else:
+        RedisReports(client).stored(report_id)
     RedisCounters(client).add({"sink.plates": 1, f"plates.{document['status']}": 1}, token=f"report-{report_id}")  # also when it comes again
     return {"report_id": report_id, "stored": {"plates": 1}, "status": document["status"], "expires_at": document["expires_at"]}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hort import action, clock, config, keys, redaction, report_fields, store, urls, web
+from hort import action, clock, config, keys, redaction, report_fields, seal, store, urls, web
 from hort.errors import AddressRefused, ReportError, SinkUnavailable, WhiskUnavailable
 from hort.report_fields import Report
 from hort.report_store import RedisReports, Reports
@@ -75,13 +75,14 @@ def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
     report = report_fields.read(values, now=now)
     if report.url is not None:
         _check_address(desk, report.url)
-    token = secrets.token_urlsafe(24)
-    begun = desk.reports.begin(report.report_id, digest=report.digest(), token=token, photo=report.photo or b"")
+    token, key = secrets.token_urlsafe(24), seal.new_key()
+    sealed = seal.crossed(report.photo or b"", key)
+    begun = desk.reports.begin(report.report_id, digest=report.digest(), token=token, photo=sealed)
     if begun == "other":
         raise ReportError("id", report.report_id, "names another report already", status=409)
     if begun == "new":
         try:
-            desk.whisk.fire(TRIGGER, _payload(report, token, now))
+            desk.whisk.fire(TRIGGER, _payload(report, token, key, now))
         except WhiskUnavailable:
             desk.reports.abandon(report.report_id)
             raise
@@ -97,14 +98,14 @@ def _check_address(desk: Desk, url: str) -> None:
         raise ReportError("url", urls.shown(url), f"is not allowed: {error.reason}") from error
 
 
-def _payload(report: Report, token: str, now: int) -> dict[str, Any]:
-    """What the trigger carries: facts and where the photo is, never the photo."""
+def _payload(report: Report, token: str, key: str, now: int) -> dict[str, Any]:
+    """What the trigger carries: facts, where the photo is and what opens it, never the photo."""
     received = clock.iso(now)
     given_as = "url" if report.photo is None else "image"
     facts = {"time": received, **report.facts, "received_at": received, "given_as": given_as}
     if report.photo is None:
         return {**report.reading, "report": facts, "url": report.url}
-    return {**report.reading, "report": facts, "photo": keys.photo(token)}
+    return {**report.reading, "report": facts, "photo": keys.photo(token), "photo_key": key}
 
 
 def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:

@@ -1,7 +1,9 @@
 """Reports on their way in Redis: a photo until it is read, and what it takes to know a repeated report again.
 
 The photo rides by reference, like a batch: in a trigger's payload OpenWhisk would keep it, EXIF and all, in the activation
-record for days. Here it is deleted as soon as the report is stored, and expires by itself otherwise. No field of a report is kept.
+record for days. Here it is deleted as soon as the report is stored, and expires by itself otherwise; it is in Redis' memory alone,
+not in its append-only file, and no replica has it. What a snapshot or a rewrite of that file finds in memory is sealed (`hort.seal`), and
+the key is elsewhere. A Redis that ends loses the photo, and the report is sent again. No field of a report is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ if known[2] == 'stored' then return 'stored' end
 if known[3] and math.abs(tonumber(ARGV[2]) - tonumber(known[3])) < tonumber(ARGV[3]) then return 'waiting' end
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'status', 'waiting', 'fired_ms', ARGV[2], 'token', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
-if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end
+if ARGV[6] == '' then return 'new' end
+if redis.set_repl then redis.set_repl(redis.REPL_NONE) end
+redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
 return 'new'
 """
 
@@ -42,7 +46,7 @@ class Reports(Protocol):
     def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
         """Notes a report that is about to be read; only at `new` anything was written.
 
-        `waiting`: it is under way; `stored`: done; `other`: another report has this id. A photo of no bytes is not kept.
+        `waiting`: it is under way; `stored`: done; `other`: another report has this id. The photo is sealed; one of no bytes is not kept.
         """
 
     def photo(self, token: str) -> bytes | None:

@@ -16,35 +16,40 @@ from io import BufferedReader
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hort import config
+from hort import config, seal
 from plates.errors import Refused
 
 MAX_SECONDS = 5.0
 PORT = 6379
 _SCHEMES = ("redis", "rediss")
 _KEY = re.compile(r"hort:\{reports\}:photo:[A-Za-z0-9_-]{16,64}")
+_OPENS = re.compile(rf"[0-9a-f]{{{2 * seal.KEY_BYTES}}}")
 _LINE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Where a photo waits: the server's address, which holds its password and never shows, and the photo's key."""
+    """Where a photo waits: the server's address, which holds its password and never shows, the photo's key there, and what opens it."""
 
     url: str = field(repr=False)
     key: str
+    opens: str = field(repr=False)
 
 
 def given(params: Mapping[str, Any]) -> Waiting | None:
-    """Parameters `photo` (the key) and `redis_url`; None where no photo waits."""
+    """Parameters `photo` (the key), `photo_key` (what opens it) and `redis_url`; None where no photo waits."""
     key = params.get("photo")
     if key is None or key == "":
         return None
     if "__ow_method" in params or not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Refused("bad-parameter", "photo", "it must be the key of a report's photo: photos are given as url or image")
+    opens = params.get("photo_key")
+    if not isinstance(opens, str) or not _OPENS.fullmatch(opens):
+        raise Refused("bad-parameter", "photo_key", "it must be given with photo, as the report's trigger has it")
     url = config.lookup(params, "redis_url")
     if not isinstance(url, str) or urlsplit(url).scheme not in _SCHEMES:
         raise Refused("bad-parameter", "redis_url", "it must be a redis:// or rediss:// address where photo is given")
-    return Waiting(url, key)
+    return Waiting(url, key, opens)
 
 
 def fetch(waiting: Waiting, *, deadline: float, max_bytes: int) -> bytes:
@@ -66,7 +71,7 @@ def fetch(waiting: Waiting, *, deadline: float, max_bytes: int) -> bytes:
         raise Refused("download-failed", "photo", f"the store of waiting photos failed: {type(error).__name__}") from error
     if photo is None:
         raise Refused("download-failed", "photo", "it no longer waits: it was read already, or for too long by nobody")
-    return photo
+    return seal.crossed(photo, waiting.opens)
 
 
 def _connection(host: str, port: int, deadline: float) -> socket.socket:

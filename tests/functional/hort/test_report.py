@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hort import report, web
+from hort import report, seal, web
 from hort.errors import SinkUnavailable, WhiskUnavailable
 from hort.report import Desk
 from hort.report_store import AGAIN_MS, MemoryReports
@@ -65,11 +65,14 @@ def test_a_report_fires_the_trigger_with_a_reference_to_its_photo(place: Place) 
     assert (status, body["status"], body["index"]) == (202, "waiting", "plates")
     ((trigger, payload),) = place.whisk.fired
     assert trigger == "photo-submitted"
-    assert set(payload) == {"country", "report", "photo"}
+    assert set(payload) == {"country", "report", "photo", "photo_key"}
     assert payload["report"]["given_as"] == "image"
     assert payload["report"]["time"] == payload["report"]["received_at"] == "2023-11-14T22:13:20.000Z"
     assert len(json.dumps(payload)) < 1000
-    assert place.reports.photo(payload["photo"].rsplit(":", 1)[1]) == JPEG
+    sealed = place.reports.photo(payload["photo"].rsplit(":", 1)[1])
+    assert sealed is not None
+    assert (seal.crossed(sealed, payload["photo_key"]), len(sealed)) == (JPEG, len(JPEG))
+    assert JPEG not in sealed
 
 
 def test_a_report_with_an_address_keeps_no_photo(place: Place) -> None:

@@ -72,9 +72,10 @@ def test_the_photo_of_a_report_waits_in_redis(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(waiting, "fetch", fetch)
     reader = Reader()
     key = keys.photo("t" * 32)
-    assert run(reader, photo=key, redis_url="redis://r", report=FACTS)["plate"] == "AB1234"
-    assert (reader.photos, asked) == ([b"from redis"], [Waiting("redis://r", key)])
-    both = run(reader, photo=key, redis_url="redis://r", image=PHOTO)
+    where = {"photo": key, "photo_key": "0" * 64, "redis_url": "redis://r"}
+    assert run(reader, **where, report=FACTS)["plate"] == "AB1234"
+    assert (reader.photos, asked) == ([b"from redis"], [Waiting("redis://r", key, "0" * 64)])
+    both = run(reader, **where, image=PHOTO)
     assert both["error"]["code"] == "both-given"
 
 

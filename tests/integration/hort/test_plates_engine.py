@@ -13,13 +13,14 @@ import redis
 import requests
 from elasticsearch import Elasticsearch
 
-from hort import indices
+from hort import indices, seal
 from hort.elastic import ElasticStore
 from hort.report_store import RedisReports
 from tests.support import pictures
 from tests.support.engine import Engine
 from tests.support.plates_suite import IMAGE, KEY, FakePlates, answer, deploy
 from tests.support.polling import wait_until
+from tests.support.redis_files import append_only_file
 
 pytestmark = pytest.mark.group("plates")  # where a report's whole way starts an Elasticsearch, too
 
@@ -110,13 +111,18 @@ def test_a_report_lands_in_the_index_and_its_photo_is_gone(suite: Suite, redis_c
     assert suite.web("GET", "report/photo", key="").status_code == 401
 
 
-def test_no_activation_record_holds_the_photo(suite: Suite) -> None:
+def test_no_activation_record_and_no_file_of_redis_holds_the_photo(suite: Suite, redis_client: "redis.Redis") -> None:
     report_id = suite.web("POST", "report", json={"image": PHOTO}).json()["id"]
     suite.stored(report_id)
     _, records = suite.engine.call("GET", "activations?limit=200&docs=true")
     text = json.dumps(records)
     assert report_id in text
     assert PHOTO[:200] not in text
+    written = append_only_file(redis_client)
+    assert report_id.encode() in written
+    opens = next(record["response"]["result"]["photo_key"] for record in records if record["name"] == "photo-submitted")
+    for trace in (JPEG, PHOTO.encode(), seal.crossed(JPEG, opens)):
+        assert not any(trace[at : at + 64] in written for at in (0, 100, 200))
     assert KEY not in text
 
 

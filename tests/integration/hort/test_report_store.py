@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from elasticsearch import Elasticsearch
 
-from hort import keys
+from hort import keys, plate_sink, seal
 from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, MemoryReports, RedisReports, Reports
 from hort.testing import FakeClock
+from tests.support.polling import wait_until
+from tests.support.redis_files import append_only_file
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -70,3 +73,42 @@ def test_everything_expires(redis_client: "redis.Redis") -> None:
     RedisReports(redis_client).stored("report-1")
     assert 0 < ttl(keys.report("report-1")) <= KNOWN_S
     assert set(redis_client.hgetall(keys.report("report-1"))) == {b"digest", b"status", b"fired_ms", b"token"}
+
+
+def test_a_photo_is_in_no_file_of_redis(redis_client: "redis.Redis") -> None:
+    """Not in the append-only file as it is written; one that is written anew while the photo waits has it, sealed, until the next time."""
+    photo = b"\xff\xd8\xff a photo " + bytes(range(256)) * 100
+    key = seal.new_key()
+    sealed = seal.crossed(photo, key)
+    reports = RedisReports(redis_client)
+    begin(reports, photo=sealed)
+    redis_client.set("later", "written")
+    assert b"later" in append_only_file(redis_client)
+    assert sealed[:64] not in append_only_file(redis_client)
+    _rewritten(redis_client)
+    assert reports.photo("t1") == sealed
+    assert photo[100:164] not in append_only_file(redis_client)
+    reports.stored("report-1")
+    _rewritten(redis_client)
+    assert sealed[:64] not in append_only_file(redis_client)
+
+
+def _rewritten(client: "redis.Redis") -> None:
+    client.bgrewriteaof()
+    wait_until(lambda: not any(client.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")), what="rewritten")
+
+
+def test_a_report_whose_photo_is_gone_can_be_sent_again(
+    redis_client: "redis.Redis", redis_url: str, elasticsearch_client: Elasticsearch, elasticsearch_url: str
+) -> None:
+    begin(RedisReports(redis_client))
+    redis_client.delete(keys.photo("t1"))
+    gone = {"code": "download-failed", "field": "photo", "reason": "it no longer waits"}
+    params = {"redis_url": redis_url, "elasticsearch_url": elasticsearch_url, "report": {"id": "report-1", "given_as": "image"}}
+    assert plate_sink.run({**params, "refused": gone, "plate": None, "results": []})["status"] == "refused"
+    assert begin(RedisReports(redis_client)) == "new"
+    read = {"plate": "AB1234", "results": [{"plate": "AB1234"}]}
+    assert plate_sink.run({**params, **read})["status"] == "read"
+    elasticsearch_client.indices.refresh(index="plates")
+    (hit,) = elasticsearch_client.search(index="plates")["hits"]["hits"]
+    assert (hit["_id"], hit["_source"]["plate"]) == ("report-1", "AB1234")

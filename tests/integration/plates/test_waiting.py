@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 import redis
 
-from hort import keys
+from hort import keys, seal
 from plates import waiting
 from plates.errors import Refused
 from plates.waiting import Waiting
 
 TOKEN = "a" * 32
+OPENS = seal.new_key()
 
 
 def fetch(url: str, *, max_bytes: int = 1_000_000, seconds: float = 30.0) -> bytes:
-    return waiting.fetch(Waiting(url, keys.photo(TOKEN)), deadline=time.monotonic() + seconds, max_bytes=max_bytes)
+    return waiting.fetch(Waiting(url, keys.photo(TOKEN), OPENS), deadline=time.monotonic() + seconds, max_bytes=max_bytes)
 
 
 def test_a_photo_is_taken_from_redis(redis_url: str, redis_client: "redis.Redis") -> None:
     photo = bytes(range(256)) * 3000 + b"\r\n"
-    redis_client.set(keys.photo(TOKEN), photo)
+    redis_client.set(keys.photo(TOKEN), seal.crossed(photo, OPENS))
     assert fetch(redis_url) == photo
     assert fetch(redis_url + "/0") == photo
     with pytest.raises(Refused, match="no longer waits"):
@@ -43,7 +44,7 @@ def test_one_that_is_gone_or_too_large(redis_url: str, redis_client: "redis.Redi
 
 
 def test_a_server_with_a_password(redis_url: str, redis_client: "redis.Redis") -> None:
-    redis_client.set(keys.photo(TOKEN), b"x")
+    redis_client.set(keys.photo(TOKEN), seal.crossed(b"x", OPENS))
     redis_client.acl_setuser("reader", enabled=True, passwords=["+p:ss/w"], keys=["hort:*"], commands=["+get", "+select"])
     try:
         assert fetch(redis_url.replace("redis://", "redis://reader:p%3Ass%2Fw@") + "/0") == b"x"
@@ -89,9 +90,12 @@ def test_a_server_that_is_away_or_talks_nonsense() -> None:
         {"photo": 7, "redis_url": "redis://x"},
         {"photo": keys.photo("short"), "redis_url": "redis://x"},
         {"photo": keys.photo(TOKEN + "\r\nFLUSHALL"), "redis_url": "redis://x"},
-        {"photo": keys.photo(TOKEN)},
-        {"photo": keys.photo(TOKEN), "redis_url": "http://x"},
-        {"photo": keys.photo(TOKEN), "redis_url": "redis://x", "__ow_method": "post"},
+        {"photo": keys.photo(TOKEN), "photo_key": OPENS},
+        {"photo": keys.photo(TOKEN), "photo_key": OPENS, "redis_url": "http://x"},
+        {"photo": keys.photo(TOKEN), "photo_key": OPENS, "redis_url": "redis://x", "__ow_method": "post"},
+        {"photo": keys.photo(TOKEN), "redis_url": "redis://x"},
+        {"photo": keys.photo(TOKEN), "photo_key": "", "redis_url": "redis://x"},
+        {"photo": keys.photo(TOKEN), "photo_key": OPENS[:-1], "redis_url": "redis://x"},
     ],
 )
 def test_only_photos_of_reports_are_taken(params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +104,10 @@ def test_only_photos_of_reports_are_taken(params: dict[str, Any], monkeypatch: p
         waiting.given(params)
 
 
-def test_the_address_never_shows() -> None:
-    found = waiting.given({"photo": keys.photo(TOKEN), "redis_url": "redis://u:secret@x"})
+def test_neither_the_address_nor_the_key_shows() -> None:
+    found = waiting.given({"photo": keys.photo(TOKEN), "photo_key": OPENS, "redis_url": "redis://u:secret@x"})
     assert found is not None
     assert "secret" not in repr(found)
+    assert OPENS not in repr(found)
     assert waiting.given({}) is None
     assert waiting.given({"photo": ""}) is None
