@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localwhisk import settings
+from localwhisk.lines import Formatter
 
 _EXAMPLES = """examples:
   whisk serve --wskprops ~/.wskprops      serve on port 3233 and point wsk and wskdeploy there
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         chosen = settings.from_arguments(options)
@@ -49,6 +50,12 @@ def _serve(options: argparse.Namespace) -> int:
         sys.stderr.write(f"whisk: {error}\n")
         return 1
     return 0
+
+
+def _log() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localwhisk.activations import STATUS_CODES
-from localwhisk.lines import line
+from localwhisk.lines import line, printable
 from localwhisk.store import FILE_NAME
 
 _POLL_S = 0.3
@@ -85,19 +85,20 @@ def _name(row: sqlite3.Row) -> str:
 
 
 def _lines(row: sqlite3.Row) -> Iterator[str]:
-    """The line of an activation, its logs, and of a failure the reason."""
-    path = f"{row['namespace']}/{_name(row)}"
+    """The line of an activation as `serve` prints it, its logs, and of a failure the reason."""
+    annotations = json.loads(row["annotations"])
+    paths = (pair["value"] for pair in annotations if pair["key"] == "path")
     yield line(
         start_ms=row["start"],
-        path=path,
+        path=next(paths, f"{row['namespace']}/{row['name']}"),
         status=_STATUS[row["code"]],
         duration_ms=None if row["end"] is None else row["duration"],
-        annotations=json.loads(row["annotations"]),
+        annotations=annotations,
         activation_id=row["id"],
     )
     for entry in json.loads(row["logs"]):
-        yield "    " + _STAMP.sub(lambda found: "! " if found[1] == "stderr" else "  ", entry)
+        yield "    " + printable(_STAMP.sub(lambda found: "! " if found[1] == "stderr" else "  ", entry))
     if row["code"]:
         result = json.loads(row["response"]).get("result")
         reason = result.get("error", result) if isinstance(result, dict) else result
-        yield "    error: " + (reason if isinstance(reason, str) else json.dumps(reason))
+        yield "    error: " + printable(reason if isinstance(reason, str) else json.dumps(reason))

@@ -12,6 +12,7 @@ from typing import Any
 
 from localwhisk import instance
 from localwhisk.identity import PUBLIC, read_auth
+from localwhisk.lines import printable
 from localwhisk.settings import AUTH
 
 _TIMEOUT_S = 30.0
@@ -73,6 +74,6 @@ def auth(given: str | None, apihost: str | None, state: Path) -> str:
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.loads(error.read())["error"])
+        return printable(str(json.loads(error.read())["error"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return str(error.reason)
+        return printable(str(error.reason))

@@ -13,6 +13,7 @@ from typing import Any
 
 from localwhisk import instance
 from localwhisk.cli.remote import NotReached, Remote, address, auth
+from localwhisk.lines import printable
 
 NOT_RUNNING = 3  # as init scripts say it
 _COLLECTIONS = ("packages", "actions", "triggers", "rules", "activations")
@@ -73,7 +74,7 @@ def _text(found: dict[str, Any]) -> str:
         ("activations", f"{found['activations']} kept, {found['running_activations']} running"),
         ("limits", f"{rates}, {limits['concurrent']} at once"),
     ]
-    return "".join(f"{name:<12}{value}\n" for name, value in rows)
+    return "".join(f"{name:<12}{printable(str(value))}\n" for name, value in rows)
 
 
 def _span(seconds: int) -> str:

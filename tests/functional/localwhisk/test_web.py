@@ -147,6 +147,13 @@ def test_an_action_may_answer_options_itself(web: LocalWhisk) -> None:
         ("s3cret", {"x-require-whisk-auth": "s3cret"}, 200),
         (12345, {"x-require-whisk-auth": "12345"}, 200),
         (["s"], {"x-require-whisk-auth": "s"}, 401),
+        ("", {}, 401),
+        ("", {"x-require-whisk-auth": ""}, 401),
+        (None, {}, 401),
+        (None, {"x-require-whisk-auth": ""}, 401),
+        ([], {"x-require-whisk-auth": "[]"}, 401),
+        (0, {}, 401),
+        (0, {"x-require-whisk-auth": "0"}, 200),
         (False, {}, 200),
     ],
 )

@@ -123,3 +123,20 @@ def test_logs_follow_what_ends(new_whisk: NewWhisk) -> None:
         following.terminate()
         following.wait(60)
     assert "said 0" not in out.read_text()
+
+
+def test_logs_and_serve_name_an_activation_alike_and_print_no_control_characters(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk("--limits", "raised")
+    code = "def main(args):\n    print('\x1b[31mred')\n    return {'error': '\x1b]0;title\x07'}\n"
+    whisk.call("PUT", "packages/p", {})
+    whisk.call("PUT", "actions/p/says", {"exec": {"kind": "python:3.11", "code": code}})
+    whisk.call("PUT", "packages/bound", {"binding": {"namespace": "guest", "name": "p"}})
+    whisk.call("POST", "actions/bound/says?blocking=true", {})
+    whisk.call("POST", "/../whisk.system/actions/alarms/alarm?blocking=true", {"lifecycleEvent": "READ"})
+    shown = command("logs", "--state", str(whisk.state / "entities"))
+    assert "\\x1b[31mred" in shown
+    assert "error: \\x1b]0;title\\x07" in shown
+    assert "\x1b" not in shown + whisk.log()
+    lines = [one for one in shown.splitlines() if not one.startswith("    ")]
+    assert [one.split()[1] for one in lines] == ["guest/p/says", "whisk.system/alarms/alarm"]
+    assert all(one in whisk.log() for one in lines)
