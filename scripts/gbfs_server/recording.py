@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -27,7 +28,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     raise RecordingError(f"{path.name} line {number}: longer than {MAX_LINE} bytes")
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise RecordingError(f"{path.name}: {error}") from error
 
 

@@ -1,5 +1,5 @@
 # Shared by the scripts in this folder's parent: paths, messages, progress, locks. Sourced, never run.
-# Sets HORT_ROOT, HORT_CACHE, HORT_STATE, HORT_VENV, HORT_PYTHON, HORT_ES_HOME, HORT_TOOLS, HORT_NODE, HORT_ACTIONS_ENV.
+# Sets HORT_ROOT, HORT_CACHE, HORT_STATE, HORT_VENV, HORT_PYTHON, HORT_ES_HOME, HORT_TOOLS, HORT_NODE, HORT_ACTIONS_ENV, HORT_ACTIONS_NODE.
 set -euo pipefail
 
 HORT_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -15,12 +15,13 @@ HORT_VENV=$HORT_CACHE/venv-$HORT_PROFILE-$(digest "$HORT_ROOT/requirements/$HORT
 HORT_PYTHON=$HORT_VENV/bin/python
 HORT_TOOLS=$HORT_CACHE/tools-$(digest "$HORT_ROOT/scripts/tools/go.mod" "$HORT_ROOT/scripts/tools/go.sum")
 HORT_NODE=$HORT_CACHE/node-$(digest "$HORT_ROOT/scripts/tools/package.json" "$HORT_ROOT/scripts/tools/package-lock.json")
+HORT_ACTIONS_NODE=$HORT_CACHE/nodejs20-$(digest "$HORT_ROOT"/scripts/localwhisk/runtimes/nodejs20/*.json)
 HORT_ES_VERSION=8.19.0
 HORT_ES_SHA256=14833b2d86c30656901f92049f81fb5777a8e4545413c8656cd1a21b55173033
 HORT_ES_HOME=$HORT_CACHE/elasticsearch-$HORT_ES_VERSION
 HORT_ACTIONS_LOCK=$HORT_ROOT/scripts/localwhisk/runtimes/python311.txt
 HORT_ACTIONS_ENV=$HORT_CACHE/python311-$([ -f "$HORT_ACTIONS_LOCK" ] && digest "$HORT_ACTIONS_LOCK" || echo none)
-export HORT_ROOT HORT_CACHE HORT_STATE HORT_VENV HORT_PYTHON HORT_TOOLS HORT_NODE HORT_ES_HOME HORT_ACTIONS_ENV
+export HORT_ROOT HORT_CACHE HORT_STATE HORT_VENV HORT_PYTHON HORT_TOOLS HORT_NODE HORT_ES_HOME HORT_ACTIONS_ENV HORT_ACTIONS_NODE
 export PYTHONPATH=$HORT_ROOT/scripts:$HORT_ROOT/actions:$HORT_ROOT
 
 say() { printf '%s\n' "$*" >&2; }

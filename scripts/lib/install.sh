@@ -45,7 +45,7 @@ missing_packages() { # fills APT_MISSING for the parts in $*
         grep -qi '^ID=ubuntu' /etc/os-release 2>/dev/null || need_package 'have chromium' chromium ;;
       node)
         need_package 'have node' nodejs
-        node_there || need_package 'have npm' npm ;;
+        { node_there && actions_node_there; } || need_package 'have npm' npm ;;
     esac
   done
 }
@@ -181,19 +181,23 @@ go_build() { # go_build FOLDER NAME MODULE; three tries, since the module proxy 
   return 1
 }
 
-# ---- the npm client, for the test that drives it -----------------------------------------------------------------------------------
+# ---- npm packages: the client for the test that drives it, and what the nodejs:20 image brings ---------------------------------------
 
 node_there() { there "$HORT_NODE" node_modules/openwhisk/package.json; }
+actions_node_there() { there "$HORT_ACTIONS_NODE" node_modules/openwhisk/package.json; }
 
-install_node() { node_there || locked node build_node; }
-build_node() {
+install_node() { node_there || locked node npm_install "the npm client of OpenWhisk" "$HORT_NODE" "$HORT_ROOT/scripts/tools"; }
+install_actions_node() {
+  actions_node_there || locked node npm_install "the packages of the nodejs:20 image" "$HORT_ACTIONS_NODE" "$HORT_ROOT/scripts/localwhisk/runtimes/nodejs20"
+}
+npm_install() { # npm_install TEXT FOLDER LOCK-FOLDER
   local work
-  node_there && return 0
+  there "$2" node_modules/openwhisk/package.json && return 0
   prune
   work=$(mktemp -d "$HORT_CACHE/node.XXXXXX")
-  cp -- "$HORT_ROOT/scripts/tools/package.json" "$HORT_ROOT/scripts/tools/package-lock.json" "$work/"
-  step "Installing the npm client of OpenWhisk" npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund
+  cp -- "$3/package.json" "$3/package-lock.json" "$work/"
+  step "Installing $1" npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund
   touch "$work/.complete"
-  rm -rf -- "$HORT_NODE"
-  mv -- "$work" "$HORT_NODE"
+  rm -rf -- "$2"
+  mv -- "$work" "$2"
 }

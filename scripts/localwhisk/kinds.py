@@ -62,6 +62,12 @@ def resolve(kind: str) -> str | None:
     return kind if kind in KINDS else None
 
 
+def image(kind: str) -> str:
+    """Image of a concrete kind; the kind itself where the manifest lists none."""
+    images = (f"openwhisk/{image}" for entries in _TABLE.values() for name, image, *_ in entries if name == kind)
+    return next(images, kind)
+
+
 def listed() -> list[str]:
     """Names for the error about an unknown kind."""
     return [*KINDS, BLACKBOX, SEQUENCE]

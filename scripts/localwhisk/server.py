@@ -127,6 +127,7 @@ def _pool(settings: Settings) -> Pool:
     return Pool(
         state=settings.state / "runtimes",
         action_python=settings.action_python,
+        node_modules=settings.action_node_modules,
         image_map=settings.images,
         memory_mb=settings.memory_mb,
     )

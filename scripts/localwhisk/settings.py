@@ -10,8 +10,9 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-from localwhisk import browsers, identity
+from localwhisk import browsers, identity, kinds
 from localwhisk.browsers import ANY, Gate
 from localwhisk.identity import Identity
 from localwhisk.limits import PRESETS, Limits
@@ -22,13 +23,14 @@ DEFAULT_PORT = 3233
 _ORIGIN = re.compile(r"https?://[^/]+\Z")
 _RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
+ACTION_NODE_MODULES = "LOCALWHISK_ACTION_NODE_MODULES"
 IDENTITY = "LOCALWHISK_IDENTITY"
 AUTH = "LOCALWHISK_AUTH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to serve; `port` 0 takes a free one, `images` maps blackbox images to URLs of running servers."""
+    """How to serve; `port` 0 takes a free one, `images` maps images and kinds to URLs of running servers."""
 
     host: str
     port: int
@@ -40,6 +42,7 @@ class Settings:
     retention: Retention
     images: Mapping[str, str]
     action_python: Path
+    action_node_modules: Path | None
     ready_file: Path | None
     wskprops: Path | None
     alarms: bool
@@ -108,7 +111,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="IMAGE=URL",
-        help="serve a blackbox image by a running server that speaks /init and /run (repeatable)",
+        help="serve an image, or a kind such as php:8.1, by a running server that speaks /init and /run (repeatable)",
     )
     parser.add_argument(
         "--action-python",
@@ -116,6 +119,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         metavar="FILE",
         help=f"interpreter of the environment python actions see (default: ${ACTION_PYTHON}, else the engine's own)",
+    )
+    parser.add_argument(
+        "--action-node-modules",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help=f"folder with the node_modules that nodejs actions find beside their own (default: ${ACTION_NODE_MODULES}, else none)",
     )
     parser.add_argument(
         "--action-memory",
@@ -182,6 +192,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         ),
         images=dict(_image(text) for text in options.map_image),
         action_python=options.action_python or Path(environment.get(ACTION_PYTHON) or sys.executable),
+        action_node_modules=_node_modules(options.action_node_modules, environment),
         ready_file=options.ready_file,
         wskprops=options.wskprops,
         alarms=not options.no_alarms,
@@ -204,6 +215,10 @@ def _check_reach(host: str, identities: Sequence[Identity]) -> None:
             f"`whisk key FILE` draws one, --identity {known[0]}=@FILE takes it"
         )
         raise ValueError(message)
+
+
+def _node_modules(given: Path | None, environment: Mapping[str, str]) -> Path | None:
+    return given or (Path(environment[ACTION_NODE_MODULES]) if environment.get(ACTION_NODE_MODULES) else None)
 
 
 def _positive(name: str, value: N_) -> N_:
@@ -236,9 +251,17 @@ def _origin(text: str) -> str:
     return found
 
 
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
 def _image(text: str) -> tuple[str, str]:
     image, _, url = text.partition("=")
-    if not image or not url.startswith(("http://", "https://")):
-        message = f"--map-image must be given as IMAGE=URL, got {text!r}"
+    if not image or not _is_http(url):
+        message = f"--map-image must be given as IMAGE=URL or KIND=URL with an http:// address, got {text!r}"
         raise ValueError(message)
-    return image, url
+    return kinds.resolve(image) or image, url

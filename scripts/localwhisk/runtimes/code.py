@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import hashlib
 import os
 import shutil
-import stat
-import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
+from localwhisk.archives import Refused, untar, unzip
 from localwhisk.runtime_api import ActionSpec
-from localwhisk.runtimes import texts
+from localwhisk.runtimes.logs import Stream
 
-MAX_UNPACKED_BYTES = 1 << 30
-MAX_ENTRIES = 50_000
+_LAYOUT_VERSION = 2
+"""A new one unpacks anew what an older engine left in a state folder."""
 _STRETCH = 1 << 16  # a multiple of 4, so that base64 is decoded in whole groups
 
-Layout = Callable[[Path, str], None]
-"""Arranges an unpacked folder for one family; called with the folder and the name of the main function."""
+Format = Literal["zip", "tar.gz"]
+_MAGIC: Mapping[bytes, Format] = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"PK\x07\x08": "zip",
+    b"\x1f\x8b\x08": "tar.gz",
+}
 
 
 class CodeError(Exception):
-    """The code cannot be unpacked or has no entry; `log` is what the activation's stderr shall say."""
+    """The code cannot be unpacked or has no entry: the result's text, and what the activation's log shall say."""
 
-    def __init__(self, message: str, *, log: str) -> None:
+    def __init__(self, message: str, *, log: str, stream: Stream = "stderr", timeout: bool = False) -> None:
         super().__init__(message)
         self.log = log
+        self.stream = stream
+        self.timeout = timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How one family's proxy takes code: the archives it knows, and what it makes of a folder.
+
+    `text_archives`: an archive is known by its first bytes even where the code came as text. `refuse` words the error over an archive that cannot be unpacked, or over binary code that is none (format None) where
+    `single_binary` is false. `lay_out` arranges the folder; it raises CodeError when something is missing.
+    """
+
+    family: str
+    formats: Container[Format]
+    text_archives: bool
+    single_binary: bool
+    refuse: Callable[[Format | None, str], CodeError]
+    lay_out: Callable[[Path, ActionSpec], None]
 
 
 class CodeCache:
@@ -50,25 +71,30 @@ class CodeCache:
         self._locks: dict[Path, asyncio.Lock] = {}
 
     def start(self) -> None:
-        """Make the folder and drop what an interrupted run left half done."""
+        """Make the folder and drop what an interrupted run left half done.
+
+        Node looks for the package.json that a file belongs to in all folders above it: the one made here ends the search.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "package.json").write_text("{}\n", "utf-8")
         for leftover in self._folder.glob(".new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for path in sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime):
+        folders = [path for path in self._folder.iterdir() if path.is_dir()]
+        for path in sorted(folders, key=lambda entry: entry.stat().st_mtime):
             self._sizes[path] = _size_of(path)
         self._shrink()
 
-    async def acquire(self, spec: ActionSpec, *, family: str, layout: Layout) -> Path:
+    async def acquire(self, spec: ActionSpec, packing: Packing) -> Path:
         """Hold the folder of this code, unpacking it if it is not there.
 
         Raises CodeError when the archive is broken, unsafe, too large or lacks its entry.
         """
-        path = self._folder / await asyncio.to_thread(_name, spec, family)
+        path = self._folder / await asyncio.to_thread(_name, spec, packing.family)
         self._holders[path] = self._holders.get(path, 0) + 1
         try:
             async with self._locks.setdefault(path, asyncio.Lock()):
                 if path not in self._sizes or not path.is_dir():
-                    self._sizes[path] = await asyncio.to_thread(_unpack, spec, path, layout)
+                    self._sizes[path] = await asyncio.to_thread(_unpack, spec, path, packing)
         except BaseException:
             self.release(path)
             raise
@@ -98,18 +124,18 @@ class CodeCache:
 
 
 def _name(spec: ActionSpec, family: str) -> str:
-    digest = hashlib.sha256(f"{family}\0{spec.main}\0{spec.binary}\0".encode())
+    digest = hashlib.sha256(f"{_LAYOUT_VERSION}\0{family}\0{spec.main}\0{spec.binary}\0".encode("utf-8", "replace"))
     code = spec.code
     for start in range(0, len(code), _STRETCH):
-        digest.update(code[start : start + _STRETCH].encode())
+        digest.update(code[start : start + _STRETCH].encode("utf-8", "replace"))
     return digest.hexdigest()[:40]
 
 
-def _unpack(spec: ActionSpec, path: Path, layout: Layout) -> int:
+def _unpack(spec: ActionSpec, path: Path, packing: Packing) -> int:
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     try:
-        write_code(spec, new)
-        layout(new, spec.main or "main")
+        _write_code(spec, new, packing)
+        packing.lay_out(new, spec)
         new.chmod(0o700)
         size = _size_of(new)
         with contextlib.suppress(FileNotFoundError):
@@ -121,21 +147,30 @@ def _unpack(spec: ActionSpec, path: Path, layout: Layout) -> int:
     return size
 
 
-def write_code(spec: ActionSpec, folder: Path) -> None:
+def _write_code(spec: ActionSpec, folder: Path, packing: Packing) -> None:
     """Put source text or archive contents into a folder; a single file becomes `exec`."""
     with tempfile.TemporaryFile(dir=folder) as content:
         _write_decoded(spec, content)
         content.seek(0)
-        start = content.read(4)
-        content.seek(0)
-        if start == b"PK\x03\x04":
-            _unzip(content, folder)
-        elif start.startswith(b"\x1f\x8b"):
-            _untar(content, folder)
+        found = _format(content, packing) if spec.binary or packing.text_archives else None
+        if found is not None:
+            try:
+                (unzip if found == "zip" else untar)(content, folder)
+            except Refused as error:
+                raise packing.refuse(found, str(error)) from error
+        elif spec.binary and not packing.single_binary:
+            raise packing.refuse(None, "the code is base64, but of no archive that this kind reads")
         else:
             with (folder / "exec").open("wb") as file:
                 shutil.copyfileobj(content, file)
             (folder / "exec").chmod(0o700)
+
+
+def _format(content: IO[bytes], packing: Packing) -> Format | None:
+    start = content.read(max(map(len, _MAGIC)))
+    content.seek(0)
+    found = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    return found if found is not None and found in packing.formats else None
 
 
 def _write_decoded(spec: ActionSpec, file: IO[bytes]) -> None:
@@ -143,63 +178,7 @@ def _write_decoded(spec: ActionSpec, file: IO[bytes]) -> None:
     code = spec.code.strip() if spec.binary else spec.code
     for start in range(0, len(code), _STRETCH):
         piece = code[start : start + _STRETCH]
-        try:
-            file.write(base64.b64decode(piece) if spec.binary else piece.encode())
-        except (binascii.Error, ValueError) as error:
-            raise _broken(f"cannot decode the request: {error}") from error
-
-
-def _broken(detail: str) -> CodeError:
-    return CodeError(texts.CANNOT_BUILD, log=detail)
-
-
-def _unzip(content: IO[bytes], folder: Path) -> None:
-    try:
-        with zipfile.ZipFile(content) as archive:
-            entries = archive.infolist()
-            _check_bounds(len(entries), sum(entry.file_size for entry in entries))
-            for entry in entries:
-                _unzip_entry(archive, entry, folder)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
-        raise _broken(f"cannot unpack the zip: {error}") from error
-
-
-def _unzip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
-    mode = entry.external_attr >> 16
-    if stat.S_ISLNK(mode):
-        _link(folder, entry.filename, archive.read(entry).decode())
-        return
-    target = Path(archive.extract(entry, folder))
-    if mode & 0o111 and target.is_file():
-        target.chmod(0o700)
-
-
-def _link(folder: Path, name: str, destination: str) -> None:
-    link = (folder / name).parent.resolve() / Path(name).name
-    inside = folder.resolve()
-    if not link.is_relative_to(inside) or not (link.parent / destination).resolve().is_relative_to(inside):
-        raise ValueError(f"link {name!r} leads out of the archive")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(destination)
-
-
-def _untar(content: IO[bytes], folder: Path) -> None:
-    try:
-        with tarfile.open(fileobj=content, mode="r:gz") as archive:
-            members = archive.getmembers()
-            _check_bounds(len(members), sum(member.size for member in members))
-            for member in members:
-                member.mode &= 0o700
-            archive.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise _broken(f"cannot unpack the tar.gz: {error}") from error
-
-
-def _check_bounds(entries: int, size: int) -> None:
-    if entries > MAX_ENTRIES:
-        raise ValueError(f"{entries} entries, more than {MAX_ENTRIES}")
-    if size > MAX_UNPACKED_BYTES:
-        raise ValueError(f"{size} bytes unpacked, more than {MAX_UNPACKED_BYTES}")
+        file.write(base64.b64decode(piece) if spec.binary else piece.encode("utf-8", "replace"))
 
 
 def _size_of(path: Path) -> int:

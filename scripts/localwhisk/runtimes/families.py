@@ -1,77 +1,76 @@
-"""The languages: how a process of each is started, and how its code is laid out."""
+"""The languages: how a process of each is started, how its code is packed, how its answers are judged."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localwhisk.runtimes import texts, verdicts
-from localwhisk.runtimes.code import CodeError, Layout
+from localwhisk.runtimes import node_code, python_code, texts, verdicts
+from localwhisk.runtimes.code import Packing
 from localwhisk.runtimes.verdicts import Verdict
 
 LAUNCHERS = Path(__file__).parent / "launchers"
 _PROXY_VERSION = "1.17.1"
-_BASE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_NEWER_NODE = ("--no-experimental-require-module", "--no-experimental-detect-module")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One language; `proxied` ones sit behind the ActionLoop proxy and have its error texts."""
 
-    name: str
     argv: Sequence[str]
-    layout: Layout
+    packing: Packing
     judge: Callable[[bytes, int], Verdict]
     proxied: bool
     environment: Mapping[str, str]
     marks: Mapping[str, str]
 
+    @property
+    def name(self) -> str:
+        """Tell the families apart."""
+        return self.packing.family
+
 
 def python(interpreter: Path) -> Family:
     """Make the Python family on this interpreter: no user site, no PYTHON* variables, UTF-8 everywhere."""
     return Family(
-        name="python",
         argv=[str(interpreter), "-I", "-X", "utf8", str(LAUNCHERS / "launcher.py")],
-        layout=_lay_out_python,
+        packing=python_code.packing(interpreter),
         judge=verdicts.of_line,
         proxied=True,
-        environment=_BASE,
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         marks={
             "__OW_PROXY_VERSION": _PROXY_VERSION,
-            "__OW_EXECUTION_ENV": "openwhisk/action-python-v3.11",
+            "__OW_EXECUTION_ENV": python_code.EXECUTION_ENVIRONMENT,
             "__OW_WAIT_FOR_ACK": "1",
         },
     )
 
 
-def node(executable: Path) -> Family:
-    """Make the Node.js family; its proxy is one process with the action, so a death has other texts."""
+def node(executable: Path, *, code: Path, modules: Path | None, home: Path) -> Family:
+    """Make the Node.js family; its proxy is one process with the action, so a death has other texts.
+
+    Asks the executable which flags it knows, which takes a moment. Actions find the modules in their own folder under `code` and those in `modules`, the image's, and no others.
+    """
+    roots = [str(code), *([str(modules)] if modules else [])]
     return Family(
-        name="node",
-        argv=[str(executable), str(LAUNCHERS / "launcher.js")],
-        layout=_lay_out_node,
+        argv=[str(executable), "--expose-gc", *_older_node(executable), str(LAUNCHERS / "launcher.js"), *roots],
+        packing=node_code.PACKING,
         judge=_judge_node,
         proxied=False,
-        environment=_BASE,
+        environment={"PATH": _PATH, "HOME": str(home)},
         marks={},
     )
 
 
-def _lay_out_python(folder: Path, main: str) -> None:
-    """Rename as the image's bin/compile does: exec or __main__.py becomes main__.py; add exec__.py."""
-    if (folder / "exec").is_file():
-        (folder / "exec").rename(folder / "__main__.py")
-    if (folder / "__main__.py").is_file():
-        (folder / "__main__.py").rename(folder / "main__.py")
-    if not (folder / "main__.py").is_file() and not (folder / "main__").is_dir():
-        raise CodeError(texts.CANNOT_BUILD, log=f"{texts.NO_MAIN_IN_ZIP}\n")
-    template = (LAUNCHERS / "exec__.py.in").read_text("utf-8")
-    (folder / "exec__.py").write_text(template.replace("@MAIN@", main), "utf-8")
-
-
-def _lay_out_node(folder: Path, main: str) -> None:
-    """Nothing to arrange: the launcher tells a single file (exec) from a package."""
+def _older_node(executable: Path) -> list[str]:
+    """Return the flags that take from a newer Node.js what the image's 20.17 does not do: require() of ECMAScript modules."""
+    known = f"{list(_NEWER_NODE)}.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag)).join(' ')"
+    done = subprocess.run([executable, "-p", known], capture_output=True, text=True, check=False, env={})
+    return done.stdout.split()
 
 
 def _judge_node(line: bytes, length: int) -> Verdict:

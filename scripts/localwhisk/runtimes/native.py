@@ -1,32 +1,97 @@
 """Native actions (dockerskeleton's contract): an executable `exec`, started anew for each run.
 
 It gets the parameters as its argument (up to 131071 bytes) and on stdin; the last line of its stdout is the result,
-the lines before it are logs.
+the lines before it are logs. Without code, or with an archive that brings no exec, it is the image's stub.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from localwhisk.runtime_api import ActionSpec, RunContext
 from localwhisk.runtimes import memory, texts, verdicts
-from localwhisk.runtimes.code import CodeCache, CodeError
+from localwhisk.runtimes.code import CodeCache, CodeError, Format, Packing
 from localwhisk.runtimes.logs import LogCollector
 from localwhisk.runtimes.verdicts import Verdict
-from localwhisk.runtimes.worker import init_environment
+from localwhisk.runtimes.worker import refusal, run_environment
 
 SKELETON = "openwhisk/dockerskeleton"
+_STUB = Path(__file__).parent / "launchers" / "stub.sh"
 _MAX_ARGUMENT = 131_071
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_CHUNK = 1 << 16
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 def is_skeleton(image: str | None) -> bool:
     """Tell whether an image is the dockerskeleton, with any tag."""
     return image is not None and image.split(":", 1)[0] == SKELETON
+
+
+def _refuse(_: Format | None, detail: str) -> CodeError:
+    return CodeError(texts.CANNOT_BUILD, log=texts.native_unpacking(detail), stream="stdout")
+
+
+def _lay_out(folder: Path, spec: ActionSpec) -> None:
+    """Let exec be executable and nothing else, as the image does not keep the modes of a zip."""
+    executable = folder / "exec"
+    if not spec.code or not executable.exists():
+        shutil.copyfile(_STUB, executable)
+    if not executable.is_file():
+        raise _refuse(None, "exec is not a file")
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o600)
+    executable.chmod(0o700)
+
+
+PACKING = Packing(
+    family="native", formats=("zip",), text_archives=False, single_binary=False, refuse=_refuse, lay_out=_lay_out
+)
+
+
+class LastLine:
+    """Takes a process's output: the last line is kept up to the result limit, those before it are logs."""
+
+    def __init__(self, logs: LogCollector) -> None:
+        self._logs = logs
+        self._kept = bytearray()
+        self._length = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take what was read; a newline at the very end belongs to the last line."""
+        self._kept += chunk
+        self._length += len(chunk)
+        cut = self._kept.rfind(b"\n", 0, len(self._kept) - 1) + 1
+        if cut:
+            self._logs.feed("stdout", bytes(self._kept[:cut]))
+            del self._kept[:cut]
+            self._length = len(self._kept)
+        del self._kept[2 * texts.RESULT_LIMIT :]
+
+    def judge(self) -> Verdict:
+        """Judge the last line as the proxy's answer to /run: parsed, and written anew by Flask."""
+        if self._length > 2 * texts.RESULT_LIMIT:
+            return verdicts.too_long(bytes(self._kept), self._length)
+        try:
+            line = self._kept.decode().strip()
+        except UnicodeDecodeError as error:
+            return verdicts.developer_error(texts.native_internal(str(error)), sized=True)
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, (dict, list)):
+            self._logs.feed("stdout", line.encode() + b"\n")
+            return verdicts.developer_error(texts.NOT_A_DICTIONARY, sized=True)
+        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        return verdicts.of_run_response(200, body, len(body))
 
 
 class NativeWorker:
@@ -50,13 +115,10 @@ class NativeWorker:
 
     async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:  # noqa: ARG002
         """Unpack the executable."""
-        if not spec.code:
-            return verdicts.developer_error(texts.NO_CODE, sized=True)
         try:
-            self._folder = await self._code.acquire(spec, family="native", layout=_check_executable)
+            self._folder = await self._code.acquire(spec, PACKING)
         except CodeError as error:
-            logs.note(error.log)
-            return verdicts.developer_error(str(error), sized=True)
+            return refusal(error, logs)
         self._ready = True
         return None
 
@@ -64,7 +126,8 @@ class NativeWorker:
         """Start the executable and judge its last line."""
         if self._folder is None:
             return verdicts.developer_error(texts.CANNOT_BUILD, sized=True)
-        argument = [params.decode()] if len(params) <= _MAX_ARGUMENT else []
+        given = json.dumps(json.loads(params)).encode()
+        argument = [given.decode()] if len(given) <= _MAX_ARGUMENT else []
         self._ending = None
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -74,29 +137,31 @@ class NativeWorker:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=self._folder,
-                env={**_ENVIRONMENT, **init_environment(spec, context)},
+                env={**_ENVIRONMENT, **run_environment(spec, context)},
                 start_new_session=True,
             )
         except OSError as error:
-            logs.note(f"{error.strerror}: exec")
+            logs.feed("stdout", f"[Errno {error.errno}] {error.strerror}: '/action/exec'\n".encode())
             return verdicts.developer_error(texts.NOT_A_DICTIONARY, sized=True)
-        return await self._await_result(self._process, spec, params, logs)
+        return await self._await_result(self._process, spec, given, logs)
 
     async def _await_result(
-        self, process: asyncio.subprocess.Process, spec: ActionSpec, params: bytes, logs: LogCollector
+        self, process: asyncio.subprocess.Process, spec: ActionSpec, given: bytes, logs: LogCollector
     ) -> Verdict:
         stopper = asyncio.get_running_loop().call_later(spec.timeout_ms / 1000, self._expire, spec.timeout_ms)
+        last = LastLine(logs)
         try:
-            out, err = await process.communicate(params)
+            await asyncio.gather(
+                _give(process.stdin, given),
+                _take(process.stdout, last.feed),
+                _take(process.stderr, lambda chunk: logs.feed("stderr", chunk)),
+                process.wait(),
+            )
         finally:
             stopper.cancel()
             self._kill()
             self._process = None
-        logs.feed("stderr", err)
-        if self._ending is not None:
-            logs.feed("stdout", out)
-            return self._ending
-        return _judge(out, logs)
+        return self._ending or last.judge()
 
     def _expire(self, milliseconds: int) -> None:
         self._end(verdicts.developer_error(texts.time_limit(milliseconds, init=False), timeout=True))
@@ -125,21 +190,14 @@ class NativeWorker:
             self._folder = None
 
 
-def _check_executable(folder: Path, _: str) -> None:
-    executable = folder / "exec"
-    if not executable.is_file():
-        raise CodeError(texts.CANNOT_BUILD, log="The zip does not include exec.")
-    executable.chmod(0o700)
+async def _give(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
+    if stdin is not None:
+        stdin.write(given)
+        with contextlib.suppress(ConnectionError):
+            await stdin.drain()
+        stdin.close()
 
 
-def _judge(out: bytes, logs: LogCollector) -> Verdict:
-    lines = out.rstrip(b"\n").split(b"\n")
-    valid, value = verdicts.parse(lines[-1])
-    if not valid or not isinstance(value, (dict, list)):
-        logs.feed("stdout", out)
-        return verdicts.developer_error(texts.NOT_A_DICTIONARY, sized=True)
-    if len(lines) > 1:
-        logs.feed("stdout", b"\n".join(lines[:-1]) + b"\n")
-    if len(lines[-1]) > texts.RESULT_LIMIT:
-        return verdicts.too_long(lines[-1], len(lines[-1]))
-    return verdicts.of_value(lines[-1], value)
+async def _take(stream: asyncio.StreamReader | None, feed: Callable[[bytes], None]) -> None:
+    while stream is not None and (chunk := await stream.read(_CHUNK)):
+        feed(chunk)

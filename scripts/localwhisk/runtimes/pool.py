@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from localwhisk import kinds
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
 from localwhisk.runtimes import families, texts, verdicts
 from localwhisk.runtimes.blackbox import MappedServer, MappedWorker
 from localwhisk.runtimes.code import CodeCache
 from localwhisk.runtimes.containers import Containers, ContainerWorker, container_tool
+from localwhisk.runtimes.families import Family
 from localwhisk.runtimes.logs import LogCollector
 from localwhisk.runtimes.native import NativeWorker, is_skeleton
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
@@ -68,11 +70,22 @@ class _Job:
         )
 
 
+def _image(spec: ActionSpec) -> str:
+    return spec.image or kinds.image(spec.kind)
+
+
+def _cannot_run(job: _Job) -> Outcome:
+    if job.spec.image is None:
+        job.logs.note(texts.kind_not_here(job.spec.kind))
+    return job.outcome(verdicts.developer_error(texts.pull_failed(_image(job.spec))))
+
+
 class Pool:
     """Implements localwhisk.runtime_api.Runtimes.
 
     `action_python` is the interpreter of the environment python actions see, `node` that of node actions (None: look
-    for it), `image_map` names for blackbox images the URL of a running server. `containers` is the podman or docker
+    for it), `node_modules` the folder with the packages of the nodejs:20 image, `image_map` names for images and kinds
+    the URL of a running server. `containers` is the podman or docker
     command ("" for none, None to look for one). Claims of memory are bounded by `memory_mb`, waiting for a place by
     `max_waiting` activations and `wait_s` seconds.
     """
@@ -83,6 +96,7 @@ class Pool:
         state: Path,
         action_python: Path,
         node: Path | None = None,
+        node_modules: Path | None = None,
         image_map: Mapping[str, str] | None = None,
         containers: str | None = None,
         memory_mb: int | None = None,
@@ -95,8 +109,11 @@ class Pool:
     ) -> None:
         self._state = state = state.absolute()
         self._python = families.python(action_python.absolute())
+        self._home = state / "home"
         found = node or shutil.which("node")
-        self._node = families.node(Path(found).absolute()) if found else None
+        self._node_path = Path(found).absolute() if found else None
+        self._node_modules = node_modules.absolute() if node_modules else None
+        self._node_family: Family | None = None
         self._servers = {image: MappedServer(url) for image, url in (image_map or {}).items()}
         tool = container_tool() if containers is None else containers
         self._containers = Containers(tool, state=state) if tool else None
@@ -121,14 +138,14 @@ class Pool:
 
     async def start(self) -> None:
         """Make the folders, warm an interpreter up, begin to watch memory and idleness."""
-        self._state.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(self._code.start)
         self._stems.fill(self._python)
         self._keeper = asyncio.create_task(self._keep())
 
     def kinds(self) -> Sequence[str]:
         """Name the kinds that can run here."""
-        return (*PYTHON_KINDS, *(NODE_KINDS if self._node else ()), "blackbox")
+        return (*PYTHON_KINDS, *(NODE_KINDS if self._node_path else ()), "blackbox")
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes) -> Outcome:
         """Run an action once, warm if it can be; what goes wrong is in the outcome."""
@@ -168,8 +185,7 @@ class Pool:
         try:
             worker = slot.worker or self._make_worker(job.spec)
             if worker is None:
-                missing = texts.pull_failed(job.spec.image or job.spec.kind)
-                return job.outcome(verdicts.developer_error(missing))
+                return _cannot_run(job)
             slot.worker, verdict = worker, None
             if not worker.ready:
                 verdict = await worker.init(job.spec, job.context, job.logs)
@@ -188,21 +204,34 @@ class Pool:
             self._slots.release(slot, keep=keep)
 
     def _claim(self, spec: ActionSpec) -> int:
-        return 0 if spec.image in self._servers else spec.memory_mb
+        return 0 if self._mapped(spec) else spec.memory_mb
+
+    def _mapped(self, spec: ActionSpec) -> str | None:
+        """Name the mapping of an action: by its image, by its kind, or by its kind's image with or without the tag."""
+        image = _image(spec)
+        names = (spec.image, spec.kind, image, image.rpartition(":")[0])
+        return next((name for name in names if name in self._servers), None)
 
     def _make_worker(self, spec: ActionSpec) -> Worker | None:
         """Choose how a kind runs; None when its image cannot be had."""
+        mapped = self._mapped(spec)
+        if mapped is not None:
+            return MappedWorker(self._servers[mapped], name=mapped)
         if spec.kind.startswith("python:"):
             return LoopWorker(self._python, stems=self._stems, code=self._code)
-        if spec.kind.startswith("nodejs:") and self._node is not None:
-            return LoopWorker(self._node, stems=self._stems, code=self._code)
-        if spec.image is not None and spec.image in self._servers:
-            return MappedWorker(self._servers[spec.image])
+        if spec.kind.startswith("nodejs:") and self._node_path is not None:
+            return LoopWorker(self._node(self._node_path), stems=self._stems, code=self._code)
         if is_skeleton(spec.image):
             return NativeWorker(self._code)
-        if spec.image is not None and self._containers is not None:
-            return ContainerWorker(self._containers, image=spec.image)
+        if self._containers is not None:
+            return ContainerWorker(self._containers, image=_image(spec))
         return None
+
+    def _node(self, executable: Path) -> Family:
+        if self._node_family is None:
+            code = self._state / "code"
+            self._node_family = families.node(executable, code=code, modules=self._node_modules, home=self._home)
+        return self._node_family
 
     def _discard(self, slot: Slot[Worker]) -> None:
         if slot.worker is not None:

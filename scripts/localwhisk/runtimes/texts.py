@@ -16,9 +16,21 @@ NO_CODE: Final = "Missing main/no code to execute."
 CANNOT_START: Final = "Cannot start action. Check logs for details."
 CANNOT_BUILD: Final = "The action failed to generate or locate a binary. See logs for details."
 NO_MAIN_IN_ZIP: Final = "Zip file does not include main__"
+INVALID_VIRTUALENV: Final = "Invalid virtualenv. Zip file does not include 'activate_this.py'."
+NOT_COMPILED_HERE: Final = (
+    "open ./action/1/bin/exec.env: no such file or directory\n"
+    "The image takes code that begins with #! for an action it has compiled itself; leave that line out."
+)
+ENVIRONMENT_MISMATCH: Final = "Execution environment version mismatch. See logs for details."
 ABRUPT_EXIT: Final = "Command exited abruptly during initialization."
 NOT_A_DICTIONARY: Final = "The action did not return a dictionary or array."
 NODE_NOT_A_DICTIONARY: Final = "The action did not return a dictionary."
+NODE_INIT_LOG: Final = "Error during initialization:"
+NODE_UNPACKING: Final = {
+    "zip": "There was an error uncompressing the action Zip archive.",
+    "tar.gz": "There was an error uncompressing the action Tar GZ archive.",
+    None: "There was an error uncompressing the action archive. The file type is unsupported",
+}
 ABNORMAL_INIT: Final = "The action did not initialize and exited unexpectedly."
 ABNORMAL_RUN: Final = "The action did not produce a valid response and exited unexpectedly."
 MEMORY_EXHAUSTED: Final = "The action exhausted its memory and was aborted."
@@ -31,6 +43,11 @@ def time_limit(milliseconds: int, *, init: bool) -> str:
     """Say that the whole time limit passed in init or in run."""
     end = " during initialization." if init else "."
     return f"The action exceeded its time limits of {milliseconds} milliseconds{end}"
+
+
+def node_init_failed(reason: str) -> str:
+    """Say why the code of a Node.js action could not be loaded."""
+    return f"Initialization has failed due to: {reason}"
 
 
 def invalid_init(response: str) -> str:
@@ -55,6 +72,21 @@ def result_too_long(length: int, beginning: str) -> str:
 def logs_truncated(limit_bytes: int) -> str:
     """Say that the log lines beyond the action's limit are gone."""
     return f"Logs were truncated because the total bytes size exceeds the limit of {limit_bytes} bytes."
+
+
+def native_unpacking(detail: str) -> str:
+    """Say why the archive of an executable could not be unpacked."""
+    return f"err {detail}"
+
+
+def native_internal(detail: str) -> str:
+    """Say that the proxy of executables failed over what one printed."""
+    return f"Internal error. {detail}"
+
+
+def kind_not_here(kind: str) -> str:
+    """Say how a kind that is not run here can be had."""
+    return f"This engine runs python, nodejs (with node on this machine) and exec; {kind} needs --map-image {kind}=URL, or podman or docker."
 
 
 def pull_failed(image: str) -> str:

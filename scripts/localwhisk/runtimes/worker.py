@@ -75,10 +75,15 @@ def run_fields(spec: ActionSpec, context: RunContext) -> dict[str, str]:
     return fields
 
 
+def run_environment(spec: ActionSpec, context: RunContext) -> dict[str, str]:
+    """List the variables __OW_* of a run."""
+    own = {f"__OW_{name.upper()}": value for name, value in run_fields(spec, context).items()}
+    return {**own, "__OW_API_HOST": context.api_host}
+
+
 def init_environment(spec: ActionSpec, context: RunContext) -> dict[str, str]:
     """List the variables an init brings: the parameters marked init, and __OW_*."""
-    own = {f"__OW_{name.upper()}": value for name, value in run_fields(spec, context).items()}
-    return {**spec.init_env, **own, "__OW_API_HOST": context.api_host}
+    return {**spec.init_env, **run_environment(spec, context)}
 
 
 def request_line(spec: ActionSpec, context: RunContext, params: bytes) -> bytes:
@@ -114,16 +119,12 @@ class LoopWorker:
         if not spec.code:
             return verdicts.developer_error(texts.NO_CODE, sized=True)
         try:
-            self._folder = await self._code.acquire(
-                spec, family=self._family.name, layout=self._family.layout
-            )
+            self._folder = await self._code.acquire(spec, self._family.packing)
         except CodeError as error:
-            for line in error.log.split("\n"):
-                logs.note(line)
-            return verdicts.developer_error(str(error), sized=True)
+            return refusal(error, logs)
         self._child = self._stems.take(self._family)
         environment = {**self._family.marks, **init_environment(spec, context)}
-        order = {"dir": str(self._folder), "main": spec.main or "main", "env": environment}
+        order = {"dir": str(self._folder), "main": spec.main or "main", "binary": spec.binary, "env": environment}
         answer = await self._child.ask(
             orjson.dumps(order) + b"\n", timeout_s=spec.timeout_ms / 1000, logs=logs
         )
@@ -145,7 +146,7 @@ class LoopWorker:
         if valid and isinstance(value, dict) and "error" in value:
             if not self._family.proxied:
                 return verdicts.developer_error(value["error"], sized=True)
-            logs.note(str(value["error"]))
+            _note(str(value["error"]), logs)
         return verdicts.developer_error(texts.CANNOT_BUILD, sized=True)
 
     async def run(self, spec: ActionSpec, context: RunContext, params: bytes, logs: LogCollector) -> Verdict:
@@ -176,6 +177,20 @@ class LoopWorker:
         if self._folder is not None:
             self._code.release(self._folder)
             self._folder = None
+
+
+def refusal(error: CodeError, logs: LogCollector) -> Verdict:
+    """Judge code that cannot be unpacked or has no entry."""
+    if error.log and error.stream == "stderr":
+        _note(error.log, logs)
+    elif error.log:
+        logs.feed(error.stream, error.log.encode("utf-8", "replace") + b"\n")
+    return verdicts.developer_error(str(error), sized=not error.timeout, timeout=error.timeout)
+
+
+def _note(text: str, logs: LogCollector) -> None:
+    for line in text.split("\n"):
+        logs.note(line)
 
 
 def _abnormal(answer: Answer, spec: ActionSpec, *, init: bool) -> Verdict:

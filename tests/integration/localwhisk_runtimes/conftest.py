@@ -34,7 +34,7 @@ def with_pool(tmp_path: Path, action_python: Path) -> Callable[..., None]:
 
     def run(scenario: Scenario, *, runner: Callable[[Any], Any] = asyncio.run, **options: Any) -> None:
         async def whole() -> None:
-            pool = Pool(state=tmp_path / "state", action_python=action_python, **options)
+            pool = Pool(**{"state": tmp_path / "state", "action_python": action_python, **options})
             await pool.start()
             try:
                 await asyncio.wait_for(scenario(pool), 120)

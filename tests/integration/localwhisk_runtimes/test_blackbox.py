@@ -1,14 +1,12 @@
 """Blackbox actions: mapped servers, the docker skeleton's contract, containers by a stand-in command."""
 
 import base64
-import io
 import json
 import os
 import signal
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from localwhisk.runtimes import Pool, texts
-from tests.support.actions_specs import invoke, spec, texts_of
+from tests.support.actions_specs import invoke, spec, texts_of, zipped
 
 WithPool = Callable[..., None]
 IMAGE = "someone/server:1.0"
@@ -30,6 +28,7 @@ class ActionServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.takes_another_init = False
         self.inits: list[dict[str, Any]] = []
         self.runs: list[dict[str, Any]] = []
         self.answer: Callable[[dict[str, Any]], tuple[int, bytes]] = lambda value: (
@@ -52,7 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/init":
-            code, answer = (403, b'{"error":"again"}') if self.server.inits else (200, b'{"ok":true}')
+            refused = self.server.inits and not self.server.takes_another_init
+            code, answer = (403, b'{"error":"again"}') if refused else (200, b'{"ok":true}')
             self.server.inits.append(body["value"])
         else:
             self.server.runs.append(body)
@@ -158,8 +158,47 @@ def test_an_image_that_cannot_be_had(with_pool: WithPool) -> None:
     with_pool(scenario, containers="")
 
 
+PHP = "<?php function main() {}"
+
+
+@pytest.mark.parametrize("name", ["php:8.1", "openwhisk/action-php-v8.1", "openwhisk/action-php-v8.1:nightly"])
+def test_a_kind_is_mapped_by_its_name_or_its_image(with_pool: WithPool, server: ActionServer, name: str) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(PHP, kind="php:8.1"), b'{"a":1}')
+        assert outcome.result == {"a": 1}
+        assert server.inits[0]["code"] == PHP
+
+    with_pool(scenario, image_map={name: server.url})
+
+
+def test_a_server_with_the_code_of_one_action_does_not_run_another(with_pool: WithPool, server: ActionServer) -> None:
+    async def scenario(pool: Pool) -> None:
+        await invoke(pool, spec(PHP, kind="php:8.1"))
+        refused = await invoke(pool, spec(PHP + "// other", kind="php:8.1", fqn="/guest/other"))
+        assert (refused.status, refused.result) == ("action developer error", {"error": "again"})
+        server.takes_another_init = True
+        for fqn in ("/guest/a", "/guest/b", "/guest/a"):
+            assert (await invoke(pool, spec(PHP, kind="php:8.1", fqn=fqn))).status == "success"
+        assert [init["env"]["__OW_ACTION_NAME"] for init in server.inits[-3:]] == ["/guest/a", "/guest/b", "/guest/a"]
+
+    with_pool(scenario, image_map={"php:8.1": server.url})
+
+
+def test_a_kind_that_is_not_here_says_how_it_can_be_had(with_pool: WithPool) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(PHP, kind="php:8.1"))
+        assert outcome.status == "action developer error"
+        assert outcome.result == {"error": "Failed to pull container image 'openwhisk/action-php-v8.1:nightly'."}
+        assert texts_of(outcome)[0] == (
+            "stderr: This engine runs python, nodejs (with node on this machine) and exec; "
+            "php:8.1 needs --map-image php:8.1=URL, or podman or docker."
+        )
+
+    with_pool(scenario, containers="")
+
+
 def skeleton(script: str, **changed: Any) -> Any:
-    return blackbox(image="openwhisk/dockerskeleton", code=script, **changed)
+    return blackbox(**{"image": "openwhisk/dockerskeleton", "code": script, **changed})
 
 
 def test_a_native_executable_gets_its_parameters_twice_and_answers_by_its_last_line(
@@ -171,32 +210,73 @@ def test_a_native_executable_gets_its_parameters_twice_and_answers_by_its_last_l
         for cold in (True, False):
             outcome = await invoke(pool, skeleton(script), b'{"a":1}')
             assert outcome.result == {"in": {"a": 1}, "ns": "guest"}
-            assert sorted(texts_of(outcome)) == ["stderr: oops", 'stdout: log {"a":1}']
+            assert sorted(texts_of(outcome)) == ["stderr: oops", 'stdout: log {"a": 1}']
+            assert outcome.size == len('{"in":{"a":1},"ns":"guest"}\n')
             assert (outcome.init_ms is not None) is cold
 
     with_pool(scenario)
 
 
-def test_a_native_zip_and_its_errors(with_pool: WithPool) -> None:
-    def packed(**files: str) -> str:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-        return base64.b64encode(buffer.getvalue()).decode()
+NOT_JSON = texts.NOT_A_DICTIONARY
+OUTPUTS = {
+    "words": ("printf 'a\\nwords\\n'", NOT_JSON, ["stdout: a", "stdout: words"]),
+    "nothing": ("true", NOT_JSON, ["stdout: "]),
+    "a blank line at the end": ("printf '{}\\n\\n'", NOT_JSON, ["stdout: {}", "stdout: "]),
+    "a number": ("echo 5", NOT_JSON, ["stdout: 5"]),
+    "no text": ("printf '\\377'", texts.native_internal("'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"), []),
+    "no program": ("", NOT_JSON, ["stdout: [Errno 8] Exec format error: '/action/exec'"]),
+}
+
+
+@pytest.mark.parametrize(("script", "message", "logs"), OUTPUTS.values(), ids=OUTPUTS)
+def test_what_a_native_executable_must_not_print(with_pool: WithPool, script: str, message: str, logs: list[str]) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, skeleton(f"#!/bin/sh\n{script}\n" if script else "no shebang"))
+        assert (outcome.status, outcome.result) == ("action developer error", {"error": message})
+        assert texts_of(outcome)[:-1] == logs
+
+    with_pool(scenario)
+
+
+def test_a_flood_of_output_is_not_kept(with_pool: WithPool) -> None:
+    flood = "#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' 'x'\n"
+    lines = "#!/bin/sh\nyes 0123456789 | head -n 5000000\necho '{\"end\": 1}'\n"
 
     async def scenario(pool: Pool) -> None:
-        good = packed(exec="#!/bin/sh\ncat data.json\n", **{"data.json": '{"d": 1}'})
-        assert (await invoke(pool, skeleton(good, binary=True))).result == {"d": 1}
-        no_exec = await invoke(pool, skeleton(packed(a="x"), binary=True, fqn="/guest/a"))
-        assert no_exec.result == {"error": texts.CANNOT_BUILD}
-        text = await invoke(pool, skeleton("#!/bin/sh\necho words\n", fqn="/guest/b"))
-        assert text.result == {"error": texts.NOT_A_DICTIONARY}
-        assert texts_of(text)[0] == "stdout: words"
+        one = await invoke(pool, skeleton(flood, logs_mb=1))
+        assert (one.status, one.size) == ("application error", 50_000_000)
+        many = await invoke(pool, skeleton(lines, logs_mb=1, fqn="/guest/b"))
+        assert many.result == {"end": 1}
+        assert texts.logs_truncated(texts.MEGABYTE) in many.logs[-1]
+
+    with_pool(scenario)
+
+
+def test_a_native_zip_and_its_errors(with_pool: WithPool) -> None:
+    async def scenario(pool: Pool) -> None:
+        files = {"exec": "#!/bin/sh\n./tool || cat data.json\n", "tool": "#!/bin/sh\necho 5\n", "data.json": '{"d": 1}'}
+        good = await invoke(pool, skeleton(zipped(**files), binary=True))
+        assert good.result == {"d": 1}, "as in the image nothing but exec is executable"
+        broken = await invoke(pool, skeleton(base64.b64encode(b"no zip").decode(), binary=True, fqn="/guest/a"))
+        assert broken.result == {"error": texts.CANNOT_BUILD}
+        assert texts_of(broken)[0].startswith("stdout: err ")
         slow = await invoke(pool, skeleton("#!/bin/sh\nsleep 60\n", fqn="/guest/c", timeout_ms=3000))
         assert slow.result == {"error": texts.time_limit(3000, init=False)}
-        none = await invoke(pool, skeleton("", fqn="/guest/d"))
-        assert (none.result, none.size) == ({"error": texts.NO_CODE}, 45)
+
+    with_pool(scenario)
+
+
+@pytest.mark.parametrize("changed", [{"code": ""}, {"code": zipped(a="x"), "binary": True}], ids=["no code", "no exec"])
+def test_without_an_executable_the_skeleton_runs_its_stub(with_pool: WithPool, changed: dict[str, Any]) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, skeleton("", **changed), b'{"a":"b c"}')
+        assert outcome.status == "application error"
+        assert outcome.result == {"error": "This is a stub action. Replace it with custom logic."}
+        assert texts_of(outcome)[-3:] == [
+            'stdout: command line argument: {"a": "b c"}',
+            "stdout: command line argument length: 12",
+            "stdout: stdin input length: 12",
+        ]
 
     with_pool(scenario)
 
@@ -212,7 +292,8 @@ if command == "run":
         sys.exit(125)
     # as podman's monitor does: stays, with all that it inherited open
     monitor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
-    (home / "monitor").write_text(str(monitor.pid))
+    with open(home / "monitors", "a") as monitors:
+        monitors.write(f"{{monitor.pid}}\\n")
     print("c0ffee")
 elif command == "ps":
     print("dead", "beef")
@@ -237,6 +318,9 @@ def test_a_container_engine_is_driven_by_its_command(
         outcome = await invoke(pool, blackbox(), b'{"a":1}')
         assert outcome.result == {"a": 1}
         assert texts_of(outcome) == ["stdout: hello"]
+        server.takes_another_init = True  # one server stands in for all containers
+        php = await invoke(pool, spec(PHP, kind="php:8.1", fqn="/guest/php"), b'{"b":1}')
+        assert php.result == {"b": 1}, "a kind runs by its image, too"
         missing = await invoke(pool, blackbox(image="missing", fqn="/guest/m"))
         assert missing.result == {"error": "Failed to pull container image 'missing'."}
         assert missing.init_ms is None
@@ -246,7 +330,8 @@ def test_a_container_engine_is_driven_by_its_command(
     try:
         with_pool(scenario, containers=str(command))
     finally:
-        os.kill(int((tmp_path / "monitor").read_text()), signal.SIGKILL)
+        for monitor in (tmp_path / "monitors").read_text().split():
+            os.kill(int(monitor), signal.SIGKILL)
     assert time.monotonic() - began < 500, "what the container's monitor holds open is not waited for"
     calls = (tmp_path / "calls").read_text().splitlines()
     label = calls[0].removeprefix("ps -aq --filter label=")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,18 +150,105 @@ def test_the_developers_packages_are_not_seen(with_pool: WithPool) -> None:
     with_pool(scenario)
 
 
-def test_zip_modules_main_name_and_virtualenv(with_pool: WithPool) -> None:
+ACTIVATE = """
+import os, site, sys
+here = os.path.dirname(os.path.abspath(__file__))
+before = len(sys.path)
+site.addsitedir(os.path.join(here, "..", "lib", "python3.11", "site-packages"))
+sys.path[:] = sys.path[before:] + sys.path[:before]
+os.environ["VIRTUAL_ENV"] = os.path.dirname(here)
+"""
+MAIN = (
+    "import os, helper, vendored, shadowed\n"
+    "def niam(a):\n    return {'a': helper.A, 'v': vendored.V, 's': shadowed.S, 'e': 'VIRTUAL_ENV' in os.environ}\n"
+)
+
+
+@pytest.mark.parametrize("place", ["bin", "Scripts"])
+def test_zip_modules_main_name_and_virtualenv(with_pool: WithPool, place: str) -> None:
     files = {
-        "__main__.py": "import helper, vendored\ndef niam(a):\n    return {'a': helper.A, 'v': vendored.V}\n",
+        "__main__.py": MAIN,
         "helper.py": "A = 1\n",
+        "shadowed.py": "S = 'own'\n",
+        f"virtualenv/{place}/activate_this.py": ACTIVATE,
         "virtualenv/lib/python3.11/site-packages/vendored.py": "V = 2\n",
+        "virtualenv/lib/python3.11/site-packages/shadowed.py": "S = 'virtualenv'\n",
     }
 
     async def scenario(pool: Pool) -> None:
         outcome = await invoke(pool, spec(zipped(**files), binary=True, main="niam"))
-        assert outcome.result == {"a": 1, "v": 2}
+        assert outcome.result == {"a": 1, "v": 2, "s": "virtualenv", "e": True}
 
     with_pool(scenario)
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "log"),
+    [
+        ({"virtualenv/lib/a.py": ""}, texts.CANNOT_BUILD, "Invalid virtualenv. Zip file does not include 'activate_this.py'."),
+        ({"virtualenv/bin/activate_this.py": "1 / 0"}, texts.CANNOT_BUILD, "ZeroDivisionError: division by zero"),
+        ({"virtualenv/bin/activate_this.py": "10 PRINT"}, texts.CANNOT_BUILD, "SyntaxError: invalid syntax"),
+        ({"virtualenv/bin/activate_this.py": ""}, texts.CANNOT_START, "ModuleNotFoundError: No module named 'vendored'"),
+    ],
+)
+def test_virtualenvs_that_do_not_work(with_pool: WithPool, files: dict[str, str], error: str, log: str) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(zipped(**{"__main__.py": "import vendored\ndef main(a): ...\n", **files}), binary=True))
+        assert (outcome.status, outcome.result) == ("action developer error", {"error": error})
+        assert f"stderr: {log}" in texts_of(outcome)
+
+    with_pool(scenario)
+
+
+@pytest.fixture
+def image_python() -> Path:
+    """The interpreter with the packages of the python:3.11 image, virtualenv among them."""
+    folder = Path(os.environ.get("HORT_ACTIONS_ENV", "/none"))
+    if not (folder / ".complete").exists():
+        pytest.skip("the environment of python actions is not installed")
+    return folder / "bin" / "python"
+
+
+def wheel(folder: Path) -> Path:
+    """A package that no index has."""
+    path = folder / "listed-1.0-py3-none-any.whl"
+    about = "Metadata-Version: 2.1\nName: listed\nVersion: 1.0\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("listed.py", "L = 'installed'\n")
+        archive.writestr("listed-1.0.dist-info/METADATA", about)
+        archive.writestr("listed-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("listed-1.0.dist-info/RECORD", "")
+    return path
+
+
+def test_what_requirements_txt_lists_is_installed_once(with_pool: WithPool, tmp_path: Path, image_python: Path) -> None:
+    code = "import listed\ndef main(a):\n    return {'l': listed.L, 'from': listed.__file__}\n"
+    packed = zipped(**{"__main__.py": code, "requirements.txt": f"listed @ {wheel(tmp_path).as_uri()}\n"})
+
+    async def scenario(pool: Pool) -> None:
+        outcome: Any = (await invoke(pool, spec(packed, binary=True))).result
+        assert outcome["l"] == "installed"
+        assert "/virtualenv/lib/python3.11/site-packages/" in outcome["from"]
+        (tmp_path / "listed-1.0-py3-none-any.whl").unlink()
+        again = await invoke(pool, spec(packed, binary=True, fqn="/guest/again"))
+        assert again.status == "success", "the same code is laid out once"
+
+    with_pool(scenario, action_python=image_python)
+
+
+def test_requirements_that_cannot_be_had(with_pool: WithPool, tmp_path: Path, image_python: Path) -> None:
+    files = {"__main__.py": "def main(a): ...\n", "requirements.txt": f"none @ {(tmp_path / 'none-1.0-py3-none-any.whl').as_uri()}\n"}
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(zipped(**files), binary=True))
+        assert (outcome.status, outcome.result) == ("action developer error", {"error": texts.CANNOT_BUILD})
+        assert any("No such file or directory" in line for line in texts_of(outcome))
+        late = await invoke(pool, spec(zipped(**files), binary=True, fqn="/guest/late", timeout_ms=100))
+        assert late.result == {"error": texts.time_limit(100, init=True)}
+        assert late.timeout
+        assert texts_of(late)[-1] == f"stderr: {texts.LOGS_MIGHT_MISS}"
+
+    with_pool(scenario, action_python=image_python)
 
 
 def test_an_exception_is_an_application_error_with_the_traceback_in_stderr(with_pool: WithPool) -> None:
@@ -205,6 +293,7 @@ BROKEN = [
     pytest.param("def other(a):\n    return {}\n", texts.CANNOT_START, 57, id="no-main"),
     pytest.param("def main(a)\n    return {}\n", texts.CANNOT_BUILD, 84, id="syntax"),
     pytest.param("", texts.NO_CODE, 45, id="empty"),
+    pytest.param("#!/usr/bin/env python\ndef main(a): ...\n", texts.CANNOT_START, 57, id="shebang"),
 ]
 
 

@@ -29,6 +29,7 @@ def test_images_and_identities() -> None:
         "--map-image", "a/b:1=http://127.0.0.1:1", "--identity", "me=00000000-0000-0000-0000-000000000001:k"
     )
     assert chosen.images == {"a/b:1": "http://127.0.0.1:1"}
+    assert parsed("--map-image", "php:default=http://h").images == {"php:8.1": "http://h"}
     assert [identity.namespace for identity in chosen.identities] == ["guest", "whisk.system", "me"]
 
 
@@ -66,6 +67,9 @@ def test_a_namespace_may_have_limits_of_its_own() -> None:
 
 def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
     assert parsed(LOCALWHISK_ACTION_PYTHON="/x/python").action_python == Path("/x/python")
+    assert parsed().action_node_modules is None
+    assert parsed(LOCALWHISK_ACTION_NODE_MODULES="/x").action_node_modules == Path("/x")
+    assert parsed("--action-node-modules", "/y", LOCALWHISK_ACTION_NODE_MODULES="/x").action_node_modules == Path("/y")
     assert parsed("--action-python", "/y", LOCALWHISK_ACTION_PYTHON="/x").action_python == Path("/y")
 
 
@@ -73,7 +77,10 @@ def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
     ("arguments", "text"),
     [
         (("--port", "70000"), "--port must be 0 to 65535, got 70000"),
-        (("--map-image", "x"), "--map-image must be given as IMAGE=URL, got 'x'"),
+        (("--map-image", "x"), "--map-image must be given as IMAGE=URL or KIND=URL with an http:// address, got 'x'"),
+        (("--map-image", "x=https://a"), "--map-image must be given as IMAGE=URL"),
+        (("--map-image", "x=http://:80"), "--map-image must be given as IMAGE=URL"),
+        (("--map-image", "x=http://a:b"), "--map-image must be given as IMAGE=URL"),
         (("--concurrent", "-1"), "concurrent must not be negative, got -1"),
         (("--namespace-limits", "guest=1/2"), "NAME=INVOCATIONS/FIRES/CONCURRENT, got 'guest=1/2'"),
         (("--namespace-limits", "me=1/2/3"), "the namespace 'me', which no --identity adds"),

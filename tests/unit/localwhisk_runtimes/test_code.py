@@ -1,17 +1,16 @@
 import asyncio
 import base64
-import io
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from localwhisk.runtime_api import ActionSpec
-from localwhisk.runtimes import families
-from localwhisk.runtimes.code import CodeCache, CodeError
+from localwhisk.runtimes import families, native, node_code
+from localwhisk.runtimes.code import CodeCache, CodeError, Packing
 from tests.support.actions_specs import spec, zipped
+from tests.support.hostile_archives import Packed, tar_of, zip_of
 
-LAYOUT = families.python(Path("python")).layout
+PYTHON = families.python(Path("python")).packing
 
 
 def cache(folder: Path, *, max_bytes: int = 1 << 20) -> CodeCache:
@@ -20,8 +19,12 @@ def cache(folder: Path, *, max_bytes: int = 1 << 20) -> CodeCache:
     return made
 
 
-def acquire(code: CodeCache, wanted: ActionSpec) -> Path:
-    return asyncio.run(code.acquire(wanted, family="python", layout=LAYOUT))
+def acquire(code: CodeCache, wanted: ActionSpec, packing: Packing = PYTHON) -> Path:
+    return asyncio.run(code.acquire(wanted, packing))
+
+
+def folders(state: Path) -> list[Path]:
+    return [path for path in (state / "code").iterdir() if path.is_dir()]
 
 
 def test_a_single_file_becomes_main_beside_the_generated_loop(tmp_path: Path) -> None:
@@ -43,34 +46,61 @@ def test_a_zip_is_unpacked_once_and_shared(tmp_path: Path) -> None:
 def test_a_zip_without_main_says_so_like_the_image(tmp_path: Path) -> None:
     with pytest.raises(CodeError, match="failed to generate or locate a binary") as error:
         acquire(cache(tmp_path), spec(zipped(**{"other.py": ""}), binary=True))
-    assert error.value.log == "Zip file does not include main__\n"
+    assert error.value.log == "Zip file does not include main__"
 
 
-@pytest.mark.parametrize("content", [b"PK\x03\x04broken", b"\x1f\x8bbroken"])
+@pytest.mark.parametrize("content", [b"PK\x03\x04broken", b"\x1f\x8b\x08broken"])
 def test_a_broken_archive_is_an_error_with_a_reason(tmp_path: Path, content: bytes) -> None:
     code = cache(tmp_path)
-    with pytest.raises(CodeError) as error:
+    with pytest.raises(CodeError, match="failed to generate or locate") as error:
         acquire(code, spec(base64.b64encode(content).decode(), binary=True))
-    assert error.value.log.startswith("cannot unpack")
-    assert list((tmp_path / "code").iterdir()) == []
+    assert error.value.log.startswith("broken ")
+    assert folders(tmp_path) == []
 
 
-def test_an_entry_cannot_leave_the_folder(tmp_path: Path) -> None:
-    wanted = spec(zipped(**{"../../evil.py": "x", "__main__.py": "y"}), binary=True)
-    acquire(cache(tmp_path), wanted)
-    assert not list(tmp_path.parent.glob("evil.py"))
-    assert not (tmp_path / "evil.py").exists()
+WAY_OUT = [Packed("../../evil.py", "x"), Packed("__main__.py", "y")]
 
 
-def test_a_link_cannot_leave_the_folder(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        entry = zipfile.ZipInfo("link")
-        entry.external_attr = 0o120777 << 16
-        archive.writestr(entry, "/etc/passwd")
+@pytest.mark.parametrize("content", [zip_of(*WAY_OUT), tar_of(*WAY_OUT)], ids=["zip", "tar.gz"])
+@pytest.mark.parametrize("packing", [PYTHON, node_code.PACKING, native.PACKING], ids=lambda packing: packing.family)
+def test_an_archive_that_leads_out_is_refused_by_every_kind(tmp_path: Path, content: bytes, packing: Packing) -> None:
     with pytest.raises(CodeError) as error:
-        acquire(cache(tmp_path), spec(base64.b64encode(buffer.getvalue()).decode(), binary=True))
-    assert "leads out" in error.value.log
+        acquire(cache(tmp_path), spec(base64.b64encode(content).decode(), binary=True), packing)
+    assert "leads out" in error.value.log or packing is native.PACKING  # to which a tar is no archive at all
+    assert folders(tmp_path) == []
+    assert not list(tmp_path.parent.rglob("evil.py"))
+
+
+def test_a_shebang_makes_python_a_compiled_action_as_in_the_image(tmp_path: Path) -> None:
+    for code, binary in (("#!/usr/bin/env python\ndef main(a): ...", False), (zipped(exec="#!/bin/bash"), True)):
+        with pytest.raises(CodeError, match="Cannot start action") as error:
+            acquire(cache(tmp_path), spec(code, binary=binary))
+        assert error.value.log.startswith("open ./action/1/bin/exec.env: no such file or directory")
+
+
+COMPILED = {"exec": "#!/bin/bash", "main__.py": "def niam(a): ...", "exec__.py": "x = 1\nfrom main__ import niam as main\n"}
+
+
+def test_what_the_image_has_compiled_runs(tmp_path: Path) -> None:
+    folder = acquire(cache(tmp_path), spec(zipped(**COMPILED, **{"exec.env": "openwhisk/action-python-v3.11\n"}), binary=True))
+    assert "from main__ import niam as main\n" in (folder / "exec__.py").read_text()
+    assert (folder / "main__.py").read_text() == "def niam(a): ..."
+
+
+def test_what_another_image_has_compiled_does_not(tmp_path: Path) -> None:
+    with pytest.raises(CodeError, match="Cannot start action") as error:
+        acquire(cache(tmp_path), spec(zipped(**COMPILED, **{"exec.env": "openwhisk/action-python-v3.9"}), binary=True))
+    assert error.value.log == "Execution environment version mismatch. See logs for details."
+
+
+def test_a_virtualenv_without_its_script_is_invalid(tmp_path: Path) -> None:
+    files = {"virtualenv/lib/python3.11/site-packages/a.py": ""}
+    with pytest.raises(CodeError, match="failed to generate or locate") as error:
+        acquire(cache(tmp_path), spec(zipped(**files), binary=True))
+    assert error.value.log.splitlines() == [
+        "Invalid virtualenv. Zip file does not include 'activate_this.py'.",
+        "Zip file does not include main__",
+    ]
 
 
 def test_the_least_recently_used_code_goes_but_never_what_is_held(tmp_path: Path) -> None:
@@ -88,5 +118,5 @@ def test_a_restart_keeps_whole_folders_and_drops_half_made_ones(tmp_path: Path) 
     folder = acquire(code, spec("x = 1"))
     (tmp_path / "code" / ".new-1").mkdir()
     again = cache(tmp_path)
-    assert sorted((tmp_path / "code").iterdir()) == [folder]
+    assert folders(tmp_path) == [folder]
     assert acquire(again, spec("x = 1")) == folder

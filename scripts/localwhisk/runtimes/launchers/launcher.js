@@ -1,14 +1,37 @@
-// Runs inside a Node.js action's process: the first line on stdin is {"dir", "main", "env"}, each further one a request;
-// one JSON line of answer each goes to the descriptor named by the last argument. {"__ow_failure": text} marks what the
-// image's proxy would answer as a failed run.
+// Runs inside a Node.js action's process, started ahead of time: node --expose-gc [FLAG...] launcher.js CODE [MODULES] DESCRIPTOR. The first line on
+// stdin is {"dir", "main", "env"}, each further one a request; one JSON line of answer each goes to the descriptor. {"__ow_failure": text}
+// marks what the image's proxy would answer as a failed run.
 "use strict";
 
 const fs = require("fs");
+const { Socket } = require("net");
 const Module = require("module");
 const path = require("path");
+const evaluate = require("./single.js");
+const { confineRequire, confineImport } = require("./modules.js");
 
-const answers = Number(process.argv[2]);
-process.argv.splice(1);
+const [code, ...others] = process.argv.slice(2);
+const answers = own(Number(others.pop()), "w");
+const image = others.pop();
+process.argv.splice(1, process.argv.length, "/nodejsAction/app.js");
+process.execArgv.splice(1);
+process.env.NODE_VERSION = process.versions.node;
+confineRequire(code, image);
+confineImport(code, image);
+
+// Moves a descriptor to another one, which what the action starts does not inherit.
+function own(descriptor, flags) {
+  const moved = fs.openSync(`/dev/fd/${descriptor}`, flags);
+  fs.closeSync(descriptor);
+  return moved;
+}
+
+// An action that reads its stdin finds it empty.
+function takeRequests() {
+  const requests = own(0, "r");
+  fs.openSync("/dev/null");
+  return new Socket({ fd: requests, readable: true, writable: false });
+}
 
 function answer(value) {
   const bytes = Buffer.from(JSON.stringify(value) + "\n");
@@ -18,44 +41,48 @@ function answer(value) {
 }
 
 function fromSource(file, main) {
-  const loaded = new Module(file);
-  loaded.filename = file;
-  loaded.paths = Module._nodeModulePaths(path.dirname(file));
-  const pick = `\n;try { module.__ow_main = ${main}; } catch (e) { if (e.name !== "ReferenceError") throw e; }`;
-  loaded._compile(fs.readFileSync(file, "utf8") + pick, file);
-  return loaded.__ow_main || pickFrom(loaded.exports, main);
-}
-
-function pickFrom(root, dotted) {
-  return dotted.split(".").reduce((value, name) => (value === undefined ? value : value[name]), root);
+  const dir = path.dirname(file);
+  const runner = new Module(path.join(dir, "runner.js"));
+  runner.filename = runner.id;
+  runner.paths = Module._nodeModulePaths(dir);
+  const source = { code: fs.readFileSync(file, "utf8"), main };
+  return evaluate(source, Module.createRequire(runner.id), runner, runner.exports, dir, runner.id);
 }
 
 function fromPackage(folder, main) {
-  const dot = main.indexOf(".");
-  const entry = dot > 0 ? main.slice(0, dot) : undefined;
-  const name = dot > 0 ? main.slice(dot + 1) : main;
+  const parts = /^([^.]+)$|^([^.]+)\.(.+)$/.exec(main);
+  if (!parts) {
+    throw "Name of main function is not valid.";
+  }
+  const [, only, entry, name] = parts;
   if (entry === undefined && !fs.existsSync("package.json") && !fs.existsSync("index.js")) {
     throw "Zipped actions must contain either package.json or index.js at the root.";
   }
-  return pickFrom(require(entry === undefined ? folder : path.join(folder, entry)), name);
+  const root = Module.createRequire(path.join(folder, "/"))(entry === undefined ? folder : path.join(folder, entry));
+  return new Function("root", `return root.${only ?? name}`)(root);
 }
 
 function load(order) {
   Object.assign(process.env, order.env);
   process.chdir(order.dir);
   const single = path.join(order.dir, "exec");
-  const handler = fs.existsSync(single) ? fromSource(single, order.main) : fromPackage(order.dir, order.main);
+  const handler = order.binary ? fromPackage(order.dir, order.main) : fromSource(single, order.main);
   if (typeof handler !== "function") {
     throw `Action entrypoint '${order.main}' is not a function.`;
   }
   return handler;
 }
 
-function describe(error) {
-  if (error instanceof Error) {
-    return { ...error, name: error.name, message: error.message, stack: error.stack };
+async function describe(error) {
+  try {
+    return image ? (await import(require.resolve("serialize-error"))).serializeError(error) : plain(error);
+  } catch (problem) {
+    return problem.message;
   }
-  return error || {};
+}
+
+function plain(error) {
+  return error instanceof Error ? { ...error, name: error.name, message: error.message, stack: error.stack } : error;
 }
 
 async function run(handler, request) {
@@ -75,7 +102,7 @@ async function run(handler, request) {
   try {
     result = await pending;
   } catch (error) {
-    return { error: describe(error) };
+    return { error: error ? await describe(error) : {} };
   }
   if (result === undefined) {
     return {};
@@ -96,8 +123,8 @@ async function serve(line) {
     try {
       answer(result);
     } catch (error) {
-      console.error(error);
-      answer({ __ow_failure: `An error has occurred: ${error}` });
+      console.error("[wrapEndpoint]", "invalid errored promise", JSON.stringify(error));
+      answer({ __ow_failure: "Internal error." });
     }
     return;
   }
@@ -111,7 +138,8 @@ async function serve(line) {
 }
 
 let parts = [];
-process.stdin.on("data", (chunk) => {
+const requests = takeRequests();
+requests.on("data", (chunk) => {
   const lines = chunk.toString("latin1").split("\n");
   for (let i = 0; i < lines.length - 1; i++) {
     parts.push(Buffer.from(lines[i], "latin1"));
@@ -123,4 +151,4 @@ process.stdin.on("data", (chunk) => {
     parts.push(Buffer.from(lines[lines.length - 1], "latin1"));
   }
 });
-process.stdin.on("end", () => process.exit(0));
+requests.on("end", () => process.exit(0));

@@ -5,7 +5,7 @@ Started ahead of time, so that the interpreter is up when an action comes. The f
 """
 
 # Nothing but what the process needs is imported, so no pathlib; whatever the code raises ends it.
-# ruff: noqa: PTH118, PTH208, PTH112, S102, BLE001
+# ruff: noqa: PTH110, PTH118, PTH112, S102, BLE001
 from __future__ import annotations
 
 import json
@@ -31,18 +31,23 @@ def take_descriptors(results: int) -> BinaryIO:
     return requests
 
 
-def use_virtualenv(folder: str) -> None:
-    """Put a virtualenv that came in the zip before the image's packages."""
-    for library in ("lib", "lib64"):
-        root = os.path.join(folder, "virtualenv", library)
-        for name in sorted(os.listdir(root)) if os.path.isdir(root) else ():
-            packages = os.path.join(root, name, "site-packages")
-            if os.path.isdir(packages) and os.path.realpath(packages) not in map(os.path.realpath, sys.path):
-                sys.path.insert(1, packages)
+def activate_virtualenv(folder: str) -> None:
+    """Run the activate_this.py of a virtualenv that came with the code, or was made of its requirements.txt."""
+    root = os.path.join(folder, "virtualenv")
+    if not os.path.isdir(root):
+        return
+    for place in ("bin", "Scripts"):
+        script = os.path.join(root, place, "activate_this.py")
+        if os.path.exists(script):
+            with open(script, encoding="utf-8") as file:
+                exec(compile(file.read(), script, "exec"), {"__file__": script})
+            return
+    sys.stderr.write("Invalid virtualenv. Zip file does not include 'activate_this.py'.\n")
+    sys.exit(1)
 
 
 def serve(requests: BinaryIO) -> None:
-    """Load the code and let it serve; a syntax error in the action's main file is told apart."""
+    """Load the code and let it serve; a virtualenv or a main file that is no Python is told apart."""
     line = requests.readline()
     if not line:
         return
@@ -52,18 +57,27 @@ def serve(requests: BinaryIO) -> None:
     os.environ.update(order["env"])
     sys.argv[:] = [os.path.join(folder, "exec__.py")]
     sys.path.insert(0, folder)
-    use_virtualenv(folder)
-    with open(sys.argv[0], encoding="utf-8") as file:
-        code = compile(file.read(), sys.argv[0], "exec")
     try:
+        activate_virtualenv(folder)
+    except Exception as error:
+        refuse("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    with open(sys.argv[0], encoding="utf-8") as file:
+        source = file.read()
+    try:
+        code = compile(source, sys.argv[0], "exec")
         exec(code, {"__name__": "__main__", "__builtins__": __builtins__, "requests": requests})
     except SyntaxError as error:
         if error.filename != os.path.join(folder, "main__.py"):
             raise_without_launcher(error)
-        os.write(3, json.dumps({"ok": False, "error": error.msg}).encode() + b"\n")
-        sys.exit(1)
+        refuse(error.msg)
     except Exception as error:
         raise_without_launcher(error)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Answer that the code cannot be built and end the process."""
+    os.write(3, json.dumps({"ok": False, "error": reason}).encode() + b"\n")
+    sys.exit(1)
 
 
 def raise_without_launcher(error: Exception) -> NoReturn:

@@ -1,0 +1,128 @@
+"""What a Python action's code may be, and how the image's bin/compile makes a folder to run of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from localwhisk.runtime_api import ActionSpec
+from localwhisk.runtimes import texts
+from localwhisk.runtimes.code import CodeError, Format, Packing
+
+EXECUTION_ENVIRONMENT: Final = "openwhisk/action-python-v3.11"
+_TEMPLATE = Path(__file__).parent / "launchers" / "exec__.py.in"
+_COMPILED: Final = (b"#!", b"\x7fELF")
+_BAKED_MAIN = re.compile(r"^from main__ import (\w+) as main$", re.MULTILINE)
+_PIP_SETTINGS = re.compile(r"HOME|PIP_.*|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUESTS_CA_BUNDLE", re.IGNORECASE)
+"""What pip needs of the engine's environment to reach the index that this machine's user reaches."""
+
+
+def packing(interpreter: Path) -> Packing:
+    """Say how code is laid out for this interpreter."""
+    return Packing(
+        family="python",
+        formats=("zip", "tar.gz"),
+        text_archives=True,
+        single_binary=True,
+        refuse=_refuse,
+        lay_out=partial(_lay_out, interpreter=interpreter),
+    )
+
+
+def _refuse(_: Format | None, detail: str) -> CodeError:
+    return CodeError(texts.CANNOT_BUILD, log=detail)
+
+
+def _lay_out(folder: Path, spec: ActionSpec, *, interpreter: Path) -> None:
+    main = spec.main or "main"
+    if _is_compiled(folder / "exec"):
+        main = _check_compiled(folder) or main
+    else:
+        _rename_main(folder)
+        _install_requirements(folder, spec, interpreter)
+        _check(folder)
+    loop = folder / "exec__.py"
+    loop.unlink(missing_ok=True)
+    loop.write_text(_TEMPLATE.read_text("utf-8").replace("@MAIN@", main), "utf-8")
+
+
+def _is_compiled(file: Path) -> bool:
+    """Tell what the proxy takes for compiled: a native executable, and every script with a #! line."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        return content.read(4).startswith(_COMPILED)
+
+
+def _check_compiled(folder: Path) -> str | None:
+    """Check that the image itself compiled the archive; returns the main function it compiled in."""
+    try:
+        mark = (folder / "exec.env").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise CodeError(texts.CANNOT_START, log=texts.NOT_COMPILED_HERE) from None
+    if mark != EXECUTION_ENVIRONMENT or not (folder / "main__.py").is_file():
+        raise CodeError(texts.CANNOT_START, log=texts.ENVIRONMENT_MISMATCH)
+    loop = folder / "exec__.py"
+    found = _BAKED_MAIN.search(loop.read_text("utf-8", "replace")) if loop.is_file() else None
+    return found[1] if found else None
+
+
+def _rename_main(folder: Path) -> None:
+    if (folder / "exec").is_file():
+        (folder / "exec").rename(folder / "__main__.py")
+    if (folder / "__main__.py").is_file():
+        (folder / "__main__.py").rename(folder / "main__.py")
+
+
+def _check(folder: Path) -> None:
+    problems = []
+    environment = folder / "virtualenv"
+    if environment.is_dir() and not any((environment / place / "activate_this.py").is_file() for place in ("bin", "Scripts")):
+        problems.append(texts.INVALID_VIRTUALENV)
+    if not (folder / "main__.py").is_file() and not (folder / "main__" / "__init__.py").is_file():
+        problems.append(texts.NO_MAIN_IN_ZIP)
+    if problems:
+        raise CodeError(texts.CANNOT_BUILD, log="\n".join(problems))
+
+
+def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path) -> None:
+    """Make a virtualenv with what requirements.txt lists, within the action's time limit."""
+    requirements, environment = folder / "requirements.txt", folder / "virtualenv"
+    if not requirements.is_file() or environment.is_dir():
+        return
+    until = time.monotonic() + spec.timeout_ms / 1000
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = {name: value for name, value in os.environ.items() if _PIP_SETTINGS.fullmatch(name)}
+        settings |= {"PATH": os.defpath, "LANG": "C.UTF-8", "VIRTUALENV_OVERRIDE_APP_DATA": scratch}
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-input", "-r", str(requirements)]
+        for command in ([str(interpreter), "-I", "-m", "virtualenv", str(environment)], pip):
+            _run(command, settings, spec, until)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], spec: ActionSpec, until: float) -> None:
+    """Run one step with its whole group of processes; its output is the log of a failure."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True) from None
+    if process.returncode:
+        raise CodeError(texts.CANNOT_BUILD, log=output.decode("utf-8", "replace").rstrip())
