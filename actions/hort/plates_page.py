@@ -19,11 +19,12 @@ from hort.namespace import Invoked
 from hort.quota import Quota
 
 STYLES = ("page.css",)
-SCRIPTS = ("shrink.js", "photo.js", "result.js", "report.js", "page.js")
+SCRIPTS = ("strip.js", "shrink.js", "photo.js", "result.js", "ask.js", "report.js", "page.js")
 DEFAULT_QUOTA = 20
 READS = ("image", *report_fields.READING)
 MAX_BODY_BYTES = 1_048_576
 MAX_SAID = 200
+BUSY_RETRY_S = 5
 
 STARTING = "The plate reader does not answer. Where it was started just now it may still be being built, which takes minutes once."
 """Said when OpenWhisk could not run the action."""
@@ -97,8 +98,10 @@ def _answer(invoked: Invoked) -> web.Result:
         return web.answer(200, invoked.result)
     error = invoked.result.get("error")
     if isinstance(error, Mapping) and "code" in error:
-        busy = error["code"] == "busy"
-        return web.problem(503 if busy else 422, str(error.get("message", "")), **{name: error.get(name) for name in ("code", "field", "reason")})
+        facts = {name: error.get(name) for name in ("code", "field", "reason")}
+        if error["code"] == "busy":
+            return web.refusal(503, str(error.get("message", "")), retry_s=BUSY_RETRY_S, **facts)
+        return web.problem(422, str(error.get("message", "")), **facts)
     if invoked.status == 429:
         return web.refusal(page.TOO_MANY, "OpenWhisk runs too much at the moment: try again in a minute", retry_s=60, code="throttled")
     if invoked.status == 202:

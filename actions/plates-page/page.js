@@ -1,23 +1,22 @@
-// A photo's way through the page: chosen, shrunk, sent, shown. A newer photo ends whatever is under way.
-const HERE = location.pathname.replace(/\/+$/, "");
+// A photo's way through the page: chosen, made ready, sent, shown. A newer photo ends whatever is under way, and nothing of the one before stays.
+const HERE = location.pathname.replace(/\/+$/, "").replace(/\.html$/, "");
 const REPORT = HERE.replace(/[^/]+$/, "report");
-const WAIT_S = 10;
-const MOST_WAITS = 90;
+const HINT = by("report-status").textContent;
 
 let current = null;   // the photo at hand: {canvas, blob, image}
 let turn = 0;         // counts photos and retries; an answer to an older one is dropped
+let reporting = null; // the photo that a report is being sent of
 
 async function take(file) {
   if (!file) return;
   const mine = (turn += 1);
-  by("result").hidden = true;
-  by("cost").textContent = "";
-  say("status", "work", "Making the photo small …");
+  forget();
+  say("status", "work", "Making the photo ready …");
   try {
-    const photo = await shrunk(file);
+    const photo = await prepared(file);
     if (mine !== turn) return;
     current = photo;
-    by("send").disabled = false;
+    arm();
     if (file.lastModified) by("time").value = localTime(file.lastModified);
     by("invite").hidden = true;
     by("drop").classList.add("full");
@@ -28,38 +27,47 @@ async function take(file) {
   }
 }
 
+// Nothing of an earlier photo stays: not to be seen, not to be sent.
+function forget() {
+  current = reporting = null;
+  arm();
+  for (const id of ["result", "photo"]) by(id).hidden = true;
+  for (const id of ["photo", "crop"]) by(id).width = by(id).height = 0;
+  for (const id of ["plate", "cost", "sure"]) by(id).textContent = "";
+  by("photo").setAttribute("aria-label", "No photo yet");
+  by("plates").replaceChildren();
+  by("candidates").tBodies[0].replaceChildren();
+  by("time").value = "";
+  by("invite").hidden = false;
+  by("drop").classList.remove("full");
+  say("report-status", "idle", HINT);
+}
+
+function arm() {
+  by("send").disabled = !current || reporting === current;
+}
+
 async function read() {
   if (!current) return;
   const mine = (turn += 1);
+  const photo = current;
   by("result").hidden = true;
-  for (let waits = 0; waits < MOST_WAITS; waits += 1) {
-    if (waits === 0) say("status", "work", `Reading ${Math.round(current.blob.size / 1000)} kB …`);
-    const [status, value] = await asked();
-    if (mine !== turn) return;
-    if (status === 200) { show(value, 0); return; }
-    if (value.code !== "not-running") { say("status", "bad", problem(status, value)); return; }
-    for (let left = WAIT_S; left > 0; left -= 1) {
-      say("status", "wait", `${value.error} Next try in ${left} s.`);
-      await pause(1000);
-      if (mine !== turn) return;
-    }
-  }
-  say("status", "bad", "The plate reader did not come up.");
+  say("status", "work", `Reading ${Math.round(photo.blob.size / 1000)} kB …`);
+  const answer = await ask("status", () => mine === turn, `${HERE}/read`, { image: photo.image, country: by("country").value, n: 8 });
+  if (!answer) return;
+  const [status, value] = answer;
+  if (status === 200) show(value, 0);
+  else say("status", "bad", problem(status, value));
 }
 
-async function asked() {
-  const body = JSON.stringify({ image: current.image, country: by("country").value, n: 8 });
-  try {
-    const answer = await fetch(`${HERE}/read`, { method: "POST", headers: { ...headers(), "Content-Type": "application/json" }, body });
-    return [answer.status, await answer.json().catch(() => ({}))];
-  } catch {
-    return [0, { error: "The server cannot be reached." }];
-  }
-}
-
-function problem(status, value) {
-  if (status === 401) return "Reading photos needs the key here: type it into the form below, then choose the photo again.";
-  return String(value.error ?? `The server answered ${status}.`);
+async function send() {
+  const photo = current;
+  if (!photo) return;
+  reporting = photo;
+  arm();
+  await sendReport(REPORT, photo.image, () => current === photo);
+  if (reporting === photo) reporting = null;
+  arm();
 }
 
 function show(answer, chosen) {
@@ -83,17 +91,6 @@ addEventListener("drop", (event) => {
 addEventListener("paste", (event) => { const file = photoIn(event.clipboardData); if (file) take(file); });
 by("country").addEventListener("change", read);
 by("here").addEventListener("click", locate);
-by("report").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (!current) return;
-  by("send").disabled = true;
-  try {
-    await sendReport(REPORT, current.image);
-  } catch (error) {
-    say("report-status", "bad", error.message);
-  } finally {
-    by("send").disabled = false;
-  }
-});
+by("report").addEventListener("submit", (event) => { event.preventDefault(); send(); });
 by("dashboard").href = HERE.replace(/[^/]+$/, "dashboard");
 

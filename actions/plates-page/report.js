@@ -1,10 +1,10 @@
-// The report: the shrunk photo and what its finder knows, then a look until it is stored.
-const LOOKS = 30;
-const LOOK_EVERY_MS = 1500;
+// The report: the photo and what its finder knows, then a look now and then until it is stored, or is known to have failed.
+const LOOKS = 25;
+const FIRST_LOOK_MS = 1500;
+const SLOWER = 1.3;
+const LAST_LOOK_MS = 15000;
 
 const localTime = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-const headers = () => (by("key").value ? { "X-HoRT-Key": by("key").value } : {});
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 function degrees(id) {
   const text = by(id).value.trim().replace(",", ".");
@@ -23,24 +23,26 @@ function reportOf(image) {
   };
 }
 
-async function told(answer) {
-  const value = await answer.json().catch(() => ({}));
-  if (answer.ok) return value;
-  throw new Error(answer.status === 401 ? "This key is not the one of this installation." : String(value.error ?? `The server answered ${answer.status}.`));
-}
-
-async function sendReport(address, image) {
-  say("report-status", "work", "Sending …");
-  const body = JSON.stringify(reportOf(image));
-  const sent = await fetch(address, { method: "POST", headers: { ...headers(), "Content-Type": "application/json" }, body });
-  const { id } = await told(sent);
-  say("report-status", "work", `Taken as ${id}; being read …`);
+async function sendReport(address, image, wanted) {
+  const line = "report-status";
+  say(line, "work", "Sending …");
+  const sent = await ask(line, wanted, address, reportOf(image));
+  if (!sent) return;
+  const [status, taken] = sent;
+  if (status !== 202) { say(line, "bad", problem(status, taken)); return; }
+  const { id } = taken;
+  let every = FIRST_LOOK_MS;
   for (let look = 0; look < LOOKS; look += 1) {
-    await pause(LOOK_EVERY_MS);
-    const found = await told(await fetch(`${address}/${encodeURIComponent(id)}`, { headers: headers() }));
-    if (found.status === "stored") return say("report-status", "done", stored(id, found.document ?? {}));
+    say(line, "work", `Taken as ${id}; being read …`);
+    await pause(every);
+    every = Math.min(LAST_LOOK_MS, every * SLOWER);
+    const found = wanted() && (await ask(line, wanted, `${address}/${encodeURIComponent(id)}`));
+    if (!found) return;
+    if (found[0] !== 200) { say(line, "bad", problem(...found)); return; }
+    if (found[1].status === "failed") { say(line, "bad", `Taken as ${id}, but not read: ${found[1].reason ?? ""} Send it again.`); return; }
+    if (found[1].status === "stored") { say(line, "done", stored(id, found[1].document ?? {})); return; }
   }
-  return say("report-status", "none", `Taken as ${id}; it is not stored yet.`);
+  say(line, "none", `Taken as ${id}; it is not stored yet.`);
 }
 
 function stored(id, report) {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from tests.support import pictures
 from tests.support.plates_page import Reply, served
@@ -153,7 +153,132 @@ def test_a_transparent_png_is_read_too(look: Callable[..., Any]) -> None:
     server = Server((200, answer()))
     page = look(server)
     choose(page, pictures.encoded(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "PNG"), name="x.png", kind="image/png")
-    assert server.photo().getpixel((45, 30)) == (255, 255, 255)
+    assert server.photo().getpixel((45, 30)) == (0, 0, 0, 0), "as it is: the reader puts it on white"
+    choose(page, pictures.encoded(Image.new("RGBA", (90, 60), (0, 0, 0, 0)), "GIF"), name="x.gif", kind="image/gif")
+    assert (server.photo().format, server.photo().getpixel((45, 30))) == ("JPEG", (255, 255, 255)), "drawn anew, it is on white"
+
+
+SECRET = "SECRETCAM"
+
+
+def small(kind: str, **options: Any) -> bytes:
+    """A small photo of a kind with everything beside the picture that Pillow can write, and bytes after its end."""
+    exif = Image.Exif()
+    exif[0x010F] = SECRET
+    exif[0x8825] = {1: "N", 2: (41.0, 52.0, 55.0)}
+    beside: dict[str, Any] = {"exif": exif, "icc_profile": f"profile {SECRET}".encode(), "xmp": f"<x>{SECRET}</x>".encode(), "comment": SECRET}
+    if kind == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Author", SECRET)
+        info.add_itxt("Place", SECRET, zip=True)
+        beside = {"exif": exif, "icc_profile": beside["icc_profile"], "pnginfo": info, "dpi": (72, 72)}
+    if kind == "WEBP":
+        beside.pop("comment")
+    return pictures.encoded(pictures.car(), kind, **beside, **options) + f"after {SECRET}".encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"subsampling": 0, "quality": 60, "restart_marker_rows": 1}), ("JPEG", {"keep_rgb": True}),
+        ("PNG", {}), ("WEBP", {}), ("WEBP", {"lossless": True}),
+    ],
+)  # fmt: skip
+def test_a_small_photo_goes_as_it_is_without_what_stands_beside_it(look: Callable[..., Any], kind: str, options: dict[str, Any]) -> None:
+    """Drawn anew it reads worse than sent to the action itself; what is sent decodes to the very same pixels."""
+    server = Server((200, answer()))
+    page = look(server)
+    photo = small(kind, **options)
+    assert photo.count(SECRET.encode()) >= 3
+    choose(page, photo)
+    sent = base64.b64decode(server.asked[-1][2]["image"])
+    assert server.photo().format == kind
+    assert server.photo().convert("RGB").tobytes() == Image.open(io.BytesIO(photo)).convert("RGB").tobytes()
+    assert len(sent) < len(photo)
+    for trace in (SECRET, "Exif", "GPS", "ICC", "xmp", "profile", "after"):
+        assert trace.encode() not in sent
+    assert not server.photo().getexif()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("number", [3, 6])
+def test_a_small_photo_that_lies_on_its_side_is_turned(look: Callable[..., Any], kind: str, number: int) -> None:
+    server = Server((200, answer()))
+    page = look(server)
+    exif = Image.Exif()
+    exif[0x0112] = number
+    choose(page, pictures.encoded(pictures.quarters(320, 240), kind, exif=exif))
+    assert not server.photo().getexif()
+    if kind == "JPEG":  # the one kind for which browsers agree on it
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(pictures.encoded(pictures.quarters(320, 240), kind, exif=exif))))
+        assert server.photo().size == upright.size
+        near = server.photo().getpixel((20, 20)), upright.getpixel((20, 20))
+        assert max(abs(one - other) for one, other in zip(*near, strict=True)) < 30
+
+
+def test_nothing_of_an_earlier_photo_survives_the_choice_of_another(look: Callable[..., Any]) -> None:
+    server = Server((200, answer()))
+    page = look(server)
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.fill("#note", "the first one")
+    assert page.locator("#send").is_enabled()
+    assert page.input_value("#time") != ""
+    choose(page, b"no photo at all", expect="bad", name="other.jpg")
+    assert page.locator("#send").is_disabled()
+    assert page.locator("#result").is_hidden()
+    assert page.locator("#photo").is_hidden()
+    assert page.locator("#invite").is_visible()
+    assert page.input_value("#time") == ""
+    assert "S168319" not in page.inner_html("main")
+    page.evaluate("document.querySelector('#report').requestSubmit()")
+    page.select_option("#country", "eu")
+    choose(page)
+    assert [path for _, path, _, _ in server.asked] == ["plates-page/read"] * 2, "nothing was sent of the first"
+    assert page.locator("#send").is_enabled()
+
+
+def test_a_report_of_an_earlier_photo_is_not_told_as_the_next_ones(look: Callable[..., Any]) -> None:
+    waiting = (200, {"id": "abc", "status": "waiting"})
+    server = Server((200, answer()), (202, {"id": "abc", "status": "waiting"}), waiting, (200, answer()), waiting)
+    page = look(server, clock=True)
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.click("#send")
+    page.locator("#report-status", has_text="Taken as abc").wait_for()
+    assert page.locator("#send").is_disabled()
+    page.set_input_files("#file", {"name": "b.txt", "mimeType": "image/jpeg", "buffer": b"no photo"})
+    page.wait_for_selector("#status[data-state=bad]")
+    assert "abc" not in page.locator("#report-status").inner_text()
+    page.clock.run_for(5000)
+    assert page.locator("#report-status").get_attribute("data-state") == "idle"
+    assert page.locator("#send").is_disabled()
+
+
+def test_a_report_that_failed_says_why(look: Callable[..., Any]) -> None:
+    failed = (200, {"id": "abc", "status": "failed", "reason": f"Failed to pull container image {HOSTILE}."})
+    page = look(Server((200, answer()), (202, {"id": "abc", "status": "waiting"}), failed))
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.click("#send")
+    page.wait_for_selector("#report-status[data-state=bad]")
+    assert HOSTILE in page.locator("#report-status").inner_text()
+    assert page.locator("#send").is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [((429, {"code": "quota", "error": "20 photos a minute", "retry_after_s": 3}), "20 photos a minute Next try in 3 s."), ((429, {"error": "Too many requests in the last minute", "code": "x"}), "Too many requests")],
+)
+def test_a_reader_too_many_waits_and_goes_on(look: Callable[..., Any], refusal: tuple[int, dict[str, Any]], said: str) -> None:
+    server = Server(refusal, (200, answer()))
+    page = look(server, excused="status of 429", clock=True)
+    choose(page, expect="wait")
+    assert said in page.locator("#status").inner_text()
+    for _ in range(61):
+        page.clock.run_for(1000)
+    page.wait_for_selector("#status[data-state=done]")
+    assert len(server.asked) == 2
 
 
 def test_what_is_no_photo_is_told(look: Callable[..., Any]) -> None:
@@ -185,7 +310,7 @@ def test_no_plate_and_refusals_are_told(look: Callable[..., Any]) -> None:
 
 
 def test_a_reader_that_is_being_built_is_waited_for(look: Callable[..., Any]) -> None:
-    server = Server((503, {"code": "not-running", "error": "it is being built"}), (200, answer()))
+    server = Server((503, {"code": "not-running", "error": "it is being built", "retry_after_s": 10}), (200, answer()))
     page = look(server, excused="status of 503", clock=True)
     choose(page, expect="wait")
     assert "it is being built Next try in" in page.locator("#status").inner_text()
