@@ -15,14 +15,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from plates import connections
 from plates.action import Action
 from plates.supervisor import Supervisor, WorkerMissing
 
 END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 MAX_BODY = 30_000_000
 """Twenty million bytes of photo in base64, and the rest of the request."""
-MAX_CONNECTIONS = 64
-IDLE_S = 60.0
+BACKLOG = 128
 
 TWICE = "Cannot initialize the action more than once."
 WITH_CODE = "This image is the whole action: create it without code."
@@ -97,10 +97,15 @@ class Handler(BaseHTTPRequestHandler):
     """One connection; requests one after the other."""
 
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+    timeout = connections.IDLE_S
     service: ClassVar[Service]
     server: Server
     disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """Notes that a request has begun: its first line is there."""
+        self.server.places.begun(self.connection)
+        return super().parse_request()
 
     def do_GET(self) -> None:
         """Whose software this is and where its source lies, as section 13 of OpenALPR's licence wants it offered."""
@@ -113,11 +118,13 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(HTTPStatus.NOT_FOUND, {"error": "There are POST /init and POST /run."})
             return
         body = self._body()
+        self.server.places.at_work(self.connection)
         with self.server.at_work():
             reply = body if isinstance(body, tuple) else _worked(work, body)
             if self.path == "/run" or reply[0] != HTTPStatus.OK:
                 _end()
             self._reply(*reply)
+        self.server.places.answered(self.connection)
         if self.server.stopping:
             self.close_connection = True
 
@@ -160,12 +167,12 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = MAX_CONNECTIONS
+    request_queue_size = BACKLOG
 
     def __init__(self, address: tuple[str, int], service: Service) -> None:
         handler = type("BoundHandler", (Handler,), {"service": service})
         super().__init__(address, handler)
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self.places = connections.Places()
         self._work = threading.Condition()
         self._working = 0
         self.stopping = False
@@ -189,8 +196,8 @@ class Server(ThreadingHTTPServer):
             self._work.wait_for(lambda: self._working == 0, timeout_s)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for the connection, or closes it when there are too many."""
-        if self._places.acquire(blocking=False):
+        """Starts a thread for the connection, or closes it where the requests of all others are at work."""
+        if self.places.take(request):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -200,7 +207,11 @@ class Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self.places.leave(request)
+
+    def service_actions(self) -> None:
+        """Between two connections, and each half second."""
+        self.places.sweep()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A caller that went away is no error of ours; anything else is named, without a trace of its request."""

@@ -11,12 +11,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from feeds.provider import api, service, settings, suite_metrics
 from feeds.provider.alarms import Alarms, AlarmStore
+from feeds.provider.connections import Connection, Places
 from feeds.provider.leases import RedisLeases
 from feeds.provider.log import log, relay
 from feeds.provider.meters import Meters
@@ -116,7 +118,7 @@ def _uvicorn(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # Starlette is an ASGI application; uvicorn spells the type its own way
         loop="asyncio",
-        http="h11",
+        http=partial(Connection, places=Places()),  # type: ignore[arg-type] # whatever makes a protocol; uvicorn only calls it
         lifespan="off",
         log_config=None,
         access_log=False,
