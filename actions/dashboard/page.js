@@ -3,6 +3,8 @@
 const CHOICES = ["type", "event", "field", "stat", "minutes"];
 const GIVE_UP_MS = 20000;
 const SLOWEST_MS = 60000;
+const SPREAD_MS = 2000; // pages that were all refused do not all come in the same instant
+const TOO_MANY = 429;
 
 const page = {
   chosen: { type: "", event: "", field: "", stat: "avg", minutes: "15", devices: [] },
@@ -10,6 +12,8 @@ const page = {
   calls: 0,
   failures: 0,
   timer: 0,
+  ticker: 0,
+  trouble: null, // {text, until}: why there is no answer, and when the page asks again
   asking: null,
   before: null,
   answer: null,
@@ -35,10 +39,11 @@ function every() {
   return Number(get("every").value) * 1000;
 }
 
-function later() {
+function later(wait = every()) {
   clearTimeout(page.timer);
   if (page.paused || document.hidden) return;
-  page.timer = setTimeout(ask, page.failures ? Math.min(SLOWEST_MS, every() * 2 ** page.failures) : every());
+  if (page.trouble) page.trouble.until = Date.now() + wait;
+  page.timer = setTimeout(ask, wait);
 }
 
 async function ask() {
@@ -49,55 +54,72 @@ async function ask() {
   const limit = setTimeout(() => asking.abort(), GIVE_UP_MS);
   page.calls += 1;
   showCost();
+  let wait = every();
   try {
-    const response = await fetch(address(), { signal: asking.signal, headers: { accept: "application/json" }, cache: "no-store" });
-    if (!response.ok) throw new Error(await refusal(response));
+    const response = await fetch(address(), { signal: asking.signal, headers: { accept: "application/json" } });
+    if (!response.ok) throw await refusal(response);
     const answer = await response.json();
     if (page.asking !== asking) return;
     page.failures = 0;
+    page.trouble = null;
     show(answer);
   } catch (error) {
     if (page.asking !== asking) return;
     page.failures = Math.min(page.failures + 1, 4);
-    setStatus("down", asking.signal.aborted ? `No answer within ${GIVE_UP_MS / 1000} s` : String(error.message || error));
+    page.trouble = { text: asking.signal.aborted ? `No answer within ${GIVE_UP_MS / 1000} s` : error.text || "The server cannot be reached, or refuses pages", until: 0 };
+    wait = error.wait || Math.min(SLOWEST_MS, every() * 2 ** page.failures);
   } finally {
     clearTimeout(limit);
-    if (page.asking === asking) { page.asking = null; later(); }
+    if (page.asking === asking) { page.asking = null; later(wait); tick(); }
   }
 }
 
+// What a refusal says, and how long to wait: what the answer asks for, or the next minute where OpenWhisk's own is used up.
 async function refusal(response) {
-  if (response.status === 429) return "Too many invocations: OpenWhisk holds back; choose a longer refresh";
   const text = await response.text();
-  try {
-    return `Status ${response.status}: ${JSON.parse(text).error || text.slice(0, 200)}`;
-  } catch {
-    return `Status ${response.status}: ${text.slice(0, 200)}`;
+  let said = {};
+  try { said = JSON.parse(text) || {}; } catch { /* no JSON: the text itself is told */ }
+  const spread = Math.random() * SPREAD_MS;
+  if (said.retry_after_s > 0) return { text: response.status === TOO_MANY ? "Too many readers in this minute" : String(said.error), wait: said.retry_after_s * 1000 + spread };
+  if (response.status === TOO_MANY) return { text: "Too many invocations: OpenWhisk holds back until the next minute", wait: 60000 - (Date.now() % 60000) + spread };
+  return { text: `Status ${response.status}: ${said.error || text.slice(0, 200)}` };
+}
+
+// Once a second where something is not as it should be: how old the data is, and when the page asks again.
+function tick() {
+  clearTimeout(page.ticker);
+  showAges();
+  const { trouble } = page;
+  let again = "";
+  if (trouble && !page.paused) {
+    const left = Math.ceil((trouble.until - Date.now()) / 1000);
+    setStatus("down", trouble.text);
+    again = left > 0 ? `asking again in ${left} s` : "asking again …";
   }
+  get("again").textContent = again;
+  if ((trouble || stale(Object.keys(known)).length) && !document.hidden) page.ticker = setTimeout(tick, 1000);
 }
 
 // ------------------------------------------------------------------------------------------------ showing
 
-function show(answer) {
+function show(fresh) {
   const first = page.answer === null;
+  const answer = remembered(fresh);
   showProblems(answer.errors);
   showTiles(answer, page.before);
   showChoices(answer);
-  showLines(answer);
-  showRate(answer);
-  for (const part of [showWindows, showModels, showAnomalies, showAlarms, showDead, showFeeds, showCounters]) part(answer);
-  showTrouble(answer, page.before);
-  if (get("points-box").open) showPoints(answer);
-  get("welcome").hidden = answer.windows.length > 0 || Boolean(answer.errors.elasticsearch);
+  for (const card of CARDS) showCard(card, answer, page.before);
+  get("welcome").hidden = !answer.windows || answer.windows.length > 0 || !fresh.windows;
   const broken = Object.keys(answer.errors).length;
   setStatus(broken ? "part" : "live", `${broken ? "Part of the data, " : "Live, "}${clock(answer.now / 1000)}`);
   page.answer = answer;
-  if (first || answer.now - page.before.now > 1000) page.before = { now: answer.now, counters: answer.counters };
+  if (fresh.counters && (first || !page.before || answer.now - page.before.now > 1000)) page.before = { now: answer.now, counters: answer.counters };
 }
 
 function setStatus(state, text) {
   const target = get("status");
   if (target.dataset.state === state && state === "live") { target.firstChild.textContent = text; return; }
+  if (target.dataset.state === state && target.textContent === text) return;
   target.dataset.state = state;
   target.textContent = text;
 }
@@ -115,7 +137,7 @@ function showProblems(errors) {
 }
 
 function speed(answer, before, name) {
-  if (!before || answer.now <= before.now || typeof answer.counters[name] !== "number") return null;
+  if (!before || !answer.counters || answer.now <= before.now || typeof answer.counters[name] !== "number") return null;
   return Math.max(0, (answer.counters[name] - (before.counters[name] || 0)) / ((answer.now - before.now) / 1000));
 }
 
@@ -128,43 +150,54 @@ function total(rows, name) {
   return known.length ? known.reduce((sum, row) => sum + row[name], 0) : null;
 }
 
-function feedTile({ feeds, errors }) {
-  if (errors.feeds || !feeds.length) return { name: "Feed", big: errors.feeds ? NONE : "none", sub: errors.feeds ? "" : "no trigger has a feed", state: errors.feeds ? "" : "warn" };
+function feedTile({ feeds }) {
+  if (!feeds.length) return { big: "none", sub: "no trigger has a feed", state: "warn" };
   const off = feeds.find((feed) => !feed.active);
-  if (off) return { name: "Feed", big: "off", sub: off.reason || off.trigger, state: "bad" };
+  if (off) return { big: "off", sub: off.reason || off.trigger, state: "bad" };
   const away = feeds.find((feed) => !feed.connected);
-  if (away) return { name: "Feed", big: "down", sub: away.problem || "no provider serves it", state: "bad" };
+  if (away) return { big: "down", sub: away.problem || "no provider serves it", state: "bad" };
   const held = feeds.find((feed) => feed.hold);
-  if (held) return { name: "Feed", big: "held", sub: held.hold, state: "warn" };
+  if (held) return { big: "held", sub: held.hold, state: "warn" };
   const fires = total(feeds, "fires");
-  return { name: "Feed", big: "on", sub: fires === null ? "connected" : `${plural(fires, "fire")}, ${count(total(feeds, "refires") ?? 0)} again` };
+  return { big: "on", sub: fires === null ? "connected" : `${plural(fires, "fire")}, ${count(total(feeds, "refires") ?? 0)} again` };
 }
 
-function tiles(answer, before) {
-  const { counters, feeds, anomalies, alarms, dead_letters: dead, streams } = answer;
+function rateTile(answer, before) {
+  const recent = answer.rate.values.slice(-2);
+  const now = speed(answer, before, "ingest.records");
+  return { big: perSecond(recent.length ? recent.reduce((sum, value) => sum + value, 0) / recent.length : null), sub: now === null ? "" : `${perSecond(now)} since the last look` };
+}
+
+function waitingTile({ feeds, now }) {
   const batches = total(feeds, "batches") || 0;
   const oldest = Math.min(...feeds.map((feed) => feed.oldest_ms || Infinity));
-  const lag = Number.isFinite(oldest) ? Math.max(0, answer.now - oldest) : 0;
-  const recent = answer.rate.values.slice(-2);
-  const rate = recent.length ? recent.reduce((sum, value) => sum + value, 0) / recent.length : null;
-  const now = speed(answer, before, "ingest.records");
-  const devices = streams.reduce((sum, stream) => sum + stream.devices, 0);
-  const silent = alarms.filter((row) => row.kind === "silent").length;
-  return [
-    { name: "Records a second", big: perSecond(rate), sub: now === null ? "" : `${perSecond(now)} since the last look` },
-    { name: "Devices", big: count(devices), sub: plural(streams.length, "device type") },
-    { name: "Stored", big: count(counters["sink.all-events"] ?? counters["ingest.records"]), sub: "records in all" },
-    feedTile(answer),
-    { name: "Waiting", big: plural(batches, "batch", "batches"), sub: batches ? `${bytes(total(feeds, "bytes"))}, oldest ${duration(lag)}` : "the journal is empty", state: lag > 60000 ? "bad" : lag > 20000 ? "warn" : "" },
-    { name: "Anomalies", big: count(anomalies.total), sub: `in ${minutesText(answer.view.minutes)}`, state: anomalies.total ? "warn" : "" },
-    { name: "Fell silent", big: count(silent), sub: "of the latest alarms", state: silent ? "warn" : "" },
-    { name: "Dead letters", big: count(dead.total), sub: dead.reasons.length ? `mostly ${dead.reasons[0].reason}` : "in the last day", state: dead.total ? "bad" : "" },
-  ];
+  const lag = Number.isFinite(oldest) ? Math.max(0, now - oldest) : 0;
+  return { big: plural(batches, "batch", "batches"), sub: batches ? `${bytes(total(feeds, "bytes"))}, oldest ${duration(lag)}` : "the journal is empty", state: lag > 60000 ? "bad" : lag > 20000 ? "warn" : "" };
 }
 
+function silentTile({ alarms }) {
+  const silent = alarms.filter((row) => row.kind === "silent").length;
+  return { big: count(silent), sub: "of the latest alarms", state: silent ? "warn" : "" };
+}
+
+// What each tile is called, which part of the data it shows, and how.
+const TILES = [
+  ["Records a second", "rate", rateTile],
+  ["Devices", "streams", ({ streams }) => ({ big: count(streams.reduce((sum, stream) => sum + stream.devices, 0)), sub: plural(streams.length, "device type") })],
+  ["Stored", "counters", ({ counters }) => ({ big: count(counters["sink.all-events"] ?? counters["ingest.records"] ?? 0), sub: "records in all" })],
+  ["Feed", "feeds", feedTile],
+  ["Waiting", "feeds", waitingTile],
+  ["Anomalies", "anomalies", ({ anomalies, view }) => ({ big: count(anomalies.total), sub: `in ${minutesText(view.minutes)}`, state: anomalies.total ? "warn" : "" })],
+  ["Fell silent", "alarms", silentTile],
+  ["Dead letters", "dead_letters", ({ dead_letters: dead }) => ({ big: count(dead.total), sub: dead.reasons.length ? `mostly ${dead.reasons[0].reason}` : "in the last day", state: dead.total ? "bad" : "" })],
+];
+
 function showTiles(answer, before) {
-  fill(get("tiles"), ...tiles(answer, before).map((tile) => element("div", { class: "tile", "data-state": tile.state || null },
-    element("dt", {}, tile.name), element("dd", { class: "big" }, tile.big), element("dd", { class: "sub" }, tile.sub))));
+  fill(get("tiles"), ...TILES.map(([name, part, read]) => {
+    const tile = answer[part] === null ? { big: NONE, sub: "not known" } : read(answer, before);
+    return element("div", { class: "tile", "data-state": tile.state || null, "data-part": part },
+      element("dt", {}, name), element("dd", { class: "big" }, tile.big), element("dd", { class: "sub" }, tile.sub), element("dd", { class: "age" }));
+  }));
 }
 
 function select(id, values, chosen) {
@@ -177,15 +210,16 @@ function select(id, values, chosen) {
 }
 
 function showChoices({ streams, view, lines }) {
-  const stream = streams.find((one) => one.type === view.type) || { events: [], fields: [] };
-  select("type", streams.map((one) => one.type), view.type);
+  const stream = (streams || []).find((one) => one.type === view.type) || { events: [], fields: [] };
+  select("type", (streams || []).map((one) => one.type), view.type);
   select("event", stream.events, view.event);
   select("field", stream.fields, view.field);
   for (const id of ["stat", "minutes"]) if (document.activeElement !== get(id)) get(id).value = String(view[id]);
-  const ids = JSON.stringify(lines.ids);
+  const found = lines ? lines.ids : [];
+  const ids = JSON.stringify(found);
   if (get("ids").dataset.shown !== ids) {
     get("ids").dataset.shown = ids;
-    fill(get("ids"), ...lines.ids.map((id) => element("option", { value: id })));
+    fill(get("ids"), ...found.map((id) => element("option", { value: id })));
   }
   get("auto").hidden = page.chosen.devices.length === 0;
 }
@@ -198,6 +232,7 @@ function label(device) {
 function showLines(answer) {
   const { lines, view } = answer;
   showLegend(answer, null);
+  if (get("points-box").open) showPoints(answer);
   note("values-note", lines.devices.length ? `${page.chosen.devices.length ? "" : "the most changing, "}${lines.devices.length} of ${plural(lines.known, "device")}` : "");
   if (!lines.times.length) { page.lines.empty(view.field ? "No closed window of these devices in this time." : "Lines appear here when the first window has closed."); return; }
   const span = lines.times[lines.times.length - 1] - lines.times[0];
@@ -241,13 +276,18 @@ function showRate({ rate }) {
 
 function choose(changes) {
   Object.assign(page.chosen, changes);
+  for (const part of CHOSEN_PARTS) delete known[part];
   history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(page.chosen))}`);
   ask();
 }
 
 function remove(id) {
-  const shown = page.chosen.devices.length ? page.chosen.devices : page.answer.lines.devices.map((device) => device.id);
+  const shown = page.chosen.devices.length ? page.chosen.devices : drawn();
   choose({ ...current(), devices: shown.filter((one) => one !== id) });
+}
+
+function drawn() {
+  return page.answer.lines ? page.answer.lines.devices.map((device) => device.id) : [];
 }
 
 function current() {
@@ -259,7 +299,7 @@ function add(event) {
   event.preventDefault();
   const id = get("device").value.trim();
   if (!id || !page.answer) return;
-  const shown = page.answer.lines.devices.map((device) => device.id).filter((one) => one !== id);
+  const shown = drawn().filter((one) => one !== id);
   get("device").value = "";
   choose({ ...current(), devices: [...shown.slice(0, 11), id] });
 }
@@ -295,11 +335,10 @@ function start() {
   get("auto").addEventListener("click", () => choose({ devices: [] }));
   get("pause").addEventListener("click", pause);
   get("every").addEventListener("change", () => { showCost(); later(); });
-  get("points-box").addEventListener("toggle", () => { if (page.answer && get("points-box").open) showPoints(page.answer); });
+  get("points-box").addEventListener("toggle", () => { if (page.answer && page.answer.lines && get("points-box").open) showPoints(page.answer); });
   document.addEventListener("visibilitychange", () => {
     showCost();
-    if (document.hidden) clearTimeout(page.timer);
-    else if (!page.paused) ask();
+    if (document.hidden) { clearTimeout(page.timer); clearTimeout(page.ticker); } else if (!page.paused) ask();
   });
   ask();
 }

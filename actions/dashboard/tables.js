@@ -33,7 +33,7 @@ function showWindows(answer) {
     const names = own ? Object.keys(row.fields).slice(0, 12) : Object.keys(row.fields).slice(0, 3);
     for (const name of names) rows.push({ ...row, field: name, stats: row.fields[name] });
   }
-  for (const device of lines.devices) {
+  for (const device of lines ? lines.devices : []) {
     const stats = device.last.fields[view.field];
     if (stats) rows.push({ ...device.last, device, field: view.field, stats });
   }
@@ -52,11 +52,13 @@ function showWindows(answer) {
 }
 
 function showModels(answer) {
-  const rows = answer.registry.rows.map((row) => ({ ...row, ...(answer.models[row.name] || { statuses: {} }) }));
-  for (const [name, numbers] of Object.entries(answer.models)) {
-    if (!answer.registry.rows.some((row) => row.name === name)) rows.push({ name, gone: true, ...numbers });
+  const registry = answer.registry || { rows: [] };
+  const asked = answer.models || {};
+  const rows = registry.rows.map((row) => ({ ...row, ...(asked[row.name] || { statuses: answer.models ? {} : null }) }));
+  for (const [name, numbers] of Object.entries(asked)) {
+    if (!registry.rows.some((row) => row.name === name)) rows.push({ name, gone: true, unknown: !answer.registry, ...numbers });
   }
-  const status = (row, name) => row.statuses[name] || 0;
+  const status = (row, name) => (row.statuses ? row.statuses[name] || 0 : null);
   table("models", [
     { head: "Model", id: true, value: (row) => [element("span", { title: row.url }, row.name), element("span", { class: "faint" }, row.version ? `v${row.version}` : "")] },
     { head: "State", value: modelState },
@@ -66,10 +68,10 @@ function showModels(answer) {
     { head: "Not asked", num: true, value: (row) => count(status(row, "open")) },
     { head: "p50 / p95", num: true, value: (row) => `${milliseconds(row.p50_ms)} / ${milliseconds(row.p95_ms)}` },
   ], rows, { empty: "No model yet: PUT /models/<name> with its url registers one, results follow within 30 s." });
-  const polled = answer.registry.polled_at;
+  const polled = registry.polled_at;
   const parts = rows.length ? ["last 5 minutes"] : [];
   if (polled) parts.push(`registry read ${duration(answer.now - polled)} ago`);
-  if (answer.registry.last_error) parts.push(`last poll: ${answer.registry.last_error}`);
+  if (registry.last_error) parts.push(`last poll: ${registry.last_error}`);
   note("models-note", parts.join(", "));
 }
 
@@ -78,7 +80,7 @@ function milliseconds(value) {
 }
 
 function modelState(row) {
-  if (row.gone) return [badge("removed")];
+  if (row.gone) return [badge(row.unknown ? "not known" : "removed")];
   const state = !row.enabled ? badge("off") : row.in_use ? badge("active", "ok") : badge("waits for the next poll");
   const breaker = row.breaker === "closed" ? null : badge(`breaker ${row.breaker}`, row.breaker === "open" ? "bad" : "warn");
   return [state, row.mode === "shadow" ? badge("shadow") : null, breaker];
@@ -143,7 +145,7 @@ function showFeeds({ feeds, now }) {
 
 function showTrouble({ trouble, counters, now }, before) {
   const recent = (row) => {
-    if (!before || now <= before.now) return NONE;
+    if (!before || !counters || now <= before.now) return NONE;
     const more = row.count - (before.counters[row.name] || 0);
     return more > 0 ? `${number(Math.round((more * 600000) / (now - before.now)) / 10)}` : "0";
   };
@@ -154,7 +156,7 @@ function showTrouble({ trouble, counters, now }, before) {
     { head: "A minute", num: true, value: recent },
     { head: "Last", num: true, value: (row) => (row.last ? `${duration(now - row.last)} ago` : NONE) },
     { head: "Counter", id: true, value: (row) => element("span", { class: "faint" }, row.name) },
-  ], trouble, { empty: Object.keys(counters).length ? "None: nothing was dropped, late, retried, held, refused or switched off." : "Nothing has been counted yet." });
+  ], trouble, { empty: counters && Object.keys(counters).length ? "None: nothing was dropped, late, retried, held, refused or switched off." : "Nothing has been counted yet." });
   note("trouble-note", trouble.length ? "since the beginning, what happened last first; the rate is since the last look" : "");
 }
 

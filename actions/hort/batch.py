@@ -21,6 +21,8 @@ RETAINED = 4
 """Bit of the flags that says the broker had kept the message; the lower two bits are the QoS."""
 _BATCH_ID = re.compile(r"^[0-9a-z][0-9a-z-]{0,127}$")
 _DIRECT = "direct"
+_TIME_DIGITS = 12
+_PART = "p"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Reference:
 class Messages:
     """A batch's messages by column: `topics[topic_index[i]]`, `payloads[i]`, `received_at[i]`, `flags[i]`.
 
-    Of a batch that replays dead letters `names[i]` is what message i was called in its first batch, and `extra` are stage
-    fields that ingest adds to its own, see `hort.replay`.
+    Where `names` are given, `names[i]` is what message i was called in its first batch: of a part, and of a batch that replays
+    dead letters, whose `extra` are stage fields that ingest adds to its own, see `hort.replay`.
     """
 
     topics: Sequence[str]
@@ -79,6 +81,13 @@ class Messages:
 
     def __len__(self) -> int:
         return len(self.payloads)
+
+    def only(self, positions: Sequence[int], *, batch_id: str) -> Messages:
+        """Some of the messages, called as in this batch of theirs."""
+        names = [self.names[at] if self.names else f"{batch_id}.{at}" for at in positions]
+        index, received = [self.topic_index[at] for at in positions], [self.received_at[at] for at in positions]
+        payloads, flags = [self.payloads[at] for at in positions], bytes(self.flags[at] for at in positions)
+        return Messages(self.topics, index, payloads, received, flags, names, self.extra)
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Messages:
@@ -94,9 +103,24 @@ def new_id(registration: str, partition: int, now: int) -> str:
     return f"{registration}-{partition}-{now:012x}{secrets.token_hex(4)}"
 
 
+def part_id(batch_id: str, created: int) -> str:
+    """A fresh id for a part of a batch that was made at `created`: it sorts with it, and says that it is a part."""
+    return f"{batch_id.rpartition('-')[0]}-{created:012x}{_PART}{secrets.token_hex(4)}"
+
+
+def is_part(batch_id: str) -> bool:
+    """Whether a batch is a part of another one: more than its messages, whose names it brings."""
+    return mark(batch_id) == _PART
+
+
+def mark(batch_id: str) -> str:
+    """What follows the time in a batch id: a hexadecimal digit where it is an ordinary one."""
+    return batch_id.rpartition("-")[2][_TIME_DIGITS : _TIME_DIGITS + 1]
+
+
 def created_ms(batch_id: str) -> int:
     """The time in a batch id of `new_id`; ValueError where it is none."""
-    return int(batch_id.rpartition("-")[2][:12], 16)
+    return int(batch_id.rpartition("-")[2][:_TIME_DIGITS], 16)
 
 
 def pack(messages: Messages) -> bytes:

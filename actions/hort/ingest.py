@@ -2,7 +2,7 @@
 
 Decoding itself is pure and in `hort.decoding`; here are the batch, the schemas, the repeats and the counters. A batch that
 was staged before is not decoded again: its records, ids and schema stay as they were the first time. A batch with which
-an action never gets through goes on without it, see `hort.unprocessable`.
+an action does not get through is cut into parts, and a part of one record goes on without it, see `hort.unprocessable`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import lru_cache
 import orjson
 import redis
 
-from hort import action, batch, clock, documents, ingest_options, store, unprocessable
+from hort import action, batch, clock, documents, ingest_options, isolation, parts, store, unprocessable
 from hort.batch import Messages, Reference
 from hort.counters import Counters, RedisCounters
 from hort.decoded import Decoded
 from hort.decoding import STAGE, decode
-from hort.errors import BatchError
+from hort.errors import BatchError, HortError
 from hort.ingest_options import IngestOptions
 from hort.journal import Journal, RedisJournal
 from hort.repeats import RedisRepeats, Repeats
@@ -28,7 +28,7 @@ from hort.schema_store import CachedSchemas, RedisSchemas
 
 MAX_SCHEMA_ROUNDS = 4
 """Each round adds the fields that the last one found; what somebody else keeps changing is left uncounted after these."""
-_SUMMARY = "ingested"
+_SUMMARY = parts.SUMMARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Ingest:
         if stage is None:
             return action.done(reference)
         if _SUMMARY in stage:
-            unprocessable.skip_step(reference, self.journal, self.counters, limit=self.options.max_attempts)
+            if unprocessable.help_on(reference, self.journal, self.counters, limit=self.options.max_attempts):
+                return action.done(reference)
             return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
         tries = self.journal.count_try(reference, STAGE)
         try:
@@ -59,15 +60,17 @@ class Ingest:
             raise
 
     def _decoded(self, reference: Reference, messages: Messages | None, tries: int) -> Decoded | None:
-        """What becomes of a batch at its so manieth try; None where it is done."""
-        raw = self.journal.load(reference) if messages is None else b""
+        """What becomes of a batch at its so manieth try; None where it is done, or its parts have taken its place."""
+        raw = self.journal.load(reference) if messages is None or tries > 1 else b""
         if raw is None or not tries:
             return None
-        if tries > self.options.max_attempts:
-            raw = raw or self.journal.load(reference) or b""
-            whole = tries <= self.options.max_attempts + unprocessable.WHOLE_TRIES
+        limit = self.options.max_attempts
+        whole = tries <= limit + unprocessable.WHOLE_TRIES
+        if whole and unprocessable.split_unread(reference, raw, self.journal, self.counters, tries=tries):
+            return None
+        if tries > limit:
             return unprocessable.buried(reference, raw, tries=tries, at_ms=self.journal.created(reference) or 0, whole=whole)
-        return self._decode(batch.unpack(raw) if messages is None else messages, reference.batch_id)
+        return self._healthy(batch.unpack(raw) if messages is None else messages, reference, search=tries > 1)
 
     def _stage(self, reference: Reference, decoded: Decoded | None) -> action.Result:
         if decoded is None:
@@ -87,6 +90,28 @@ class Ingest:
         if not stage:
             return action.done(reference)
         return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
+
+    def _healthy(self, messages: Messages, reference: Reference, *, search: bool) -> Decoded:
+        """A batch decoded without the messages at which the decoder raises; `search` notes where it is, should it be killed."""
+
+        def attempt(positions: range) -> Decoded:
+            return decode(messages.only(positions, batch_id=reference.batch_id), self.options, known, batch_id=reference.batch_id)
+
+        known = self.schemas.known()
+        if search:
+            unprocessable.search(reference, self.journal, STAGE, len(messages), attempt)
+        try:
+            return self._decode(messages, reference.batch_id)
+        except (HortError, redis.RedisError):
+            raise
+        except Exception as error:
+            bad = isolation.poison(len(messages), attempt)
+            if not bad:
+                raise
+            good = sorted({*range(len(messages))} - {*bad})
+            decoded = self._decode(messages.only(good, batch_id=reference.batch_id), reference.batch_id)
+            unprocessable.bury(decoded, reference, messages, bad, detail=f"ingest cannot take it: {type(error).__name__}")
+            return decoded
 
     def _decode(self, messages: Messages, batch_id: str) -> Decoded:
         """Decodes until every field has its kind, then drops what earlier batches brought."""

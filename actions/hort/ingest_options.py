@@ -22,8 +22,8 @@ DEFAULT_DEVICE_TYPE = "device"
 DEFAULT_EVENT = "event"
 DEDUPE_S = 3_600
 MAX_FUTURE_S = 86_400
-MAX_ATTEMPTS = 20
-"""How often an action may begin with a batch and not get through before the batch goes on without it."""
+MAX_ATTEMPTS = 5
+"""How often an action may begin with a batch that cannot be cut, and not get through, before the batch goes on without it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ for it any more, so that an activation that comes late can do no harm.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hort import activation_log, keys, store
@@ -82,9 +82,9 @@ _UNTRY_LUA = """
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'tries:' .. ARGV[1], -1) end
 """
 
-_FIRED_LUA = """
+_NOTE_LUA = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'activation', ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return 1
 """
 
@@ -107,6 +107,24 @@ class Entry:
     bytes: int
     created_ms: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a batch that takes its place with others: `raw` are its messages, or `stage` is what they became already."""
+
+    reference: batches.Reference
+    count: int
+    raw: bytes = b""
+    stage: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is known of an action's earlier tries with a batch: how many, and the positions at which the last one stood."""
+
+    tries: int = 0
+    at: range | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,18 @@ class Journal(Protocol):
 
     def uncount_try(self, reference: batches.Reference, step: str) -> None:
         """Takes back a try that failed for a reason outside of the batch."""
+
+    def note(self, reference: batches.Reference, step: str, at: range | None) -> None:
+        """Keeps the positions that an action is about to try: one that is killed has told where."""
+
+    def trouble(self, reference: batches.Reference, step: str) -> Trouble:
+        """What `count_try` and `note` have kept of an action."""
+
+    def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
+        """Puts parts in the place of a batch; they are due at once, and as old as the batch.
+
+        False, and nothing changes, where the batch is done, already has the stage field `unless`, or is one that nobody fires.
+        """
 
     def ack(self, reference: batches.Reference) -> bool:
         """The batch is stored: forgets it and all that was staged; False where it was done already."""
@@ -196,7 +226,7 @@ class RedisJournal:
         self._ack = client.register_script(_ACK_LUA)
         self._retry = client.register_script(_RETRY_LUA)
         self._take = client.register_script(_TAKE_LUA)
-        self._fired = client.register_script(_FIRED_LUA)
+        self._note = client.register_script(_NOTE_LUA)
         self._try = client.register_script(_TRY_LUA)
         self._untry = client.register_script(_UNTRY_LUA)
         self._pull_in = client.register_script(_PULL_IN_LUA)
@@ -269,6 +299,37 @@ class RedisJournal:
         """Takes a try back."""
         self._untry(keys=[reference.batch_key], args=[step])
 
+    def note(self, reference: batches.Reference, step: str, at: range | None) -> None:
+        """Kept beside the tries, if the batch is still there."""
+        self._note(keys=[reference.batch_key], args=[f"at:{step}", f"{at.start}:{at.stop}" if at else ""])
+
+    def trouble(self, reference: batches.Reference, step: str) -> Trouble:
+        """One round trip."""
+        tries, at = self._client.hmget(reference.batch_key, [f"tries:{step}", f"at:{step}"])
+        return Trouble(int(tries or 0), range(*map(int, at.split(b":"))) if at else None)
+
+    def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
+        """One transaction, made anew where the batch or its stage changes meanwhile."""
+        journal, batch_key, stage_key = reference.journal, reference.batch_key, reference.stage_key
+
+        def cut(pipeline: Any) -> bool:
+            trigger, size, created = pipeline.hmget(batch_key, ["trigger", "bytes", "created_ms"])
+            if trigger is None or pipeline.hexists(stage_key, unless) or pipeline.zscore(journal, reference.batch_id) is None:
+                return False
+            due_ms = store.now_ms(pipeline)
+            pipeline.multi()
+            for part in parts:
+                put = {"trigger": trigger, "count": part.count, "now": int(created), "due_ms": due_ms}
+                self.add_put(pipeline, part.reference, part.raw, **put)
+                if part.stage:
+                    pipeline.hset(part.reference.stage_key, mapping=part.stage)
+            pipeline.unlink(batch_key, stage_key)
+            pipeline.zrem(journal, reference.batch_id)
+            pipeline.decrby(keys.journal_bytes(journal), int(size))
+            return True
+
+        return bool(self._client.transaction(cut, batch_key, stage_key, value_from_callable=True))
+
     def ack(self, reference: batches.Reference) -> bool:
         """Forgets the batch, its stage and its place in the journal at once."""
         journal = reference.journal
@@ -335,7 +396,7 @@ class RedisJournal:
 
     def fired(self, reference: batches.Reference, *, activation: str) -> None:
         """Notes the activation, if the batch was not stored in the meantime."""
-        self._fired(keys=[reference.batch_key], args=[activation])
+        self._note(keys=[reference.batch_key], args=["activation", activation])
 
     def usage(self, journal: str, *, now: int) -> Usage:
         """How full a journal is; the oldest batch is looked for among those that wait first and those in flight."""

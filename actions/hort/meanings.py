@@ -77,6 +77,7 @@ TABLE: tuple[Meaning, ...] = (
     _said("ingest.replayed", "replays", "Dead letters on their way once more", outcome="begun"),
     _said("sink.replayed", "replays", "Dead letters on their way once more", outcome="stored"),
     _trouble("{step}.skipped", "steps_skipped", "Batches stored without a step that never got through with them"),
+    _trouble("{step}.split", "batches_split", "Batches cut into parts because a step did not get through with them"),
     _trouble("{action}.failed.{reason}", "action_failures", "Activations that ended with an error", DELIVERY),
     _said("window.records", "window_records", "Records that window took"),
     _trouble("window.late", "left_out", LEFT_OUT, reason="late"),

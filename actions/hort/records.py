@@ -6,6 +6,7 @@ A staged document is `{"record_id":..,"batch_id":..,"device_type":..,"device_id"
 
 from __future__ import annotations
 
+import copy
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,12 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.heads)
+
+    def part(self, positions: range) -> Records:
+        """Some of the records, joined as these are."""
+        found, cut = copy.copy(self), slice(positions.start, positions.stop)
+        found.key_index, found.heads, found.data = self.key_index[cut], self.heads[cut], self.data[cut]
+        return found
 
     def join(self, devices: Sequence[bytes | None], types: Mapping[str, bytes | None]) -> None:
         """Adds the last closed windows: one document a key, one a device type (JSON)."""

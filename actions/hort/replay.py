@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 
 import orjson
 
-from hort import keys
+from hort import batch, keys
 from hort.batch import Reference
 
 REPLAYED = "replayed"
@@ -27,8 +27,6 @@ STORED = "stored"
 MODELS = "models"
 
 _MARK = "r"
-"""After the time in a batch id, where an ordinary id has a hexadecimal digit."""
-_TIME_DIGITS = 12
 
 
 def new_reference(registration: str, partition: int, now: int) -> Reference:
@@ -39,7 +37,7 @@ def new_reference(registration: str, partition: int, now: int) -> Reference:
 
 def is_replay(batch_id: str) -> bool:
     """Whether a batch replays dead letters."""
-    return batch_id.rpartition("-")[2][_TIME_DIGITS : _TIME_DIGITS + 1] == _MARK
+    return batch.mark(batch_id) == _MARK
 
 
 def letters(stage: Mapping[str, bytes]) -> list[str]:

@@ -13,7 +13,7 @@ import orjson
 from hort import batch as batches
 from hort.decoded import Identity
 from hort.document_store import ItemError
-from hort.journal import FAR_MS, Entry, Stage, Usage
+from hort.journal import FAR_MS, Entry, Part, Stage, Trouble, Usage
 from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
 
@@ -41,6 +41,7 @@ class MemoryJournal:
         self._stages: dict[batches.Reference, Stage] = {}
         self._due: dict[batches.Reference, int] = {}
         self._tries: dict[tuple[batches.Reference, str], tuple[int, int]] = {}
+        self._at: dict[tuple[batches.Reference, str], range | None] = {}
         self._acked: Counter[str] = Counter()
         self.activations: dict[str, str] = {}
 
@@ -95,6 +96,26 @@ class MemoryJournal:
         """Takes a try back."""
         tries, seen = self._tries[reference, step]
         self._tries[reference, step] = (tries - 1, seen)
+
+    def note(self, reference: batches.Reference, step: str, at: range | None) -> None:
+        """Keeps where an action is."""
+        self._at[reference, step] = at
+
+    def trouble(self, reference: batches.Reference, step: str) -> Trouble:
+        """What is kept of an action's tries."""
+        return Trouble(self._tries.get((reference, step), (0, 0))[0], self._at.get((reference, step)))
+
+    def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
+        """Puts parts in the place of a batch."""
+        if reference not in self._due or unless in self._stages.get(reference, {}):
+            return False
+        old = self._entries.pop(reference)
+        for part in parts:
+            self.put(part.reference, part.raw, trigger=old.trigger, count=part.count, now=old.created_ms)
+            self._stages[part.reference] = dict(part.stage)
+        for rows in (self._raw, self._stages, self._due):
+            rows.pop(reference, None)
+        return True
 
     def ack(self, reference: batches.Reference) -> bool:
         """Forgets the batch and all that was staged."""

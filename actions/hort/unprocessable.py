@@ -1,14 +1,20 @@
-"""Batches with which an action never gets through: they would be fired for ever, so after some tries they go on without it.
+"""Batches with which an action does not get through, because of one of their records or because they are too much at once.
+
+The first try is as any other. The second one notes in the journal where it is, the third cuts the batch there, or in half where
+that is not known, and so each part, until what cannot be taken stands alone. After some tries that goes on without the action.
 
 Only what a batch itself brings about may count. An action counts its try before the work, so that being killed counts, and
 takes it back where Redis failed; a setting that cannot be used is found before. What stops `window` and `score` may lie outside
-of the batch, so there a try counts only where other batches were stored since the last one. `sink` never counts: what it
+of the batch, so there a record is given up only where other batches were stored between the tries. `sink` never counts: what it
 cannot store now, it can when Elasticsearch is back.
 """
 
 from __future__ import annotations
 
-from hort import action, batch, documents, replay
+import contextlib
+from collections.abc import Callable, Sequence
+
+from hort import action, batch, documents, isolation, parts, replay
 from hort.batch import Messages, Reference
 from hort.counters import Counters
 from hort.decoded import Decoded
@@ -18,8 +24,12 @@ from hort.event_time import LATEST_MS
 from hort.journal import Journal
 
 REASON = "unprocessable"
+SPLIT_AFTER = 2
+"""Tries with a batch before it is cut: the first, and one that notes where it is."""
 WHOLE_TRIES = 3
 """Tries to bury each message by itself; after these the batch is buried in one piece, which takes hardly any memory."""
+UNREADABLE = (BatchError, ValueError, KeyError, IndexError, TypeError)
+"""What reading a batch or a stage raises that is not as it should be."""
 STEPS = {"window": "late", "score": "results"}
 """Action after ingest -> the stage field that shows that it got through, in the sequence's order."""
 
@@ -30,7 +40,7 @@ def buried(reference: Reference, raw: bytes, *, tries: int, at_ms: int, whole: b
     decoded = Decoded()
     try:
         decoded.dead += _letters(reference, batch.unpack(raw), detail) if whole else []
-    except (BatchError, ValueError, IndexError, TypeError) as error:
+    except UNREADABLE as error:
         detail = f"{detail}: {error}"
     if not decoded.dead and not replay.is_replay(reference.batch_id):  # a replay's own dead letters are still there
         decoded.dead.append(_letter(reference, reference.batch_id, STAGE, detail, raw, at_ms=at_ms))
@@ -39,16 +49,60 @@ def buried(reference: Reference, raw: bytes, *, tries: int, at_ms: int, whole: b
     return decoded
 
 
-def skip_step(reference: Reference, journal: Journal, counters: Counters, *, limit: int) -> None:
-    """Lets a staged batch go on without the action after ingest that never gets through with it; its records are stored.
+def bury(decoded: Decoded, reference: Reference, messages: Messages, positions: Sequence[int], *, detail: str) -> None:
+    """Adds dead letters for the messages at these positions, which were left out of a decoded batch."""
+    letters = _letters(reference, messages.only(positions, batch_id=reference.batch_id), detail)
+    decoded.dead += letters
+    decoded.counts["messages"] += len(positions)
+    decoded.counts[f"dead.{REASON}"] += len(letters)
+    action.log("ingest.unprocessable", batch_id=reference.batch_id, dead=len(letters), error=detail)
+
+
+def search(reference: Reference, journal: Journal, step: str, count: int, attempt: Callable[[range], object]) -> None:
+    """Tries a batch part by part, each noted before, so that what kills the process is known by the next try; nothing is kept."""
+    if count > 1:
+        for positions in isolation.noted(journal, reference, step, count):
+            with contextlib.suppress(Exception):  # what raises is found by the whole
+                attempt(positions)
+
+
+def split_unread(reference: Reference, raw: bytes, journal: Journal, counters: Counters, *, tries: int) -> bool:
+    """Cuts a batch that ingest does not get through with; False where it is not to be cut, or cannot be."""
+    if tries <= SPLIT_AFTER:
+        return False
+    try:
+        done = parts.split_messages(journal, reference, raw, step=STAGE)
+    except UNREADABLE:
+        return False
+    return done and _tell_split(reference, counters, STAGE)
+
+
+def help_on(reference: Reference, journal: Journal, counters: Counters, *, limit: int) -> bool:
+    """Cuts a staged batch that an action after ingest does not get through with: True. A single record goes on without it.
 
     Not where the action's last try gets through just now.
     """
     fields = journal.read_stage(reference, list(STEPS.values()))
     step = next((step for step, field in STEPS.items() if field not in (fields or {})), None)
     if fields is None or step is None:
-        return
-    tries = journal.count_try(reference, step, only_if_others_pass=True)
+        return False
+    if journal.count_try(reference, step) >= SPLIT_AFTER:
+        with contextlib.suppress(*UNREADABLE):
+            if parts.split_stage(journal, reference, step=step, unless=STEPS[step]):
+                return _tell_split(reference, counters, step)
+    skip_step(reference, journal, counters, step, limit=limit)
+    return False
+
+
+def _tell_split(reference: Reference, counters: Counters, step: str) -> bool:
+    counters.add({f"{step}.split": 1})
+    action.log(f"{step}.split", batch_id=reference.batch_id)
+    return True
+
+
+def skip_step(reference: Reference, journal: Journal, counters: Counters, step: str, *, limit: int) -> None:
+    """Lets a batch that cannot be cut go on without an action that never gets through with it; its records are stored."""
+    tries = journal.count_try(reference, f"{step}-alone", only_if_others_pass=True)
     if tries <= limit:
         return
     detail = f"{step} did not get through with this batch {tries - 1} times while others passed: it is stored without"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hort import action, clock, config, panes
+from hort import action, clock, config, panes, unprocessable
 from hort.batch import Reference
 from hort.counters import Counters
 from hort.errors import PanesRemoved
@@ -26,6 +26,7 @@ DEFAULT_AHEAD_S = 300
 ADMITTED_KEPT = 200_000
 """Devices that a warm process remembers as admitted."""
 
+STEP = "window"
 TRIES = 3
 """Times that a batch is looked at anew because a pane of it was removed in between."""
 
@@ -72,11 +73,24 @@ class Windower:
         if "late" in stage:
             return {**reference.as_result(), "again": True, "late": len(stage["late"]) // 4}
         batch = records(stage)
+        self._search(reference, batch, settings)
         for _ in range(TRIES):
             answer = self._merge(reference, batch, settings, arrived=created)
             if answer is not None:
                 return answer
         raise PanesRemoved(reference.batch_id)
+
+    def _search(self, reference: Reference, batch: Records, settings: Settings) -> None:
+        """Looks for the records that killed an earlier try, if there was one."""
+
+        def attempt(positions: range) -> None:
+            keep = np.zeros(len(batch.times), np.bool_)
+            keep[positions.start : positions.stop] = True
+            for blocks in reduce(batch, keep, pane_ms=settings.grid.pane_ms).values():
+                panes.pack(blocks)
+
+        if self.journal.trouble(reference, STEP).tries:
+            unprocessable.search(reference, self.journal, STEP, len(batch.times), attempt)
 
     def _merge(
         self, reference: Reference, batch: Records, settings: Settings, *, arrived: int

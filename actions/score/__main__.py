@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from hort import action, batch, clock, config, join, replay, score, store, urls
+from hort import action, batch, clock, config, isolation, join, replay, score, store, urls
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
 from hort.errors import BatchError
+from hort.journal import RedisJournal
 from hort.model_store import RedisModelStore
 from hort.records import Records
 from hort.results import STAGE, Sheet
@@ -66,9 +69,20 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
     records = Records(stage.pop("events"), stage["keys"], stage["key_index"])
     if found and len(records):
         records.join(*join.lookup(client, reference.partition, records.keys))
-    return _scorer(urls.policy(params)).score(
-        records, found, breakers=RedisBreakers(client), budget_s=score.budget_s(params)
-    )
+    scorer, breakers = _scorer(urls.policy(params)), RedisBreakers(client)
+    ends = time.monotonic() + score.budget_s(params)
+    return [
+        sheet
+        for positions in _parts(RedisJournal(client), reference, len(records))
+        for sheet in scorer.score(records.part(positions), found, breakers=breakers, budget_s=max(0.0, ends - time.monotonic()))
+    ]
+
+
+def _parts(journal: RedisJournal, reference: batch.Reference, count: int) -> Iterable[range]:
+    """The records at once; after a try that was killed in parts, so that the next one knows in which."""
+    if count < 2 or not journal.trouble(reference, STAGE).tries:
+        return [range(count)]
+    return isolation.noted(journal, reference, STAGE, count)
 
 
 def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:

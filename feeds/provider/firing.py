@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from feeds.provider import payloads
+from feeds.provider.follower import Follower, Verdict
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Backoff, Gate, next_minute
@@ -27,6 +28,8 @@ PUT_OFF_MS = 120_000
 """Actions put a batch off for a minute at most, a throttle for two; what is later than that and the deadline comes from a wrong clock."""
 AGAIN_MS = (2_000, 60_000)
 """When a batch that was put off by a wrong clock is fired again, after its first and after its last fires."""
+FAILED_MS = (500, 30_000)
+"""When a batch is fired again whose action failed: half a second later, then ever later."""
 CHECKS = 12
 UNREADABLE_ATTEMPTS = 3
 MINUTE_JITTER_MS = 500
@@ -98,6 +101,7 @@ class Firing:
         self._taking = threading.Lock()
         self._busy = Backoff(BUSY_MS)
         self._checks: list[_Check] = []
+        self._follower = Follower(whisk, steady)
         self._unfinished: dict[batch.Reference, int] = {}
         self._fired: dict[batch.Reference, _Fire] = {}
         self._taken_over = False
@@ -120,6 +124,8 @@ class Firing:
             return IDLE_MS
         if self._checks:
             self._verify(now)
+        if verdict := self._follower.look(self.target, self._fired.__contains__):
+            self._judge(verdict)
         if now < gate.not_before:
             return min(gate.not_before - now, IDLE_MS)
         again = self._again(now)
@@ -245,6 +251,8 @@ class Firing:
         if carried:
             backoff = Backoff(CHECK_MS)
             self._checks.append(_Check(entry, outcome.activation, self._steady() + backoff.next_ms(), backoff))
+        else:
+            self._follower.follow(entry.reference, outcome.activation)
 
     def _not_accepted(self, entry: Entry, outcome: Outcome, target: Target) -> None:
         self._journal.give_back(entry.reference, due_ms=self._steady())
@@ -292,10 +300,11 @@ class Firing:
 
     def _payload(self, entry: Entry) -> dict[str, Any] | None:
         """What an action gets; None where the batch is done. Batches that were cut when the feed fired by reference may be
-        too large to go inline: whoever was told to read the journal still can. A replay is more than its messages.
+        too large to go inline: whoever was told to read the journal still can. A replay or a part is more than its messages.
         """
         too_large = entry.count > 1 and entry.bytes > INLINE_LIMIT
-        if self.config.delivery == "reference" or too_large or replay.is_replay(entry.reference.batch_id):
+        more = replay.is_replay(entry.reference.batch_id) or batch.is_part(entry.reference.batch_id)
+        if self.config.delivery == "reference" or too_large or more:
             return payloads.by_reference(entry)
         raw = self._journal.load(entry.reference)
         if raw is None:
@@ -315,17 +324,32 @@ class Firing:
             if started.known and not started.errors:
                 self._journal.ack(check.entry.reference)
             elif started.errors:
-                self._start_again(check, started.errors)
+                self._start_again(check.entry.reference, started.errors)
             else:
                 self._unreadable(check)
 
-    def _start_again(self, check: _Check, errors: tuple[str, ...]) -> None:
+    def _start_again(self, reference: batch.Reference, errors: tuple[str, ...]) -> None:
         now = self._steady()
         throttled = any("Too many" in error for error in errors)
         due = self._after_busy(429 if throttled else 500, now)
         self._meters.not_started.labels(self.target.trigger, "throttled" if throttled else "error").inc()
-        self._journal.retry_at(check.entry.reference, due)
-        log("not-started", error="; ".join(errors), trigger=self.target.trigger, batch_id=check.entry.reference.batch_id)
+        self._journal.retry_at(reference, due)
+        if throttled:
+            self._gate.not_before = due
+        log("not-started", error="; ".join(errors), trigger=self.target.trigger, batch_id=reference.batch_id)
+
+    def _judge(self, verdict: Verdict) -> None:
+        """Fires a batch again that nobody works on, unless it is stored, or its action said itself when to come again."""
+        fire, (time,) = self._fired[verdict.reference], self._journal.times([verdict.reference])
+        if time != fire.at + fire.deadline:
+            return
+        if verdict.errors:
+            self._start_again(verdict.reference, verdict.errors)
+            return
+        wait = min(FAILED_MS[0] << min(fire.attempts, 10), FAILED_MS[1])
+        self._meters.failed.labels(self.target.trigger).inc()
+        self._journal.retry_at(verdict.reference, self._steady() + wait)
+        log("failed", error="its action failed", trigger=self.target.trigger, batch_id=verdict.reference.batch_id, retry_in_ms=wait)
 
     def _unreadable(self, check: _Check) -> None:
         if check.entry.attempts + 1 < UNREADABLE_ATTEMPTS:

@@ -20,8 +20,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._gauges: list[Gauge] = []
-        self._counters: list[Counter] = []
+        self._gauges, self._counters = list[Gauge](), list[Counter]()
         self._lock, self._ended = threading.Lock(), dict[str, None]()
         # -- from the broker
         self.received = self._counter("received", "Messages taken from the broker")
@@ -46,6 +45,7 @@ class Meters:
         self.fires = self._counter("fires", "Fires by what OpenWhisk answered; 204: held, no active rule", "status")
         self.refires = self._counter("refires", "Fires of a batch that was fired before")
         self.not_started = self._counter("not_started", "Fires of which a rule could not start its action", "reason")
+        self.failed = self._counter("failed", "Fires of which an action failed, known from its activation record")
         self.unverified = self._counter("unverified", "Batches given up on because the trigger's activation could not be read")
         self.cut = self._counter("cut", "Messages too large: in an inline fire with an error in their place (too-large), or cut to 16 MiB as they came (oversized)", "reason")
         self.in_flight = self._gauge("in_flight", "Batches fired and not yet stored")

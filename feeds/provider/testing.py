@@ -118,6 +118,7 @@ class MemoryWhisk:
 
     answers: list[Outcome] = field(default_factory=lambda: [Outcome("accepted", 202, activation="a" * 32)])
     rules: Started = field(default_factory=lambda: Started(known=True))
+    ended: dict[str, bool] = field(default_factory=dict)
     refuse: str = ""
     fires: list[dict[str, Any]] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
@@ -134,6 +135,11 @@ class MemoryWhisk:
         """What the rules did."""
         del target, activation
         return self.rules
+
+    def succeeded(self, target: Target, activation: str) -> bool | None:
+        """How an action ended."""
+        del target
+        return self.ended.get(activation)
 
     def check(self, target: Target, *, may_be_gone: bool = False) -> None:
         """Refuses with a text, where there is one."""

@@ -55,10 +55,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a trigger's activation says of its rules: whether it is there, and the errors of active rules."""
+    """What a trigger's activation says of its rules: whether it is there, the errors of active rules, and what they started."""
 
     known: bool
     errors: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
 
 
 class Whisk(Protocol):
@@ -69,6 +70,9 @@ class Whisk(Protocol):
 
     def started(self, target: Target, activation: str) -> Started:
         """Reads what the rules did; never raises."""
+
+    def succeeded(self, target: Target, activation: str) -> bool | None:
+        """How an action's activation ended; None where that is not known (yet); never raises."""
 
     def check(self, target: Target, *, may_be_gone: bool = False) -> None:
         """FeedRefused where the key may not use the trigger, or the trigger is not there and has to be."""
@@ -115,14 +119,21 @@ class HttpWhisk:
 
     def started(self, target: Target, activation: str) -> Started:
         """GET of the trigger's activation record."""
+        return rules_of(self._record(target, activation).get("logs"))
+
+    def succeeded(self, target: Target, activation: str) -> bool | None:
+        """GET of the action's activation record, which OpenWhisk writes at its end."""
+        response = self._record(target, activation).get("response")
+        return bool(response.get("success")) if isinstance(response, dict) else None
+
+    def _record(self, target: Target, activation: str) -> dict[str, Any]:
+        """An activation record, empty where it cannot be had."""
+        url = target.url("activations", activation)
         try:
-            answer = self._session.get(
-                target.url("activations", activation), auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False
-            )
-            logs = answer.json().get("logs") if answer.status_code == 200 else None
-        except (requests.RequestException, ValueError, AttributeError):
-            return Started(known=False)
-        return rules_of(logs)
+            answer = self._session.get(url, auth=target.auth, timeout=READ_TIMEOUT_S, allow_redirects=False)
+        except requests.RequestException:
+            return {}
+        return _json(answer) if answer.status_code == 200 else {}
 
     def check(self, target: Target, *, may_be_gone: bool = False) -> None:
         """GET of the trigger with the caller's key."""
@@ -141,7 +152,6 @@ class HttpWhisk:
         if answer.status_code in (401, 403):
             raise FeedRefused(f"the key in 'authKey' may not use trigger {target.trigger}")
         raise FeedRefused(f"the API host {target.api_host} answered {answer.status_code} for trigger {target.trigger}")
-
 
     def trigger_status(self, target: Target) -> int:
         """GET of the trigger."""
@@ -185,7 +195,7 @@ def rules_of(logs: Any) -> Started:
     """Reads the lines that OpenWhisk writes into a trigger's activation, one JSON object a rule."""
     if not isinstance(logs, list) or not logs:
         return Started(known=False)
-    errors, read = [], 0
+    errors, started, read = [], [], 0
     for line in logs:
         try:
             entry = json.loads(line[line.index("{") :])
@@ -195,7 +205,9 @@ def rules_of(logs: Any) -> Started:
         error = str(entry.get("error", ""))
         if not entry.get("success", True) and "is inactive" not in error:
             errors.append(f"{entry.get('rule')}: {error}"[:_MESSAGE_LIMIT])
-    return Started(known=read > 0, errors=tuple(errors))
+        elif entry.get("activationId"):
+            started.append(str(entry["activationId"]))
+    return Started(known=read > 0, errors=tuple(errors), activations=tuple(started))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from hort.counters import MemoryCounters
 from hort.dashboard import collect
+from hort.dashboard import page as dashboard_page
+from hort.dashboard.search import SearchFailed
+from hort.dashboard.state import State
 from hort.dashboard.view import View
-from tests.support.dashboard import HOSTILE, NOW, Collector, FakeSearch, collector, served, state
+from tests.support.dashboard import FOLDER, HOSTILE, NOW, Collector, FakeSearch, collector, served, state
 
 BEGIN_S = NOW / 1000
 """When the page is opened, by its own clock, which goes on only where a test lets it."""
@@ -108,7 +112,7 @@ def test_trouble_shows_its_rate_since_the_last_look(look: Callable[..., Any]) ->
     counters.add({"window.late": 5})
     now[0] += 10_000
     with page.expect_response(lambda response: "/data" in response.url):
-        page.clock.run_for(5100)
+        page.clock.run_for(10_100)
     page.locator("#trouble tbody tr", has_text="15").wait_for()
     assert rows(page, "trouble") == ["Records that are stored but in no window late 15 30 10 s ago window.late"]
 
@@ -146,9 +150,9 @@ def test_it_fits_any_width(look: Callable[..., Any], width: int, scheme: str) ->
 
 def test_it_refreshes_pauses_and_counts_its_invocations(look: Callable[..., Any]) -> None:
     page = look(collector(FakeSearch()))
-    assert page.locator("#cost").inner_text() == "1 invocation so far, 12 a minute"
+    assert page.locator("#cost").inner_text() == "1 invocation so far, 6 a minute"
     with page.expect_response(lambda response: "/data" in response.url):
-        page.clock.run_for(5100)
+        page.clock.run_for(10_100)
     page.locator("#cost", has_text="2 invocations").wait_for()
     page.locator("#pause").click()
     assert page.locator("#cost").inner_text() == "2 invocations so far, 0 a minute"
@@ -189,12 +193,122 @@ def test_choices_are_asked_for_and_kept_in_the_address(look: Callable[..., Any])
     assert json.loads(asked[-1]["devices"])[-1] == HOSTILE
 
 
-def test_an_answer_that_is_refused_is_told(look: Callable[..., Any]) -> None:
-    page = look(collector(FakeSearch()), excused="status of 429")
-    page.route("**/data*", lambda route: route.fulfill(status=429, body='{"error":"Too many requests"}'))
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+def refused(page: Any, status: int, said: dict[str, Any]) -> None:
+    """From now on the data is refused."""
+    answer = {"status": status, "body": json.dumps(said), "headers": {"access-control-allow-origin": "*"}}
+    page.route("**/data*", lambda route: route.fulfill(**answer))
+    page.clock.run_for(10_100)
     page.wait_for_selector("#status[data-state=down]")
-    assert "Too many invocations" in page.locator("#status").inner_text()
+
+
+def test_a_reader_too_many_waits_is_told_and_goes_on(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()), excused="status of 429")
+    refused(page, 429, {"error": "too many", "retry_after_s": 40})
+    assert page.locator("#status").inner_text() == "Too many readers in this minute"
+    page.clock.run_for(20_000)
+    assert re.fullmatch("asking again in 2[0-2] s", page.locator("#again").inner_text())
+    assert page.locator("#cost").inner_text().startswith("2 invocations")
+    page.unroute("**/data*")
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.clock.run_for(22_100)
+    page.wait_for_selector("#status[data-state=live]")
+    assert page.locator("#again").inner_text() == ""
+    assert page.locator(".stale").count() == 0
+
+
+def test_a_minute_that_openwhisk_says_is_used_up_is_waited_for(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()), excused="status of 429")
+    refused(page, 429, {"error": "Too many requests in the last minute (count: 61, allowed: 60).", "code": "x"})
+    assert "OpenWhisk holds back" in page.locator("#status").inner_text()
+    minute_s = 60 - (BEGIN_S + 11) % 60
+    assert minute_s - 2 <= int(re.findall(r"\d+", page.locator("#again").inner_text())[0]) <= minute_s + 2
+
+
+@pytest.mark.parametrize(("status", "said"), [(503, {"error": "Redis does not answer", "retry_after_s": 10}), (502, {"error": HOSTILE})])
+def test_a_refusal_says_why(look: Callable[..., Any], status: int, said: dict[str, Any]) -> None:
+    page = look(collector(FakeSearch()), excused=f"status of {status}")
+    refused(page, status, said)
+    assert said["error"] in page.locator("#status").inner_text()
+
+
+def down(_searches: Any) -> Any:
+    raise SearchFailed("Elasticsearch does not answer (ConnectionError)")
+
+
+SEARCHED = ("Records a second", "Devices", "Anomalies", "Fell silent", "Dead letters")
+
+
+def tile(page: Any, name: str) -> str:
+    text: str = page.locator("#tiles .tile", has_text=name).inner_text()
+    return re.sub(r"\s+", " ", text)
+
+
+def test_what_is_not_known_is_never_nought(look: Callable[..., Any]) -> None:
+    page = look(collector(down), expect="part")
+    for name in SEARCHED:
+        assert tile(page, name) == f"{name} – not known"
+    for table in ("windows", "anomalies", "alarms", "dead"):
+        assert "Not known yet" in rows(page, table)[0]
+    assert "active" in rows(page, "models")[0]
+    assert "– – – –" in rows(page, "models")[0], "how often a model was asked is not known"
+    assert "128.4K" in tile(page, "Stored")
+    assert page.locator("#welcome").is_hidden()
+
+
+@pytest.mark.parametrize("lost", [SEARCHED, ("Stored", "Feed", "Waiting")])
+def test_the_last_data_stays_dimmed_and_with_its_age(look: Callable[..., Any], lost: tuple[str, ...]) -> None:
+    known, searches = state(), FakeSearch()
+    data: dict[str, Any] = {"search": searches, "state": known}
+    page = look(lambda query: collect(View.of(query), now=NOW, **data))
+    before = {name: tile(page, name) for name in lost}
+    if lost == SEARCHED:
+        data["search"] = down
+    else:
+        data["state"] = State(counters=Away(), feeds=Away(), models=Away(), breakers=Away())
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.clock.run_for(10_100)
+    page.wait_for_selector("#status[data-state=part]")
+    page.clock.run_for(5_000)
+    assert {name: tile(page, name) for name in lost} == {name: f"{text} 15 s old" for name, text in before.items()}
+    assert page.locator("#tiles .tile.stale").count() == len(lost)
+    data.update(search=searches, state=known)
+    with page.expect_response(lambda response: "/data" in response.url):
+        page.clock.run_for(6_000)
+    page.wait_for_selector("#status[data-state=live]")
+    assert {name: tile(page, name) for name in lost} == before
+
+
+class Away:
+    """A Redis that does not answer."""
+
+    def __getattr__(self, _name: str) -> Callable[..., Any]:
+        def fail(*_: Any, **__: Any) -> Any:
+            raise redis.ConnectionError
+
+        return fail
+
+
+def test_a_server_that_is_gone_leaves_the_last_data(look: Callable[..., Any]) -> None:
+    page = look(collector(FakeSearch()), excused="net::")
+    page.route("**/data*", lambda route: route.abort())
+    page.clock.run_for(10_100)
+    page.wait_for_selector("#status[data-state=down]")
+    assert "312" in tile(page, "Devices")
+    assert page.locator(".tile.stale").count() == 8
+    assert page.locator(".card.stale").count() == 10
+
+
+@pytest.mark.parametrize("extension", ["html", "svg", "text"])
+def test_under_every_extension_only_its_own_script_runs(browser: Any, extension: str) -> None:
+    """OpenWhisk answers `.html` and others with the body alone, without the headers of an action."""
+    kind = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "text": "text/plain; charset=utf-8"}[extension]
+    html, _ = dashboard_page.assemble(FOLDER)
+    planted = html.replace("</body>", "<script>document.title = 'planted'</script><img src=x onerror='document.title = 1'></body>")
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.fulfill(body=planted, content_type=kind) if "dashboard" in route.request.url else route.abort())
+    page.goto(f"http://127.0.0.1:9/dashboard.{extension}")
+    assert page.title() == ("HoRT: the stream, live" if extension == "html" else "")
+    page.close()
 
 
 def test_it_can_be_used_without_seeing(look: Callable[..., Any]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from hort import batch, keys
 from hort.batch import Message, Messages, Reference
-from hort.journal import FAR_MS, Journal
+from hort.journal import FAR_MS, Journal, Part, Trouble
 
 REGISTRATION = "0123456789abcdef"
 JOURNAL = keys.journal(0, REGISTRATION)
@@ -177,3 +177,45 @@ class JournalContract:
         assert [journal.count_try(made, "window", only_if_others_pass=True) for _ in range(3)] == [1, 1, 1]
         journal.ack(put(journal))
         assert [journal.count_try(made, "window", only_if_others_pass=True) for _ in range(3)] == [2, 2, 2]
+
+    def test_parts_take_the_place_of_a_batch(self, journal: Journal) -> None:
+        made = put(journal, now=NOW)
+        journal.write_stage(made, {"events": b"x"})
+        journal.count_try(made, "window")
+        parts = [Part(Reference(batch.part_id(made.batch_id, NOW), JOURNAL), 2, raw=b"first"), _staged_part(made)]
+        assert journal.split(made, parts, unless="late")
+        assert (journal.load(made), journal.read_stage(made, ["events"]), journal.ack(made)) == (None, None, False)
+        first, second = journal.entries([part.reference for part in parts])
+        assert (first.trigger, first.count, first.bytes, first.created_ms, first.attempts) == ("/guest/t", 2, 5, NOW, 0)
+        assert sorted(name.batch_id for name in due(journal, NOW * 2)) == sorted(part.reference.batch_id for part in parts)
+        assert journal.read_stage(second.reference, ["events"]) == {"events": b"y"}
+        assert journal.usage(JOURNAL, now=NOW * 2).bytes == 5
+        assert journal.trouble(second.reference, "window") == Trouble()
+
+    def test_what_got_through_meanwhile_is_not_split(self, journal: Journal) -> None:
+        made = put(journal)
+        journal.write_stage(made, {"late": b""})
+        assert not journal.split(made, [_staged_part(made)], unless="late")
+        journal.ack(made)
+        assert not journal.split(made, [_staged_part(made)], unless="late")
+        direct = batch.direct_reference(b"raw")
+        journal.put_direct(direct, b"raw", count=2, now=NOW)
+        assert not journal.split(direct, [_staged_part(direct)], unless="late"), "nobody would fire the parts"
+        assert journal.size(JOURNAL) == 0
+
+    def test_where_an_action_is_can_be_noted(self, journal: Journal) -> None:
+        made = put(journal)
+        assert journal.trouble(made, "window") == Trouble()
+        journal.count_try(made, "window")
+        journal.note(made, "window", range(3, 7))
+        assert journal.trouble(made, "window") == Trouble(1, range(3, 7))
+        assert journal.trouble(made, "score") == Trouble()
+        journal.note(made, "window", None)
+        assert journal.trouble(made, "window") == Trouble(1)
+        journal.ack(made)
+        journal.note(made, "window", range(3, 7))
+        assert journal.load(made) is None, "a batch that is done leaves nothing behind"
+
+
+def _staged_part(whole: Reference) -> Part:
+    return Part(Reference(batch.part_id(whole.batch_id, NOW), whole.journal), 1, stage={"events": b"y"})

@@ -8,7 +8,7 @@ from hort import page
 
 STYLES = ("uPlot.min.css", "page.css")
 LIBRARY = "uPlot.iife.min.js"
-SCRIPTS = ("format.js", "charts.js", "tables.js", "page.js")
+SCRIPTS = ("format.js", "charts.js", "tables.js", "known.js", "page.js")
 
 
 def assemble(folder: Path) -> tuple[str, dict[str, str]]:

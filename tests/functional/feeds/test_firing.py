@@ -13,6 +13,7 @@ from feeds.provider.testing import MemoryWhisk
 from feeds.provider.whisk import Outcome, Started, Target
 from hort import batch, feed_options, keys
 from hort.batch import Message, Messages, Reference
+from hort.journal import Part
 from hort.testing import FakeClock, MemoryJournal
 
 REGISTRATION = "0123456789abcdef"
@@ -294,6 +295,88 @@ def test_an_unreadable_activation_is_given_up_after_some_fires() -> None:
     bench.run(400_000)
     assert len(bench.whisk.fires) == UNREADABLE_ATTEMPTS
     assert bench.journal.size(bench.journals[0]) == 0
+
+
+THROTTLED = "guest/r: Too many requests in the last minute (count: 61, allowed: 60)."
+
+
+def test_a_reference_whose_rule_was_refused_does_not_wait_for_its_deadline() -> None:
+    bench = Bench(ack_deadline_s=600)
+    bench.whisk.rules = Started(known=True, errors=(THROTTLED,))
+    bench.put()
+    start = bench.clock.now
+    bench.run(next_minute(start) - start - 1)
+    assert len(bench.whisk.fires) == 1, "the namespace's minute is used up"
+    bench.whisk.rules = Started(known=True, activations=("b" * 32,))
+    bench.run(2_000)
+    assert len(bench.whisk.fires) == 2
+    assert bench.metrics()['not_started_total{reason="throttled"}'] == 1
+    bench.put()
+    bench.run(300_000)
+    assert len(bench.whisk.fires) == 3, "what began and has not ended is waited for"
+
+
+def test_a_batch_whose_action_failed_is_fired_again_soon_then_ever_later() -> None:
+    bench = Bench(ack_deadline_s=600, max_fires_per_minute=600)
+    bench.whisk.rules = Started(known=True, activations=("b" * 32,))
+    bench.whisk.ended = {"b" * 32: False}
+    bench.put()
+    bench.run(200_000)
+    gaps = [later - earlier for earlier, later in zip(bench.whisk.at, bench.whisk.at[1:], strict=False)]
+    for number, wait in enumerate((500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000)):
+        assert wait <= gaps[number] <= wait + 1_000
+    assert bench.metrics()["failed_total"] >= len(gaps)
+
+
+@pytest.mark.parametrize("ended", [{}, {"b" * 32: True}, {"c" * 32: False}, {"b" * 32: True, "c" * 32: True}])
+def test_a_batch_that_somebody_may_work_on_is_left_alone(ended: dict[str, bool]) -> None:
+    bench = Bench(ack_deadline_s=600)
+    bench.whisk.rules = Started(known=True, errors=(THROTTLED,), activations=("b" * 32, "c" * 32))
+    bench.whisk.ended = ended
+    bench.put()
+    bench.run(500_000)
+    assert len(bench.whisk.fires) == 1
+
+
+def test_an_action_that_failed_and_said_when_to_come_again_is_believed() -> None:
+    bench = Bench(ack_deadline_s=600)
+    bench.whisk.rules = Started(known=True, activations=("b" * 32,))
+    bench.whisk.ended = {"b" * 32: False}
+    reference = bench.put()
+    bench.run(10)
+    bench.journal.retry_at(reference, bench.clock.now + 100_000)
+    bench.run(99_000)
+    assert len(bench.whisk.fires) == 1
+    bench.journal.ack(reference)
+    bench.run(99_000)
+    assert len(bench.whisk.fires) == 1
+
+
+def test_records_that_come_slowly_do_not_hold_up_the_firing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(max_fires_per_minute=6000, max_unacked=1000, ack_deadline_s=600)
+    bench.whisk.rules = Started(known=False)
+    started, looks = bench.whisk.started, list[int]()
+
+    def slow(target: Target, activation: str) -> Started:
+        looks.append(bench.clock.now)
+        bench.clock.advance(10_000)
+        return started(target, activation)
+
+    monkeypatch.setattr(bench.whisk, "started", slow)
+    for _ in range(20):
+        bench.put()
+    bench.run(600_000)
+    assert 1 <= len(looks) <= 7, "a tenth of the time at most"
+
+
+def test_parts_go_by_reference() -> None:
+    bench = Bench(delivery="inline", ack="sink")
+    whole = bench.put()
+    (entry,) = bench.journal.entries([whole])
+    part = Reference(batch.part_id(whole.batch_id, entry.created_ms), whole.journal)
+    bench.journal.split(whole, [Part(part, 1, raw=bench.journal.load(whole) or b"")], unless="ingested")
+    bench.run(2_000)
+    assert [set(fire) for fire in bench.whisk.fires] == [{"batch_id", "count", "bytes", "journal"}], "the messages bring their names"
 
 
 def put_raw(bench: Bench, raw: bytes, *, count: int = 1) -> Reference:

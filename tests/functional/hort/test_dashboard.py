@@ -93,7 +93,8 @@ def test_elasticsearch_down_leaves_counters_and_registry() -> None:
     assert answer["errors"] == {"elasticsearch": "Elasticsearch does not answer (ConnectionError)"}
     assert answer["counters"]["ingest.records"] == 128_400
     assert len(answer["registry"]["rows"]) == 3
-    assert answer["lines"]["devices"] == []
+    unknown = ("streams", "windows", "lines", "rate", "models", "anomalies", "alarms", "dead_letters")
+    assert [answer[part] for part in unknown] == [None] * len(unknown), "not known is not none"
 
 
 def test_redis_down_leaves_what_elasticsearch_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +108,21 @@ def test_redis_down_leaves_what_elasticsearch_has(monkeypatch: pytest.MonkeyPatc
     assert answer["errors"] == dict.fromkeys(
         ("counters", "feeds", "registry"), "Redis does not answer (ConnectionError)"
     )
+    assert [answer[part] for part in ("counters", "trouble", "feeds", "registry")] == [None] * 4
     assert len(answer["lines"]["devices"]) == 6
 
 
 def test_one_failed_search_names_its_part_only() -> None:
     answer = collector(FakeSearch(replaced={documents.ALARMS: {"failed": "all shards failed"}}))({})
     assert answer["errors"] == {"alarms": "all shards failed"}
-    assert answer["alarms"] == []
+    assert answer["alarms"] is None
+    assert answer["dead_letters"]["total"] == 6
+
+
+@pytest.mark.parametrize(("index", "unknown"), [(documents.ALL_EVENTS, {"rate"}), (documents.ANALYTICS, {"streams", "windows", "lines"}), (documents.MODEL_RESULTS, {"models", "anomalies"})])
+def test_what_fails_is_not_known_and_nothing_else(index: str, unknown: set[str]) -> None:
+    answer = collector(FakeSearch(replaced={index: {"failed": "no shard"}}))({})
+    assert {name for name, part in answer.items() if part is None} == unknown
 
 
 def test_a_search_cut_short_says_so() -> None:

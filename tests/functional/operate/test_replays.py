@@ -249,7 +249,7 @@ def test_a_step_that_a_batch_was_stored_without(suite: Suite, step: str) -> None
     if step == "score":
         suite.windows.window(reference)
     for _ in range(3):
-        unprocessable.skip_step(reference, suite.journal, suite.windows.counters, limit=1)
+        unprocessable.skip_step(reference, suite.journal, suite.windows.counters, step, limit=1)
         suite.journal.ack(suite.put(_messages()))
     suite.run(reference)
     (letter,) = suite.letters().values()

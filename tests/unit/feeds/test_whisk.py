@@ -57,6 +57,7 @@ def test_addresses(host: str, url: str) -> None:
     assert Target(host, "/my ns/a b", "u:k").url("triggers", "a b") == url
 
 
+THROTTLED = "Too many requests in the last minute (count: 61, allowed: 60)."
 STARTED = '{"statusCode":0,"success":true,"activationId":"abc","rule":"guest/r","action":"guest/a"}'
 INACTIVE = json.dumps({"success": False, "rule": "guest/off", "error": "Rule 'guest/off' is inactive, action 'guest/a' was not activated."})
 FAILED = json.dumps({"success": False, "rule": "guest/r", "error": "Too many requests in the last minute (count: 61, allowed: 60)."})
@@ -65,10 +66,11 @@ FAILED = json.dumps({"success": False, "rule": "guest/r", "error": "Too many req
 @pytest.mark.parametrize(
     ("logs", "expected"),
     [
-        ([STARTED], Started(known=True)),
-        ([STARTED, INACTIVE], Started(known=True)),
-        ([f"2026-01-01T00:00:00.000000000Z stdout: {STARTED}"], Started(known=True)),
-        ([STARTED, FAILED], Started(known=True, errors=("guest/r: Too many requests in the last minute (count: 61, allowed: 60).",))),
+        ([STARTED], Started(known=True, activations=("abc",))),
+        ([STARTED, INACTIVE], Started(known=True, activations=("abc",))),
+        ([f"2026-01-01T00:00:00.000000000Z stdout: {STARTED}"], Started(known=True, activations=("abc",))),
+        ([STARTED, FAILED], Started(known=True, errors=(f"guest/r: {THROTTLED}",), activations=("abc",))),
+        ([FAILED], Started(known=True, errors=(f"guest/r: {THROTTLED}",))),
         ([], Started(known=False)),
         (None, Started(known=False)),
         ("text", Started(known=False)),

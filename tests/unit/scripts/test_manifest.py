@@ -20,8 +20,8 @@ def test_the_readme_names_no_setting_that_nothing_reads() -> None:
     assert set(SETTING.findall(README)) <= set(SETTING.findall(MANIFEST)) | OF_SCRIPTS | COMPOSE
 
 
-def test_feed_and_close_get_the_same_partitions() -> None:
-    assert MANIFEST.count("partitions: $HORT_PARTITIONS") == 2, "the windows' inputs are an anchor that close shares"
+def test_everybody_gets_the_same_partitions() -> None:
+    assert MANIFEST.count("partitions: $HORT_PARTITIONS") == 3, "of the feed, of the windows (an anchor that close shares), and of the dashboard"
     assert close.settings({"partitions": "4"}).partitions == feed_options.parse({"url": "mqtt://b", "partitions": "4"}).partitions
 
 
