@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,9 @@ def _serve(options: argparse.Namespace) -> int:
 
     try:
         server.run(chosen)
+    except sqlite3.Error as error:
+        sys.stderr.write(f"whisk: the database in {chosen.state}: {error}\n")
+        return 1
     except (OSError, ValueError) as error:
         sys.stderr.write(f"whisk: {error}\n")
         return 1

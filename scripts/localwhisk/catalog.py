@@ -12,7 +12,7 @@ from typing import TypeVar
 from localwhisk import codec, messages
 from localwhisk.clock import Clock, now_ms
 from localwhisk.entities import Action, AnyEntity, Package, Rule, Trigger
-from localwhisk.errors import ApiError, missing
+from localwhisk.errors import ApiError, NotKept, missing
 from localwhisk.store import Statement, Store
 
 log = logging.getLogger("localwhisk.catalog")
@@ -100,16 +100,38 @@ class Catalog:
         self, *entities: AnyEntity, code: str | None = None, drop: AnyEntity | None = None
     ) -> None:
         """Keep entities (and the code of the first), durable when this returns; `drop` goes in the same step."""
+        before = self._before(*entities, *((drop,) if drop else ()))
         statements = list(self._statements(entities, code))
         if drop is not None:
             statements += self._removal(drop)
-        await self._store.write(*statements, synced=True)
+        await self._write(statements, before)
 
     async def remove(self, *entities: AnyEntity, also_save: tuple[AnyEntity, ...] = ()) -> None:
         """Delete entities, and keep others in the same step."""
+        before = self._before(*entities, *also_save)
         statements = [statement for entity in entities for statement in self._removal(entity)]
         statements += self._statements(also_save, None)
-        await self._store.write(*statements, synced=True)
+        await self._write(statements, before)
+
+    def _before(self, *entities: AnyEntity) -> dict[str, AnyEntity | None]:
+        return {entity.doc: self._docs.get(entity.doc) for entity in entities}
+
+    async def _write(self, statements: list[Statement], before: dict[str, AnyEntity | None]) -> None:
+        """Make a change durable, or take it back; raises NotKept."""
+        after = {doc: self._docs.get(doc) for doc in before}
+        try:
+            await self._store.write(*statements, synced=True)
+        except NotKept:
+            for doc, entity in before.items():
+                if self._docs.get(doc) is after[doc]:
+                    self._put_back(doc, entity)
+            raise
+
+    def _put_back(self, doc: str, entity: AnyEntity | None) -> None:
+        if entity is None:
+            self._docs.pop(doc, None)
+        else:
+            self._docs[doc] = entity
 
     def _statements(self, entities: tuple[AnyEntity, ...], code: str | None) -> Iterator[Statement]:
         for number, entity in enumerate(entities):

@@ -38,6 +38,13 @@ class PlainError(LocalWhiskError):
         self.close = close
 
 
+class NotKept(ApiError):
+    """What a request wanted kept is not on the disk; 507 where that is full."""
+
+    def __init__(self, reason: str, *, full: bool) -> None:
+        super().__init__(507 if full else 500, messages.not_kept(reason))
+
+
 def rejected(status: int, text: str, *, headers: Sequence[tuple[str, str]] = ()) -> ApiError:
     """An error of routing or unmarshalling, which carries no CORS headers."""
     return ApiError(status, text, cors=False, headers=headers)

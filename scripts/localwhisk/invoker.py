@@ -14,6 +14,7 @@ from localwhisk.activations import Activation, new_id
 from localwhisk.catalog import Catalog
 from localwhisk.clock import Clock, now_ms
 from localwhisk.entities import Action, annotation, truthy
+from localwhisk.errors import NotKept
 from localwhisk.identity import Identity
 from localwhisk.limits import Limits
 from localwhisk.payloads import Payload
@@ -96,9 +97,9 @@ class Invoker:
         return task.result() if done else None
 
     async def begin(self, call: Call) -> None:
-        """Start, and return as soon as a crash can no longer lose the activation."""
+        """Start, and return as soon as a crash can no longer lose the activation; raises NotKept."""
         self.start(call)
-        await self.store.write()
+        await self.store.write(self._begun(call).running_statement())
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for what runs."""
@@ -130,7 +131,7 @@ class Invoker:
 
     def _ended(self, task: asyncio.Task[Activation]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if not task.cancelled() and not isinstance(task.exception(), NotKept | None):
             log.error("an activation failed inside the engine", exc_info=task.exception())
 
     async def _composition(self, call: Call, composer: Composer) -> Activation:

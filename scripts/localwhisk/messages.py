@@ -237,6 +237,11 @@ def key_not_found(key: str) -> str:
     return f"key not found: {key}"
 
 
+def not_kept(reason: str) -> str:
+    """500 or 507 where the database cannot be written."""
+    return f"The engine cannot write its state, so nothing was kept: {reason}"
+
+
 def member_missing(member: str) -> str:
     """Detail for an object without a required member."""
     return f"Object is missing required member '{member}'"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 
 from localwhisk.clock import Clock, now_ms
+from localwhisk.errors import NotKept
 from localwhisk.store import Statement, Store
 
 log = logging.getLogger("localwhisk.retention")
@@ -36,7 +38,9 @@ class Pruner:
     async def run(self) -> None:
         """Prune forever."""
         while True:
-            more = await self.prune_once()
+            more = False
+            with contextlib.suppress(NotKept):  # on a full disk; there may be room later
+                more = await self.prune_once()
             await asyncio.sleep(0 if more else self._retention.every_s)
 
     async def prune_once(self) -> bool:

@@ -21,6 +21,7 @@ from localwhisk.retention import DAY_MS, Retention
 N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
 _ORIGIN = re.compile(r"https?://[^/]+\Z")
+_ENDLESS = 1_000_000_000
 _RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
 ACTION_NODE_MODULES = "LOCALWHISK_ACTION_NODE_MODULES"
@@ -196,7 +197,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         ready_file=options.ready_file,
         wskprops=options.wskprops,
         alarms=not options.no_alarms,
-        memory_mb=options.action_memory,
+        memory_mb=None if options.action_memory is None else _positive("--action-memory", options.action_memory),
         quiet=options.quiet,
     )
 
@@ -222,8 +223,9 @@ def _node_modules(given: Path | None, environment: Mapping[str, str]) -> Path | 
 
 
 def _positive(name: str, value: N_) -> N_:
-    if value <= 0:
-        message = f"{name} must be greater than 0, got {value}"
+    if not 0 < value < _ENDLESS:
+        bound = f"less than {_ENDLESS}" if value > 0 else "greater than 0"
+        message = f"{name} must be {bound}, got {value}"
         raise ValueError(message)
     return value
 

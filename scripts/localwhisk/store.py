@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localwhisk.errors import NotKept
+
 log = logging.getLogger("localwhisk.store")
 
 FILE_NAME = "localwhisk.sqlite"
@@ -101,7 +103,7 @@ class Store:
         self._reader.close()
 
     async def write(self, *statements: Statement, synced: bool = False) -> None:
-        """Run the statements in one transaction; returns when they are durable."""
+        """Run the statements in one transaction; returns when they are durable, raises NotKept."""
         assert self._loop is not None, "start() first"  # noqa: S101  # a mistake of the program, not of a user
         done: asyncio.Future[None] = self._loop.create_future()
         self._jobs.put(_Job(statements, done, synced))
@@ -168,13 +170,13 @@ class Store:
             batch.append(job)
         return batch, True
 
-    def _report(self, batch: Sequence[_Job], failure: Exception | None) -> None:
+    def _report(self, batch: Sequence[_Job], failure: NotKept | None) -> None:
         waiting = [job.done for job in batch if job.done is not None]
         if waiting and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_settle, waiting, failure)
 
 
-def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> Exception | None:
+def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> NotKept | None:
     synced = any(job.synced for job in batch)
     try:
         if synced:
@@ -185,17 +187,18 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Job]) -> Exception 
                 statement.run(connection)
         connection.execute("COMMIT")
     except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:  # also what SQLite cannot hold
-        log.exception("a batch of %d writes failed", len(batch))
+        log.error("a batch of %d writes failed: %s", len(batch), error)
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        return error
+        full = isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        return NotKept(str(error), full=full)
     finally:
         if synced:
             connection.execute("PRAGMA synchronous = NORMAL")
     return None
 
 
-def _settle(waiting: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:
+def _settle(waiting: Sequence[asyncio.Future[None]], failure: NotKept | None) -> None:
     for future in waiting:
         if future.done():
             continue

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localwhisk.activations import Activation, new_id
+from localwhisk.errors import NotKept
 from localwhisk.messages import RUN_LOST
 from localwhisk.retention import Pruner, Retention
 from localwhisk.store import Statement
@@ -187,3 +188,50 @@ def test_code_that_an_earlier_engine_kept_in_one_piece_is_taken_over(
             "INSERT INTO code SELECT doc, text FROM code_pieces; DELETE FROM code_pieces;"
         )
     assert new_local().call("GET", "actions/old").json["exec"]["code"] == "give-back"
+
+
+def limit_pages(local: LocalWhisk, pages: int) -> None:
+    """Let the database have no more pages than it has, or as many."""
+    local.run(local.engine.store.write(Statement(f"PRAGMA max_page_count = {pages}")))
+
+
+def test_a_full_disk_is_said_and_nothing_is_there_that_was_not_kept(new_local: Callable[..., LocalWhisk]) -> None:
+    local = new_local()
+    local.put_action("old")
+    local.call("PUT", "triggers/t", {})
+    local.put_rule("r", "t", "old")
+    before = local.call("GET", "actions/old").json
+    limit_pages(local, 1)
+    large = "x" * 100_000
+    for method, path, body in (
+        ("PUT", "actions/new", {"exec": {"kind": "python:3.11", "code": large}}),
+        ("PUT", "actions/old?overwrite=true", {"parameters": [{"key": "k", "value": large}]}),
+        ("PUT", "packages/new", {"parameters": [{"key": "k", "value": large}]}),
+        ("POST", "actions/old?blocking=true", {"x": large}),
+        ("POST", "triggers/t", {"x": large}),
+    ):
+        reply = local.call(method, path, body)
+        assert reply.status == 507, (method, path)
+        assert reply.error.endswith("nothing was kept: database or disk is full")
+    assert [one["name"] for one in local.call("GET", "actions").json] == ["old"]
+    assert local.call("GET", "actions/old").json == before
+    assert local.call("GET", "packages").json == []
+    limit_pages(local, 1_000_000)
+    assert local.call("PUT", "packages/new", {}).status == 200
+    assert local.result("old", {"x": large}) == {"x": large}
+    assert local.engine.throttle.in_flight("guest") == 0
+
+
+def test_what_could_not_be_deleted_stays(new_local: Callable[..., LocalWhisk], monkeypatch: pytest.MonkeyPatch) -> None:
+    local = new_local()
+    local.put_action("old")
+
+    async def refuse(*_: Statement, synced: bool = False) -> None:
+        raise NotKept("disk I/O error", full=False)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local.engine.store, "write", refuse)
+        assert local.call("DELETE", "actions/old").status == 500
+        assert local.call("POST", "actions/old", {}).status == 500, "an activation that a crash could lose"
+    assert local.call("GET", "actions/old").status == 200
+    assert local.call("DELETE", "actions/old").status == 200

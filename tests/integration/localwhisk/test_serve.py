@@ -144,8 +144,16 @@ def test_a_signal_lets_what_runs_finish(new_whisk: NewWhisk) -> None:
 def test_a_port_that_is_taken_is_an_error_not_a_traceback(new_whisk: NewWhisk, tmp_path: Any) -> None:
     whisk = new_whisk()
     port = whisk.apihost.rpartition(":")[2]
-    with pytest.raises(AssertionError, match="Address already in use") as caught:
+    with pytest.raises(AssertionError, match=f"port {port}: Address already in use .*--port 0 takes a free one") as caught:
         Engine(tmp_path / "second", "--port", port)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_database_that_is_none_is_an_error_not_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "entities").mkdir()
+    (tmp_path / "entities" / "localwhisk.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(AssertionError, match="file is not a database") as caught:
+        Engine(tmp_path)
     assert "Traceback" not in str(caught.value)
 
 
