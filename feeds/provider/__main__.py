@@ -1,4 +1,4 @@
-"""`python -m feeds.provider`: the service behind the feed `hort/mqtt`. Settings come from the environment, see settings.py."""
+"""`./scripts/provider`: the service behind the feed `hort/mqtt`. Settings come from the environment, see settings.py."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m feeds.provider", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./scripts/provider", description=__doc__)
     parser.add_argument("--host", help="address to listen on (HORT_PROVIDER_HOST)")
     parser.add_argument("--port", help="port to listen on, 0 for any (HORT_PROVIDER_PORT)")
     parser.add_argument("--ready-file", type=Path, help="file that gets the service's address when it listens")

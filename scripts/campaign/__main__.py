@@ -8,6 +8,7 @@ end every record, window and model result is compared with what was published. E
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
@@ -20,15 +21,29 @@ from campaign.faults import KINDS
 from campaign.session import Session
 from campaign.stage import FIRES, stage
 from campaign.watch import Watch
+from lib.state import StateRefused, empty, held
+
+WHO = "./scripts/chaos"
+LOGS = Path(__file__).resolve().parents[2] / ".hort" / "chaos"
+PUBLISHED = "published.jsonl.gz"
 
 
 def main() -> int:
-    """0 where nothing was lost, doubled or wrong; 1 where something was."""
+    """0 where nothing was lost, doubled or wrong; 1 where something was; 2 where it could not begin."""
     given = _arguments()
     if given.list:
         for kind in KINDS.values():
             print(f"{kind.name:28} {kind.seconds[0]:g} to {kind.seconds[1]:g} s")
         return 0
+    try:
+        with held(given.logs, who=WHO) if given.logs else contextlib.nullcontext():
+            return _campaign(given)
+    except StateRefused as error:
+        print(f"--logs: {error}", file=sys.stderr)
+        return 2
+
+
+def _campaign(given: argparse.Namespace) -> int:
     seconds = given.minutes * 60
     durations = {kind.name: kind.seconds for kind in KINDS.values()}
     planned = plan.make(durations, seed=given.seed, seconds=seconds, only=given.faults)
@@ -76,10 +91,11 @@ def _kinds(text: str) -> tuple[str, ...]:
 def _keep(folder: Path | None, state: Path, devices: Devices, *, failed: bool) -> None:
     if folder is None and not failed:
         return
-    where = folder or Path(__file__).resolve().parents[2] / ".hort" / "chaos"
-    shutil.rmtree(where, ignore_errors=True)
-    shutil.copytree(state / "logs", where / "logs")
-    devices.save(where / "published.jsonl.gz")
+    where = folder or LOGS
+    with contextlib.nullcontext() if folder else held(where, who=WHO, ours=True):
+        empty(where, ("logs", PUBLISHED))
+        shutil.copytree(state / "logs", where / "logs")
+        devices.save(where / PUBLISHED)
     print(f"logs and what was published are in {where}", file=sys.stderr)
 
 

@@ -23,8 +23,8 @@ from campaign.proxy import Network, Proxy
 from campaign.rejections import ElasticsearchProxy
 from demonstrate import processes
 from demonstrate.feeds import await_subscriptions
-from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
+from lib.local import GUEST_KEY
 from localwhisk.runtimes.memory import descendants
 from workloads.machine import Machine, services
 

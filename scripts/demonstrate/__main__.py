@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from demonstrate.options import Options, parse
 from demonstrate.processes import StartFailed
 from demonstrate.suite import Suite
 from demonstrate.view import LiveView, PlainView, View
+from lib.stack.controller import masked
+from lib.state import StateRefused, held
 
 LOOK_EVERY_S = 1.0
 DRAIN_TIMEOUT_S = 600.0
@@ -35,16 +38,26 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def main() -> int:
     """0 when everything ran, drained and stopped; 1 with the reason otherwise."""
     options = parse()
+    os.umask(0o077)
     console = Console()
-    addresses: dict[str, str] = {}
-    view: View = LiveView(console, addresses) if console.is_terminal else PlainView()
+    view: View = LiveView(console) if console.is_terminal else PlainView()
+    try:
+        with held(options.state, who="./scripts/demo", ours=not options.named):
+            return _demonstrate(options, view)
+    except (StateRefused, OSError) as error:
+        view.say(f"demo: {error}")
+        return 1
+
+
+def _demonstrate(options: Options, view: View) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     suite = Suite(options, view)
     try:
         suite.prepare()
-        return _run(options, suite, view, addresses)
+        return _run(options, suite, view)
     except StartFailed as error:
+        view.close()
         view.say(f"demo: {error}")
         return 1
     except Interrupted:
@@ -52,11 +65,12 @@ def main() -> int:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        view.close()
         view.say("stopping everything")
         suite.stop()
 
 
-def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) -> int:
+def _run(options: Options, suite: Suite, view: View) -> int:
     suite.start()
     reader = Reader(
         elasticsearch_url=suite.env["HORT_ELASTICSEARCH_URL"],
@@ -66,21 +80,14 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
     )
     before = _whole(reader, deadline=time.monotonic() + WHOLE_TIMEOUT_S)
     suite.start_source()
-    addresses |= {
-        "dashboard": suite.whisk.web("dashboard"),
-        **({"plates": suite.whisk.web("plates-page")} if suite.plates else {}),
-        "models": suite.whisk.web("models"),
-        "engine": suite.whisk.api_host,
-        "Elasticsearch": suite.env["HORT_ELASTICSEARCH_URL"],
-        "MQTT": suite.env["HORT_MQTT_URL"],
-        "key for reports": suite.env["HORT_REGISTRY_KEY"],
-        "logs": str(options.state / "logs"),
-    }
-    for name, address in addresses.items():
+    view.close()
+    if not options.city:
+        view.say(f"nothing is published to {masked(suite.env['HORT_MQTT_URL'])}: send it what your devices send, or see --city")
+    for name, address in suite.addresses().items():
         view.say(f"{name}: {address}")
     try:
         with view.watching():
-            _watch(options, suite, view, reader, addresses)
+            _watch(options, suite, view, reader)
     except Interrupted:
         if not options.summary:
             raise
@@ -89,7 +96,7 @@ def _run(options: Options, suite: Suite, view: View, addresses: dict[str, str]) 
     return _drain(options, suite, view, reader, before)
 
 
-def _watch(options: Options, suite: Suite, view: View, reader: Reader, addresses: dict[str, str]) -> None:
+def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
     began = time.monotonic()
     looks: list[Facts] = []
     while True:
@@ -98,8 +105,6 @@ def _watch(options: Options, suite: Suite, view: View, reader: Reader, addresses
             return
         if dead := suite.dead_parts():
             raise StartFailed(f"{dead[0].name} ended by itself, see {dead[0].log}")
-        if suite.plates is not None:
-            addresses["photo"] = suite.plates.state
         looks = [*looks[-10:], reader.read()]
         view.show(looks[-1], rate=_rate(looks), left=left)
         time.sleep(LOOK_EVERY_S if left is None else max(0.0, min(LOOK_EVERY_S, left)))

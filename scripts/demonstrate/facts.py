@@ -10,9 +10,10 @@ from typing import Any
 
 import redis
 import requests
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError, TransportError
 
 from demonstrate.whisk import Whisk
+from hort import elastic
 
 INDICES = ("all-events", "analytics", "model-results", "dead-letters", "alarms")
 TRIGGERS = ("device-events", "window-tick", "model-poll", "divvy-poll")
@@ -46,7 +47,7 @@ class Reader:
     """Reads facts; a part that does not answer is named in `problems` and does not hide the others."""
 
     def __init__(self, *, elasticsearch_url: str, redis_url: str, provider_url: str, whisk: Whisk) -> None:
-        self._search = Elasticsearch(elasticsearch_url, request_timeout=20, max_retries=1)
+        self._search = elastic.connect({"elasticsearch_url": elasticsearch_url}).client
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5)
         self._provider_url = provider_url
         self._whisk = whisk

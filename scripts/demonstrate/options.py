@@ -1,32 +1,39 @@
-"""What the demo was asked to do, and where things lie."""
+"""What the demo was asked to do, and where things lie. Standard library only: it is read before anything is installed."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gbfs_server import recording
+
 ROOT = Path(__file__).resolve().parents[2]
-GUEST_KEY = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
-"""The public development key that every OpenWhisk ships with; good on loopback only."""
+DESCRIPTION = "Runs HoRT's whole stream on this machine: services, engine, provider, deployment, and a city's bike stations as data."
 LIVE_URL = "https://gbfs.divvybikes.com/gbfs/2.3/gbfs.json"
 INVOCATIONS_PER_MINUTE = 600
 """What hosted platforms give; the stock limit is 60."""
+PORT = 3233
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
 class Options:
-    """The command line, checked."""
+    """The command line, checked; `port` is None where none was asked for, `city` whether we publish anything."""
 
     replay: Path | None
     speed: float
     live: bool
+    city: bool
     stations: int
     duration: float | None
     summary: Path | None
-    port: int
+    port: int | None
     state: Path
+    named: bool
     plates: bool
 
     @property
@@ -34,40 +41,82 @@ class Options:
         """Where the data comes from, in words."""
         if self.replay:
             return f"the recording {self.replay.name} at {self.speed:g} times its speed"
+        if not self.city:
+            return "your devices"
         return LIVE_URL if self.live else f"a simulated city of {self.stations} stations"
 
 
 def parse(arguments: list[str] | None = None) -> Options:
     """Options from the command line; exits with a usage message where they make no sense."""
-    parser = argparse.ArgumentParser(prog="./scripts/demo", description=__doc__, epilog="Ctrl-C stops everything.")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--replay", type=Path, metavar="FILE", help="a recording: one station_status document a line, gzip or not")
-    source.add_argument("--live", action="store_true", help="the real Divvy feed (needs the internet)")
-    parser.add_argument("--speed", type=float, default=60, metavar="X", help="how fast a recording runs; default 60")
-    parser.add_argument("--stations", type=int, default=300, metavar="N", help="size of the simulated city; default 300")
-    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this long; default: run until Ctrl-C")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a JSON object with the counts at the end")
-    parser.add_argument("--port", type=int, default=3233, metavar="N", help="of the engine; a free one is taken where it is in use")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="where data and logs go; emptied at each start; default .hort/demo")
-    parser.add_argument("--no-plates", action="store_true", help="without the licence plates (their reader is compiled at the first start)")
+    parser = _parser()
     given = parser.parse_args(arguments)
-    if given.replay and not given.replay.is_file():
-        parser.error(f"--replay: no such file: {given.replay}")
-    if given.speed <= 0:
-        parser.error(f"--speed must be above 0, got {given.speed:g}")
-    if given.duration is not None and given.duration <= 0:
-        parser.error(f"--duration must be above 0, got {given.duration:g}")
-    if not 1 <= given.stations <= 10_000:
-        parser.error(f"--stations must be from 1 to 10000, got {given.stations}")
+    for problem in _problems(given):
+        parser.error(problem)
     state = given.state or Path(os.environ.get("HORT_STATE") or ROOT / ".hort") / "demo"
+    asked = bool(given.city or given.replay or given.live)
     return Options(
         replay=given.replay.resolve() if given.replay else None,
         speed=given.speed,
         live=given.live,
+        city=asked or not (given.no_city or os.environ.get("HORT_MQTT_URL")),
         stations=given.stations,
         duration=given.duration,
         summary=given.summary.resolve() if given.summary else None,
         port=given.port,
         state=state.resolve(),
+        named=given.state is not None,
         plates=not given.no_plates,
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/demo",
+        description=DESCRIPTION,
+        epilog="HORT_MQTT_URL, HORT_REDIS_URL and HORT_ELASTICSEARCH_URL name servers of yours; nothing is published to your broker unless "
+        "--city, --replay or --live ask for it. Ctrl-C stops everything.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--city", action="store_true", help="a simulated city's bike stations: the default on a broker of ours")
+    source.add_argument("--replay", type=Path, metavar="FILE", help="a recording: one station_status document a line, gzip or not")
+    source.add_argument("--live", action="store_true", help="the real Divvy feed (needs the internet)")
+    source.add_argument("--no-city", action="store_true", help="publish nothing: the default with HORT_MQTT_URL, for your own devices")
+    parser.add_argument("--speed", type=float, default=60, metavar="X", help="how fast a recording runs; default 60")
+    parser.add_argument("--stations", type=int, default=300, metavar="N", help="size of the simulated city; default 300")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this long; default: run until Ctrl-C")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a JSON object with the counts at the end")
+    parser.add_argument("--port", type=int, metavar="N", help=f"of the engine, 0 for any; default {PORT}, or a free one where that is in use")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="where data and logs go: a new or empty folder, or one of an earlier demo; default .hort/demo")
+    parser.add_argument("--no-plates", action="store_true", help="without the licence plates (their reader is compiled at the first start)")
+    return parser
+
+
+def _problems(given: argparse.Namespace) -> list[str]:
+    found = []
+    if not 0 < given.speed < math.inf:
+        found.append(f"--speed must be above 0, got {given.speed:g}")
+    if given.duration is not None and not 0 < given.duration < math.inf:
+        found.append(f"--duration must be above 0, got {given.duration:g}")
+    if not 1 <= given.stations <= 10_000:
+        found.append(f"--stations must be from 1 to 10000, got {given.stations}")
+    if given.port is not None and not 0 <= given.port <= _LAST_PORT:
+        found.append(f"--port must be from 0 to {_LAST_PORT}, got {given.port}")
+    if given.summary and not (given.summary.resolve().parent.is_dir() and not given.summary.is_dir()):
+        found.append(f"--summary: {given.summary} is no file in an existing folder")
+    return found or _of_recording(given.replay)
+
+
+def _of_recording(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    if not path.is_file():
+        return [f"--replay: no such file: {path}"]
+    try:
+        recording.times(path)
+    except recording.RecordingError as error:
+        return [f"--replay: {error}"]
+    return []
+
+
+if __name__ == "__main__":  # asks whether the options are well before minutes are spent on an installation
+    parse(sys.argv[1:])

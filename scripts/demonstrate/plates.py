@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from demonstrate import processes
-from demonstrate.options import GUEST_KEY, ROOT
+from demonstrate.options import ROOT
 from demonstrate.whisk import Whisk
 from lib.images.table import FINAL
 
@@ -48,7 +48,7 @@ class Plates:
         registry = self._env.get("HORT_IMAGE_REGISTRY", "")
         return f"{registry}{FINAL.image}=http://127.0.0.1:{self._port}"
 
-    def start(self, api_host: str) -> None:
+    def start(self, whisk: Whisk) -> None:
         """Starts the reader at low priority; returns at once."""
         ready = self._logs / "plates.ready"
         ready.unlink(missing_ok=True)
@@ -59,7 +59,6 @@ class Plates:
         except OSError as error:
             self._say(f"the reader cannot be started: {error}")
             return
-        whisk = Whisk(api_host, GUEST_KEY)
         self._thread = threading.Thread(target=self._watch, args=(self._process, ready, whisk), daemon=True)
         self._thread.start()
 

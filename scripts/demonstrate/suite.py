@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import sys
 import time
 
 import requests
 
-from demonstrate import processes
+from demonstrate import keys, processes
+from demonstrate import settings as settings_module
 from demonstrate.feeds import await_subscriptions
-from demonstrate.options import GUEST_KEY, INVOCATIONS_PER_MINUTE, LIVE_URL, ROOT, Options
+from demonstrate.options import INVOCATIONS_PER_MINUTE, LIVE_URL, PORT, ROOT, Options
 from demonstrate.plates import Plates
+from demonstrate.settings import SERVICES
 from demonstrate.view import View
 from demonstrate.whisk import Whisk
+from lib import state
+from lib.stack.controller import masked
 
-BROKER, STORE, SEARCH = SERVICES = ("HORT_MQTT_URL", "HORT_REDIS_URL", "HORT_ELASTICSEARCH_URL")
-GRACE_S = "5"
-"""How long the feed's session outlives a DELETE here: long enough for a redeployment."""
+BROKER, STORE, SEARCH = SERVICES
+OURS = ("stack", "stack.env", "stack.lock", "engine", "logs", *keys.MADE)
+"""What an earlier demo left in the state folder, apart from its keys."""
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
 POLLED_TIMEOUT_S, POLLED_EVERY_S = 60.0, 0.2
+OF_BIKES = "?fields=num_bikes_available,num_docks_available"
 MODELS = (
-    ("echo", "", "answers what it was sent"),
-    ("anomaly", "?fields=num_bikes_available,num_docks_available", "above or below average by more than one std"),
+    ("echo", "answers what it was sent"),
+    ("anomaly", "above or below average by more than one std"),
 )
 PATIENT = {"timeout_ms": 30_000, "breaker": {"failures": 0, "within_s": 60, "open_s": 30}}
-SCORE_BUDGET_MS, ACK_DEADLINE_S = "120000", "150"
-"""The example models share this machine's cores with everything else: on a busy one they are slow, not broken.
-
-A batch that waits for them is not fired again meanwhile, which would only double the load.
-"""
 
 
 class Suite:
@@ -51,16 +49,17 @@ class Suite:
         self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
         self._given = dict(self.env)
         self.env["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
-        self.whisk = Whisk("", GUEST_KEY)
+        self.whisk = Whisk("", "")
         self.provider_url = ""
         self.plates: Plates | None = None
 
     def prepare(self) -> None:
-        """An empty state folder, after whatever an earlier, killed demo left running has been stopped."""
-        if self._options.state.exists():
-            self._stack("down")
-            shutil.rmtree(self._options.state)
-        self._options.state.mkdir(parents=True)
+        """An empty state folder, after whatever an earlier, killed demo left running has been stopped; StartFailed for what cannot go well."""
+        self.env |= settings_module.settled(self._given, keys.kept(self._options.state))
+        if problems := settings_module.problems(self._options, self.env):
+            raise processes.StartFailed("\n  ".join(["nothing was started:", *problems]))
+        self._stack("down")
+        state.empty(self._options.state, OURS)
 
     def start(self) -> None:
         """Services, engine, provider, deployment, models; `start_source` comes after it, so that nothing is missed."""
@@ -79,11 +78,28 @@ class Suite:
         self._view.step("Elasticsearch")
         self._await_elasticsearch()
         if self.plates is not None:
-            self.plates.start(self.whisk.api_host)
+            self.plates.start(self.whisk)
+
+    def addresses(self) -> dict[str, str]:
+        """Where to look, and the line that makes a shell's wsk and curl use this engine."""
+        return {
+            "dashboard": self.whisk.web("dashboard"),
+            **({"plates": self.whisk.web("plates-page")} if self.plates else {}),
+            "models": self.whisk.web("models"),
+            "engine": self.whisk.api_host,
+            "Elasticsearch": masked(self.env[SEARCH]),
+            "MQTT": masked(self.env[BROKER]),
+            "metrics": f"{self.provider_url}/metrics",
+            "logs": str(self._logs),
+            "key for reports": self.env["HORT_REGISTRY_KEY"],
+            "to use wsk and curl, paste": keys.tell(self._options.state, self.env),
+        }
 
     def start_source(self) -> None:
         """Data from here on; the first poll at once, since the alarm comes only at its next full ten seconds."""
         self._view.step(f"data source: {self._options.source}")
+        if not self._options.city:
+            return
         if not self._options.live:
             self._serve_gbfs()
         self.whisk.set_rule("poll-to-divvy", active=True)
@@ -121,11 +137,12 @@ class Suite:
             self._elasticsearch.stop()
         if self._begun:
             self._quietly("stack", "down", "--state", str(self._options.state), env=self._given)
+        state.empty(self._options.state, keys.MADE)
 
     def _remove_feed(self) -> None:
         """A broker or Redis of the user's keeps no session and no registration of a demo that is over."""
         if self._quietly("deploy", "--undeploy", "--apihost", self.whisk.api_host):
-            time.sleep(float(GRACE_S) + 2)
+            time.sleep(float(self.env["HORT_GRACE_S"]) + 2)
 
     def dead_parts(self) -> list[processes.Process]:
         """Parts that ended by themselves."""
@@ -150,44 +167,39 @@ class Suite:
             raise processes.StartFailed(f"Elasticsearch did not start:\n{processes.tail(part.log)}")
 
     def _start_engine(self) -> None:
-        port = processes.free_port(self._options.port)
+        wanted = PORT if self._options.port is None else self._options.port
+        port = processes.free_port(wanted)
+        if wanted not in (0, port):
+            self._view.warn(f"port {wanted} is in use by another program, so the engine gets {port}: links elsewhere that name {wanted} lead to that program")
         limits = ["--limits", "raised", "--invocations-per-minute", str(INVOCATIONS_PER_MINUTE)]
         limits += ["--fires-per-minute", str(INVOCATIONS_PER_MINUTE), "--concurrent", "100"]
         argv = [str(ROOT / "scripts" / "whisk"), "serve", "--port", str(port), "--state", str(self._options.state / "engine"), *limits]
         if self._options.plates:
             self.plates = Plates(logs=self._logs, env=self.env, tell=self._view.say)
             argv += ["--map-image", self.plates.mapping]
-        engine = self._start("engine", argv)
-        self.whisk = Whisk(engine.address if "//" in engine.address else f"http://127.0.0.1:{port}", GUEST_KEY)
+        key = self.env[keys.AUTH]
+        engine = self._start("engine", argv, LOCALWHISK_IDENTITY=f"guest={key}")
+        self.whisk = Whisk(engine.address if "//" in engine.address else f"http://127.0.0.1:{port}", key)
 
     def _start_provider(self) -> None:
-        self.env |= {
-            "HORT_API_HOST": self.whisk.api_host,
-            "HORT_PROVIDER_PORT": "0",
-            "HORT_PROVIDER_SECRET": secrets.token_urlsafe(24),
-            "HORT_PROVIDER_KEY": secrets.token_urlsafe(32),
-            "HORT_REGISTRY_KEY": secrets.token_urlsafe(24),
-            "HORT_ALLOW_PRIVATE": "127.0.0.0/8",
-            "HORT_MAX_FIRES_PER_MINUTE": "120",
-            "HORT_GRACE_S": GRACE_S,
-            "HORT_SCORE_BUDGET_MS": SCORE_BUDGET_MS,
-            "HORT_ACK_DEADLINE_S": ACK_DEADLINE_S,
-        }
+        self.env |= {"HORT_API_HOST": self.whisk.api_host, "HORT_ALARMS_PACKAGE": "", "HORT_PROVIDER_HOST": "127.0.0.1", "HORT_PROVIDER_PORT": "0"}
         provider = self._start("provider", [sys.executable, "-m", "feeds.provider"])
         self.provider_url = provider.address
         self.env["HORT_PROVIDER_URL"] = provider.address
 
     def _deploy(self) -> None:
         self._gbfs_port = processes.free_port()
-        served_here = f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
-        self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else served_here
+        if self._options.city:
+            self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
         self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
+        if not self._options.city:
+            self.whisk.set_rule("poll-to-divvy", active=False)
         self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet
 
     def _register_models(self) -> None:
-        for name, query, what in MODELS:
-            url = self.whisk.web(f"{name}-model") + query
+        for name, what in MODELS:
+            url = self.whisk.web(f"{name}-model") + (OF_BIKES if self._options.city and name == "anomaly" else "")
             self.whisk.put_model(name, {"url": url, "protocol": "instances", "description": what, **PATIENT})
             self.whisk.warm(f"{name}-model")
         self.whisk.invoke("hort/poll-models")
@@ -202,8 +214,8 @@ class Suite:
             argv += ["--simulate", str(options.stations)]
         self._start("gbfs", argv)
 
-    def _start(self, name: str, argv: list[str]) -> processes.Process:
-        part = processes.start(name, argv, logs=self._logs, env=self.env)
+    def _start(self, name: str, argv: list[str], **env: str) -> processes.Process:
+        part = processes.start(name, argv, logs=self._logs, env={**self.env, **env})
         self._parts.append(part)
         return part
 

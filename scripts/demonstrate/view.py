@@ -26,6 +26,12 @@ class View(Protocol):
     def say(self, text: str) -> None:
         """A line that stays."""
 
+    def warn(self, text: str) -> None:
+        """A line that stays and must not be overlooked."""
+
+    def close(self) -> None:
+        """Ends what is live, so that plain lines can follow."""
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """The time in which `show` is called."""
@@ -55,6 +61,13 @@ class PlainView:
         """One line."""
         print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
 
+    def warn(self, text: str) -> None:
+        """One line."""
+        self.say(f"WARNING: {text}")
+
+    def close(self) -> None:
+        """Nothing is live."""
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Nothing to set up."""
@@ -83,10 +96,10 @@ def _statuses(states: object) -> str:
 class LiveView:
     """A screenful that is kept current."""
 
-    def __init__(self, console: Console, addresses: dict[str, str]) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._addresses = addresses
         self._live: Live | None = None
+        self._last: Table | None = None
         self._progress: Progress | None = None
 
     def step(self, text: str) -> None:
@@ -101,26 +114,39 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """A line above whatever is live."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Swaps the list of steps for the live view."""
+    def warn(self, text: str) -> None:
+        """A line in red above whatever is live."""
+        self._console.print(f"WARNING: {text}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leaves the steps as lines that stay."""
         if self._progress is not None:
             self._finish_steps()
             self._progress.stop()
             self._progress = None
-        with Live(console=self._console, refresh_per_second=4) as live:
-            self._live = live
-            yield
-        self._live = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Swaps the list of steps for the live view, which goes away at its end."""
+        self.close()
+        try:
+            with Live(console=self._console, refresh_per_second=4, transient=True) as live:
+                self._live = live
+                yield
+        finally:
+            self._live = None
+            if self._last is not None:
+                self._console.print(self._last)
 
     def show(self, facts: Facts, *, rate: float, left: float | None) -> None:
         """Draws the facts."""
+        self._last = self._counts(facts, rate)
         if self._live is not None:
             self._live.update(
                 Panel(
-                    Group(self._counts(facts, rate), self._windows(facts), self._models(facts), self._links(facts)),
+                    Group(self._last, self._windows(facts), self._models(facts), self._problems(facts)),
                     title="HoRT",
                     subtitle=f"{_clock(left)} - Ctrl-C stops everything",
                 )
@@ -168,7 +194,6 @@ class LiveView:
             table.add_row(name, *(str(states.get(status, 0)) for status in ("ok", "error", "timeout", "open")))
         return table
 
-    def _links(self, facts: Facts) -> Text:
-        lines = [f"{name}: {url}" for name, url in self._addresses.items()]
-        lines += [f"not answering: {problem}" for problem in facts.problems]
-        return Text("\n".join(lines))
+    @staticmethod
+    def _problems(facts: Facts) -> Text:
+        return Text("\n".join(f"not answering: {problem}" for problem in facts.problems), style="red")

@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from demonstrate.options import GUEST_KEY, ROOT
+from demonstrate.options import ROOT
 from hort import config, elastic, indices, store
 from hort.elastic import ElasticStore
-from lib.env_files import read_env_file
-from localwhisk import instance
+from lib import local
+from localwhisk.identity import read_auth
 
-LOCAL_ENGINE = "http://127.0.0.1:3233"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_ENGINES = ("engine", "demo/engine", "whisk")
-"""Folders in the state folder over which an engine may run."""
 _NAMES = {
     f"elasticsearch_{name}": f"HORT_ELASTICSEARCH_{name.upper()}" for name in ("url", "api_key", "username", "password", "ca")
 } | {"redis_url": "HORT_REDIS_URL", "index_prefix": "HORT_INDEX_PREFIX", "topic_pattern": "HORT_TOPIC_PATTERN"}
@@ -69,15 +65,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def resolve(options: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> Connections:
     """The connections; NotConnected where a foreign API host has no key."""
-    state: Path = options.state
-    known: dict[str, str] = {}
-    for folder in (state / "demo", state):
-        for path in sorted(folder.glob("*.env")):
-            known |= read_env_file(path)
-    found = {name: environment.get(variable) or known.get(variable) for name, variable in _NAMES.items()}
-    host = options.apihost or known.get("HORT_API_HOST") or _running(state) or LOCAL_ENGINE
-    host = host if "://" in host else f"https://{host}"
-    return Connections({name: value for name, value in found.items() if value}, host.rstrip("/"), _key(host, environment), options.insecure)
+    here = local.look(options.state)
+    host = options.apihost or here.api_host
+    host = (host if "://" in host else f"https://{host}").rstrip("/")
+    found = {name: environment.get(variable) or here.settings.get(variable) for name, variable in _NAMES.items()}
+    return Connections({name: value for name, value in found.items() if value}, host, _key(host, environment, here), options.insecure)
 
 
 def topic_pattern(connections: Connections, default: str) -> str:
@@ -85,18 +77,13 @@ def topic_pattern(connections: Connections, default: str) -> str:
     return config.text(connections.params, "topic_pattern", default=default)
 
 
-def _running(state: Path) -> str:
-    """The address of an engine over one of the usual folders."""
-    found = (instance.running(state / folder) for folder in _ENGINES)
-    return next((engine.address for engine in found if engine is not None), "")
-
-
-def _key(host: str, environment: Mapping[str, str]) -> str:
-    key = environment.get("HORT_AUTH", "")
-    if key:
-        if ":" not in key:
-            raise NotConnected("HORT_AUTH must have the form uuid:secret")
-        return key
-    if urlsplit(host).hostname in _LOOPBACK:
-        return GUEST_KEY
-    raise NotConnected(f"{urlsplit(host).hostname} needs a key: set HORT_AUTH")
+def _key(host: str, environment: Mapping[str, str], here: local.Local) -> str:
+    try:
+        key = read_auth(environment.get("HORT_AUTH", "")) or here.key_of(host)
+    except ValueError as error:
+        raise NotConnected(f"HORT_AUTH: {error}") from None
+    if not key:
+        raise NotConnected(f"{urlsplit(host).hostname} needs a key: set HORT_AUTH")
+    if ":" not in key:
+        raise NotConnected("HORT_AUTH must have the form uuid:secret")
+    return key

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import requests
 
-from demonstrate.options import GUEST_KEY
 from demonstrate.whisk import Whisk
+from lib.local import GUEST_KEY
 from workloads.machine import Machine
 
 OTHERS_EVERY_S = 0.05

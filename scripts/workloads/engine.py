@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from demonstrate import processes
-from demonstrate.options import GUEST_KEY, ROOT
+from demonstrate.options import ROOT
+from lib.local import GUEST_KEY
 from workloads.machine import Machine, engine
 from workloads.usage import Meter
 

@@ -18,8 +18,9 @@ import requests
 
 from demonstrate import processes
 from demonstrate.feeds import await_subscriptions
-from demonstrate.options import GUEST_KEY, ROOT
+from demonstrate.options import ROOT
 from demonstrate.whisk import Whisk
+from lib.local import GUEST_KEY
 
 URLS = {"mosquitto": "HORT_MQTT_URL", "redis": "HORT_REDIS_URL", "elasticsearch": "HORT_ELASTICSEARCH_URL"}
 
@@ -75,7 +76,6 @@ def services(*names: str) -> Iterator[Machine]:
     """Only broker, Redis and Elasticsearch, or those of them that are named."""
     with tempfile.TemporaryDirectory(prefix="hort-bench-", ignore_cleanup_errors=True) as folder:
         state = Path(folder)
-        state.chmod(0o755)  # Elasticsearch runs as another user
         path = os.pathsep.join(str(ROOT / part) for part in (".", "actions", "scripts"))
         own = {name: value for name, value in os.environ.items() if name not in URLS.values()}
         machine = Machine({**own, "HORT_STATE": folder, "HORT_PYTHON": sys.executable, "PYTHONPATH": path}, state)

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from demonstrate.options import GUEST_KEY
 from hort import keys
+from lib.local import GUEST_KEY
 from workloads import curves
 from workloads.disturbances import OUTAGE_S, others, outage
 from workloads.machine import Machine, metrics, services, suite

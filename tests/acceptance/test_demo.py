@@ -77,7 +77,7 @@ def test_an_hour_of_the_recorded_day(servers: Machine, tmp_path: Path, shared: C
 @pytest.mark.slow(110)
 @pytest.mark.timeout(1800)
 def test_the_simulated_city(servers: Machine, tmp_path: Path) -> None:
-    _check(servers, _demo(servers, tmp_path, "--duration", str(CITY_S)))
+    _check(servers, _demo(servers, tmp_path, "--city", "--duration", str(CITY_S)))
 
 
 @pytest.mark.slow(45)

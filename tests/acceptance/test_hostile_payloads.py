@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from elasticsearch import Elasticsearch
 
-from demonstrate.options import GUEST_KEY
+from lib.local import GUEST_KEY
 from tests.acceptance.conftest import Device, patient, patiently
 from tests.support.polling import wait_until
 from workloads.machine import Machine

@@ -23,8 +23,8 @@ import redis
 import requests
 from elasticsearch import Elasticsearch
 
-from demonstrate.options import GUEST_KEY
 from hort import keys
+from lib.local import GUEST_KEY
 from tests.acceptance.conftest import Device, patient
 from tests.support import pictures
 from tests.support.polling import wait_until

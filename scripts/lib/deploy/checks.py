@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,9 @@ REQUIRED = {
     ("action", "mqtt"): ("provider_url", "provider_secret"),
 }
 """What has no default that could be right on another machine than this."""
+
+NEARLY = 0.93
+"""Of difflib's ratio: a letter too many or too few, no other name of ours."""
 
 Check = Callable[[dict[str, Any]], object]
 
@@ -103,6 +107,13 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "plates-page": (_quota, _insecure),
     "mqtt": (_feed_action,),
 }
+
+
+def misspelt(exported: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return what is exported under a name that is nearly a setting's."""
+    known = list(names)
+    found = {name: difflib.get_close_matches(name, known, n=1, cutoff=NEARLY) for name in exported if name.startswith("HORT_") and name not in known}
+    return [f"{name} is no setting, did you mean {near[0]}?" for name, near in found.items() if near]
 
 
 def problems(found: Iterable[Settled]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.deploy import alarms, checks, manifest
+from lib.deploy import alarms, checks, environment, manifest
 from lib.deploy.namespace import Namespace
 from lib.deploy.settled import Settled, Variables, deployment, kept_in_images, settle
 
@@ -46,7 +46,8 @@ def plan(path: Path, namespace: Namespace, variables: Variables, *, folder: Path
     package = alarms.chosen(ticking, namespace, given=os.environ.get(alarms.VARIABLE, ""))
     before = [] if not ticking or alarms.usable(package, namespace) else [_clock(package, namespace, variables, folder)]
     found = [settle(place, namespace, variables) for place in places]
-    if problems := checks.problems(found):
+    misspelt = checks.misspelt(os.environ, environment.names_in(path.read_text(encoding="utf-8")))
+    if problems := misspelt + checks.problems(found):
         raise DeployError("\n  ".join(["these settings cannot be used, and nothing was changed:", *problems]))
     return [*before, _work(path, found, variables, kept_in_images(places, namespace, variables), alarms.feeds(ticking, package))]
 

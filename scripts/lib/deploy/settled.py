@@ -60,13 +60,16 @@ class Variables:
         return not names or any(self.exported.get(name) or name in self.reset for name in names)
 
 
-def settle(place: Place, namespace: Namespace, variables: Variables) -> Settled:
-    """Read what is bound at a place, and decide what it will hold."""
-    if mqtt_feed.is_ours(place):
+def settle(place: Place, namespace: Namespace | None, variables: Variables) -> Settled:
+    """Read what is bound at a place, and decide what it will hold; without a namespace nothing is bound."""
+    bound: dict[str, Any] = {}
+    secrets: tuple[str, ...] = ()
+    if namespace is None:
+        pass
+    elif mqtt_feed.is_ours(place):
         bound, secrets = mqtt_feed.read(namespace, place, moves=bool(variables.exported.get("HORT_PROVIDER_URL")))
     else:
-        bound, secrets = parameters(namespace.of(place)), ()
-        bound = {name: value for name, value in bound.items() if name in place.inputs}
+        bound = {name: value for name, value in parameters(namespace.of(place)).items() if name in place.inputs}
     chosen = {name for name, template in place.inputs.items() if variables.decide(template)}
     kept = {name: value for name, value in bound.items() if name not in chosen}
     given = {name: variables.fill(template) for name, template in place.inputs.items() if name not in kept}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.stack.controller import Stack, Status
 from lib.stack.errors import StackError
+from lib.stack.process import PRIVATE
 from lib.stack.services import SERVICES
 
 NOT_ALL_RUNNING = 3  # as LSB's status action
@@ -19,7 +20,8 @@ mosquitto, Redis and Elasticsearch on loopback, with their data in the state fol
   down, stop     stop what runs and wait until it is gone
   status         a table, and status 3 when a service is not ready
 
-HORT_MQTT_URL, HORT_REDIS_URL and HORT_ELASTICSEARCH_URL name servers of your own: those are checked, never started or stopped.
+HORT_MQTT_URL, HORT_REDIS_URL and HORT_ELASTICSEARCH_URL name servers of your own: those are checked, never started or stopped,
+with HORT_MQTT_USERNAME, _PASSWORD, _TLS_CA, _TLS_CERT, _TLS_KEY and HORT_ELASTICSEARCH_API_KEY, _USERNAME, _PASSWORD where they ask for these.
 HORT_ELASTICSEARCH_JVM: further options of its Java, spaces between them."""
 
 
@@ -66,6 +68,7 @@ def _print_table(rows: list[Status]) -> None:
 def main(argv: list[str]) -> int:
     """Run one command; returns the exit status."""
     options = _arguments(argv)
+    os.umask(PRIVATE)
     names = options.services or list(SERVICES)
     stack = Stack(state=options.state.resolve(), own=os.environ)
     given = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from lib.stack import ports, records
 from lib.stack.errors import StackError
 from lib.stack.privileges import hand_over, unprivileged
-from lib.stack.probes import PROBES
+from lib.stack.probes import NOTHING, PROBES
 from lib.stack.process import launch, resident_bytes
 from lib.stack.progress import Progress
 from lib.stack.services import SERVICES, Service
@@ -46,11 +46,12 @@ class Stack:
 
     Args:
         state: the state folder.
-        own: addresses of the user's own servers by variable name; such a service is checked and never started or stopped.
+        own: addresses of the user's own servers by variable name, and what they ask for; such a service is checked and never started or stopped.
     """
 
     def __init__(self, *, state: Path, own: Mapping[str, str]) -> None:
         self._state = state
+        self._given = own
         self._own = {
             service.name: own[service.variable] for service in SERVICES.values() if own.get(service.variable)
         }
@@ -96,6 +97,7 @@ class Stack:
                 )
             return False
         (folder / "data").mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         port = ports.choose(
             service=service.name, given=given, remembered=before.port if before else None, strict=strict
         )
@@ -143,7 +145,7 @@ class Stack:
                 record = records.load(folder)
                 if record is None or record.process() is None:
                     return False
-            reason = PROBES[service.name](service.url(record.port))
+            reason = PROBES[service.name](service.url(record.port), NOTHING)
             if reason is None and not self._forking(record):
                 records.save(folder, record)
                 self._progress.line(f"  {service.name}: ready at {service.url(record.port)}")
@@ -156,7 +158,7 @@ class Stack:
 
     def _await_own(self, service: Service) -> None:
         url, deadline = self._own[service.name], time.monotonic() + OWN_SERVER_WAIT_S
-        while (reason := PROBES[service.name](url)) is not None:
+        while (reason := PROBES[service.name](url, self._given)) is not None:
             if time.monotonic() > deadline:
                 raise StackError(f"{service.variable} ({masked(url)}) does not answer as it should: {reason}")
             self._progress.waiting(f"your own {service.name}")
@@ -195,7 +197,7 @@ class Stack:
 
     def _status(self, name: str) -> Status:
         if name in self._own:
-            reason = PROBES[name](self._own[name])
+            reason = PROBES[name](self._own[name], self._given)
             state = "own server" if reason is None else "own server unreachable"
             return Status(name, state, masked(self._own[name]), None, None, 0, reason)
         record = records.load(self._folder(name))
@@ -203,7 +205,7 @@ class Stack:
         if record is None or process is None:
             return Status(name, "stopped", None, record.port if record else None, None, 0, None)
         url = SERVICES[name].url(record.port)
-        reason = PROBES[name](url)
+        reason = PROBES[name](url, NOTHING)
         state = "running" if reason is None else "starting"
         return Status(name, state, url, record.port, process.pid, resident_bytes(process.pid), reason)
 
@@ -242,9 +244,17 @@ class Stack:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self._state.mkdir(parents=True, exist_ok=True)
-        with (self._state / "stack.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._state / "stack.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                self._progress.line(f"  waiting for scripts/stack (process {lock.read().strip() or 'unknown'}) over {self._state}")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
             yield
 
 

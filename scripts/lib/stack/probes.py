@@ -9,9 +9,10 @@ import secrets
 import socket
 import ssl
 import struct
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 TIMEOUT_S = 5.0
@@ -24,17 +25,22 @@ MQTT_REFUSALS = {
 }
 
 
-def mqtt(url: str) -> str | None:
+Settings = Mapping[str, str]
+"""HORT_* variables that a user's own server asks for."""
+NOTHING: Settings = {}
+
+
+def mqtt(url: str, given: Settings = NOTHING) -> str | None:
     """Connect and disconnect (MQTT 3.1.1, sections 3.1, 3.2, 3.14). Over WebSockets only the port is tried."""
     parts = urlsplit(url)
     default = {"mqtt": 1883, "tcp": 1883, "mqtts": 8883, "ssl": 8883, "ws": 80, "wss": 443}.get(parts.scheme)
     if default is None:
         return f"scheme {parts.scheme!r} is none of mqtt, mqtts, ws, wss"
     try:
-        with _connect(parts, default, tls=parts.scheme in ("mqtts", "ssl")) as link:
+        with _connect(parts, default, tls=_mqtt_tls(given) if parts.scheme in ("mqtts", "ssl") else None) as link:
             if parts.scheme in ("ws", "wss"):
                 return None
-            link.sendall(_mqtt_connect(parts))
+            link.sendall(_mqtt_connect(parts, given))
             answer = link.recv(4)
             link.sendall(b"\xe0\x00")
     except OSError as error:
@@ -44,13 +50,13 @@ def mqtt(url: str) -> str | None:
     return None if answer[3] == 0 else MQTT_REFUSALS.get(answer[3], f"refused with code {answer[3]}")
 
 
-def redis(url: str) -> str | None:
+def redis(url: str, _given: Settings = NOTHING) -> str | None:
     """Say PING, after AUTH where the address has a password (RESP2). A server that still loads its data is not ready."""
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss"):
         return f"scheme {parts.scheme!r} is none of redis, rediss"
     try:
-        with _connect(parts, 6379, tls=parts.scheme == "rediss") as link:
+        with _connect(parts, 6379, tls=ssl.create_default_context() if parts.scheme == "rediss" else None) as link:
             if parts.password:
                 user = [unquote(parts.username)] if parts.username else []
                 answer = _resp(link, "AUTH", *user, unquote(parts.password))
@@ -62,7 +68,7 @@ def redis(url: str) -> str | None:
     return None if answer.startswith("+PONG") else answer[:80]
 
 
-def elasticsearch(url: str) -> str | None:
+def elasticsearch(url: str, given: Settings = NOTHING) -> str | None:
     """Ask for the cluster's health; yellow will do, since one node has no place for replicas."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
@@ -72,11 +78,11 @@ def elasticsearch(url: str) -> str | None:
         f"{parts.scheme}://{host}{parts.path.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=2s"
     )
     request = urllib.request.Request(health_url)  # noqa: S310 (the scheme was looked at)
-    if parts.username:
-        token = base64.b64encode(
-            f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        ).decode()
-        request.add_header("Authorization", f"Basic {token}")
+    user, password = _login(parts, given, "HORT_ELASTICSEARCH")
+    if key := given.get("HORT_ELASTICSEARCH_API_KEY"):
+        request.add_header("Authorization", f"ApiKey {key}")
+    elif user:
+        request.add_header("Authorization", f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
@@ -88,29 +94,50 @@ def elasticsearch(url: str) -> str | None:
     return None if health.get("status") in ("green", "yellow") else f"health is {health.get('status')!r}"
 
 
-PROBES: dict[str, Callable[[str], str | None]] = {
+PROBES: dict[str, Callable[[str, Settings], str | None]] = {
     "mosquitto": mqtt,
     "redis": redis,
     "elasticsearch": elasticsearch,
 }
 
 
-def _connect(parts: SplitResult, default_port: int, *, tls: bool) -> socket.socket:
+def _login(parts: SplitResult, given: Settings, prefix: str) -> tuple[str, str]:
+    """User and password of an address, else of the variables."""
+    if parts.username:
+        return unquote(parts.username), unquote(parts.password or "")
+    return given.get(f"{prefix}_USERNAME", ""), given.get(f"{prefix}_PASSWORD", "")
+
+
+def _mqtt_tls(given: Settings) -> ssl.SSLContext:
+    """TLS as the variables have it, PEM texts or their files; OSError where they are neither."""
+    ca, certificate, key = (given.get(f"HORT_MQTT_TLS_{name}", "") for name in ("CA", "CERT", "KEY"))
+    context = ssl.create_default_context(**({"cadata": ca} if "-----BEGIN" in ca else {"cafile": ca or None}))
+    if "-----BEGIN" in certificate:
+        with tempfile.NamedTemporaryFile("w") as pair:
+            pair.write(f"{certificate}\n{key}\n")
+            pair.flush()
+            context.load_cert_chain(pair.name)
+    elif certificate:
+        context.load_cert_chain(certificate, key or None)
+    return context
+
+
+def _connect(parts: SplitResult, default_port: int, *, tls: ssl.SSLContext | None) -> socket.socket:
     host = parts.hostname or "127.0.0.1"
     link = socket.create_connection((host, parts.port or default_port), timeout=TIMEOUT_S)
-    return ssl.create_default_context().wrap_socket(link, server_hostname=host) if tls else link
+    return tls.wrap_socket(link, server_hostname=host) if tls else link
 
 
-def _mqtt_connect(parts: SplitResult) -> bytes:
+def _mqtt_connect(parts: SplitResult, given: Settings) -> bytes:
     def text(value: str) -> bytes:
         data = value.encode()
         return struct.pack(">H", len(data)) + data
 
-    user, password = parts.username, parts.password
+    user, password = _login(parts, given, "HORT_MQTT")
     flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)
     body = text("MQTT") + bytes([4, flags, 0, 10]) + text(f"hort-probe-{secrets.token_hex(4)}")
-    body += text(unquote(user)) if user else b""
-    body += text(unquote(password)) if password else b""
+    body += text(user) if user else b""
+    body += text(password) if password else b""
     length, size = len(body), b""
     while True:
         length, digit = divmod(length, 128)

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = 0o077
+"""A server's files are for its user alone."""
 ENVIRONMENT_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -84,5 +86,6 @@ def launch(argv: list[str], *, log: Path, cwd: Path, extra: dict[str, str]) -> P
             cwd=cwd,
             env=environment,
             start_new_session=True,
+            umask=PRIVATE,
         )
     return Process(pid=child.pid, started=start_time(child.pid) or 0)

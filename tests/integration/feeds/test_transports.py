@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hort.payload import LARGEST_PAYLOAD_BYTES
+from lib.stack import probes
 from lib.stack.ports import free_port
 from tests.support.polling import wait_until
 from tests.support.provider import Consumer, Provider, publish, publisher
@@ -182,3 +183,15 @@ def test_a_message_longer_than_any_feed_takes_is_cut_and_the_next_flows(
     assert provider.metric("cut_total") == 1
     wait_until(lambda: provider.read()["journal"]["batches"] == 0, what="done")
     assert provider.metric("mqtt_lost_total") == 0
+
+
+def test_the_stack_s_probe_logs_in_as_the_feed_will(broker: Broker, tmp_path: Path) -> None:
+    login = {"HORT_MQTT_USERNAME": "me", "HORT_MQTT_PASSWORD": "right-password"}
+    assert probes.mqtt(broker.url("plain"), login) is None
+    assert probes.mqtt(broker.url("plain"), {**login, "HORT_MQTT_PASSWORD": "wrong"}) == "not authorised"
+    pair = {"HORT_MQTT_TLS_CA": broker.ca, "HORT_MQTT_TLS_CERT": broker.client_cert, "HORT_MQTT_TLS_KEY": broker.client_key}
+    files = {name: str(tmp_path / name) for name in pair}
+    for name, text in pair.items():
+        (tmp_path / name).write_text(text)
+    assert [probes.mqtt(broker.url("tls"), given) for given in (pair, files)] == [None, None]
+    assert probes.mqtt(broker.url("tls")) is not None

@@ -55,6 +55,19 @@ def test_stack_env_names_what_runs_and_only_the_owner_can_read_it(light: Service
     assert (light.state / "stack.env").stat().st_mode & 0o077 == 0
 
 
+def test_what_servers_keep_is_for_their_user_alone(light: Services) -> None:
+    (light.state / "stack/redis").mkdir(parents=True)
+    (light.state / "stack/redis").chmod(0o755)  # as an earlier version left it
+    light.run("up", *LIGHT)
+    with redis.Redis.from_url(light.url("redis")) as client:
+        client.set("key", "a photo")
+    light.stop("mosquitto")  # it saves now
+    open_ones = [path for path in (light.state / "stack").rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+    assert open_ones == []
+    kept = {path.name for path in light.state.rglob("*")}
+    assert {"mosquitto.db", "appendonlydir", "redis.log", "stack.env"} <= kept
+
+
 def test_servers_listen_on_loopback_and_do_not_run_as_root(light: Services) -> None:
     light.run("up", *LIGHT)
     for name in LIGHT:

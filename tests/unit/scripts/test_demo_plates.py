@@ -45,7 +45,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(processes, "start", other)
         one = Plates(logs=tmp_path, env={"PATH": "/usr/bin:/bin"}, tell=lines.append)
         made.append(one)
-        one.start("http://127.0.0.1:9")
+        one.start(Whisk("http://127.0.0.1:9", "uuid:key"))
         return one, lines
 
     yield start

@@ -2,11 +2,14 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from demonstrate import keys, processes
 from demonstrate.options import parse
-from demonstrate.suite import SERVICES, Suite
+from demonstrate.settings import SERVICES
+from demonstrate.suite import Suite
 from demonstrate.view import PlainView
 
 
@@ -28,6 +31,7 @@ def test_servers_of_the_user_s_keep_no_feed_of_the_demo(
         monkeypatch.setenv(name, value)
     suite = Suite(parse(["--state", str(tmp_path)]), PlainView())
     suite.env |= {name: f"ours://127.0.0.1:{number}" for number, name in enumerate(SERVICES) if name not in given}
+    suite.env["HORT_GRACE_S"] = "5"
     suite._deployed = True
     calls: list[tuple[str, ...]] = []
 
@@ -41,3 +45,21 @@ def test_servers_of_the_user_s_keep_no_feed_of_the_demo(
     suite.stop()
 
     assert [call[:2] for call in calls] == ([("deploy", "--undeploy")] if removed else [])
+
+
+def test_another_port_than_the_one_that_links_name_is_told_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = Suite(parse(["--state", str(tmp_path), "--no-plates"]), PlainView())
+    suite.env[keys.AUTH] = "uuid:key"
+    monkeypatch.setattr(processes, "free_port", lambda _wanted: 4711)
+    started: list[tuple[list[str], dict[str, str]]] = []
+
+    def start(_name: str, argv: list[str], **env: str) -> SimpleNamespace:
+        started.append((argv, env))
+        return SimpleNamespace(address="http://127.0.0.1:4711")
+
+    monkeypatch.setattr(suite, "_start", start)
+    suite._start_engine()
+    assert "WARNING: port 3233 is in use by another program, so the engine gets 4711" in capsys.readouterr().out
+    argv, env = started[0]
+    assert "uuid:key" not in argv, "anybody may read a command line"
+    assert env == {"LOCALWHISK_IDENTITY": "guest=uuid:key"}
