@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import urlsplit
 
 from hort import urls
 from hort.errors import AddressRefused, ModelError
@@ -49,7 +50,8 @@ class Model:
         url: http or https address of its endpoint.
         device_types: globs; a record goes to the model when its device type matches one.
         events: globs for the event.
-        protocol: `json` and `query` are one call a record, `instances` one call a batch.
+        protocol: `json` and `query` are one call a record, `instances` one call a batch. Where none is given, a web action is called
+            by `instances`, as each call is one of its namespace's invocations, and any other model by `json`.
         timeout_ms: a call's whole time.
         retries: how often a call that failed for a passing reason is made again.
         on_error: what then: `ignore` leaves the result's status, `retry` goes on while the batch has time, `dead-letter`
@@ -93,7 +95,7 @@ class Model:
         """How large a call of protocol `instances` may be."""
         if self.max_bytes:
             return self.max_bytes
-        return WEB_ACTION_REQUEST_BYTES if WEB_ACTION_PATH in self.url else DEFAULT_REQUEST_BYTES
+        return WEB_ACTION_REQUEST_BYTES if is_web_action(self.url) else DEFAULT_REQUEST_BYTES
 
     def applies(self, device_type: str, event: str) -> bool:
         """True where records of this device type and event go to the model."""
@@ -110,6 +112,11 @@ def _any_glob(globs: tuple[str, ...], text: str) -> bool:
     return any(fnmatchcase(text, glob) for glob in globs)
 
 
+def is_web_action(url: str) -> bool:
+    """Whether an address is that of an OpenWhisk web action, whatever its host is called here."""
+    return urlsplit(url).path.startswith(WEB_ACTION_PATH)
+
+
 def checked_name(name: object) -> str:
     """A model's name; ModelError where it is none."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.strip(".") == "":
@@ -124,7 +131,8 @@ def parse(name: object, values: Mapping[str, Any]) -> Model:
         raise ModelError("name", _short(values["name"]), f"must be '{known}' as in the path")
     if values.get("url") is None:
         raise ModelError("url", None, "must be given")
-    return replace(Model(name=known, url=""), **checked(values))
+    model = replace(Model(name=known, url=""), **checked(values))
+    return replace(model, protocol="instances") if values.get("protocol") is None and is_web_action(model.url) else model
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:

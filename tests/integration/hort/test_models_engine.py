@@ -108,6 +108,21 @@ def test_a_model_registered_by_one_put_scores_the_next_batch(
     assert web("GET", "models/anomaly-model-json").json()["state"]["results"]["ok"] == 4
 
 
+def test_a_web_action_that_names_no_protocol_is_one_invocation_a_batch(
+    deployed: Engine, web: Callable[..., requests.Response], redis_client: redis.Redis
+) -> None:
+    url = f"{deployed.apihost}/api/v1/web/guest/default/echo-model"
+    body = {"url": url, "timeout_ms": 30_000}
+    assert web("PUT", "models/mine", json=body, auth=owner(deployed)).json()["protocol"] == "instances"
+    invoke(deployed, "poll-models", {})
+    journal = RedisJournal(redis_client)
+    journal.put(REFERENCE, b"raw", trigger="/guest/t", count=500, now=1)
+    journal.write_stage(REFERENCE, staged.stage_fields(staged.bikes(500)))
+    assert invoke(deployed, "score", {**REFERENCE.as_result(), "score_budget_ms": 55_000})["results"] == {"ok": 500}
+    _, found = deployed.call("GET", "activations?name=echo-model&limit=200")
+    assert len(found) == 1
+
+
 def test_the_fields_of_the_anomaly_model_are_part_of_its_url(web: Callable[..., requests.Response]) -> None:
     instance = {"device_data": {"n": 9, "m": 1}, "analytics": orjson.loads(ANALYTICS)}
     answer = web("POST", "anomaly-model?fields=m", json={"instances": [instance]}).json()

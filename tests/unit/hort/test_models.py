@@ -118,6 +118,16 @@ def test_globs_choose_device_types(globs: list[str], device_type: str, applies: 
     assert not model.applies(device_type, "other")
 
 
+def test_a_web_action_is_called_once_a_batch_unless_told_otherwise() -> None:
+    web = "https://whisk.example/api/v1/web/guest/hort/echo-model"
+    assert models.parse("m", {"url": web}).protocol == "instances"
+    assert models.parse("m", {"url": web, "protocol": None}).protocol == "instances"
+    assert models.parse("m", {"url": web, "protocol": "json"}).protocol == "json"
+    assert models.stored(models.parse("m", {"url": web, "protocol": "query"}).as_json()).protocol == "query"
+    for other in (URL, "https://other.example/score?of=/api/v1/web/guest"):
+        assert models.parse("m", {"url": other}).protocol == "json"
+
+
 def test_a_web_action_is_sent_less_in_one_call() -> None:
     web = "http://127.0.0.1:1/api/v1/web/guest/hort/anomaly-model"
     assert models.parse("m", {"url": web}).request_bytes == 900_000
