@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +14,12 @@ import orjson
 from hort import clock
 from hort.analytics_keys import device_key, type_key
 from hort.documents import bulk_line
-from hort.panes import OTHERS, Block, Floats, Identity, select
+from hort.panes import OTHERS, Block, Identity, select
 
 DEVICE = "device"
 DEVICE_TYPE = "device_type"
-CHUNK = 1_000
-"""Groups whose numbers are Python objects at the same time."""
+CHUNK, CHUNK_CELLS = 1_000, 10_000
+"""Groups, and their fields together, whose numbers are Python objects at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,23 @@ def documents(block: Block, *, level: str, start: int, end: int, revision: int) 
         for number, identity in enumerate(block.identities)
         if level == DEVICE_TYPE or identity != OTHERS
     ]
-    for first in range(0, len(rows), CHUNK):
-        part = select(block, rows[first : first + CHUNK])
-        yield from _documents(part, level=level, start=start, end=end, revision=revision)
+    for portion in _portions(rows, block.bounds()):
+        yield from _documents(select(block, portion), level=level, start=start, end=end, revision=revision)
+
+
+def _portions(rows: list[int], bounds: npt.NDArray[np.int64]) -> Iterator[list[int]]:
+    """Rows of CHUNK groups or cells at most, or one row."""
+    portion: list[int] = []
+    cells = 0
+    for row in rows:
+        more = int(bounds[row + 1] - bounds[row])
+        if portion and (len(portion) == CHUNK or cells + more > CHUNK_CELLS):
+            yield portion
+            portion, cells = [], 0
+        portion.append(row)
+        cells += more
+    if portion:
+        yield portion
 
 
 def _documents(block: Block, *, level: str, start: int, end: int, revision: int) -> Iterator[Document]:
@@ -51,6 +67,7 @@ def _documents(block: Block, *, level: str, start: int, end: int, revision: int)
         _key_id(level, block.device_type, block.identities[row]) for row in range(len(block.identities))
     ]
     properties = _properties(block)
+    numbers = properties.pop("n")
     moments = {"window_start": clock.iso(start), "window_end": clock.iso(end)}
     for row, key_id in enumerate(key_ids):
         device_id, event = block.identities[row]
@@ -64,7 +81,7 @@ def _documents(block: Block, *, level: str, start: int, end: int, revision: int)
             **moments,
             "revision": revision,
             "count": int(block.count[row]),
-            "n": {name: n for name, n in zip(block.fields, block.stats.n[row].tolist(), strict=True) if n},
+            "n": numbers[row],
             "properties": {name: values[row] for name, values in properties.items()},
         }
         doc_id = orjson.dumps([*orjson.loads(key_id), end]).decode()
@@ -79,34 +96,31 @@ def _key_id(level: str, device_type: str, identity: Identity) -> bytes:
 
 
 def _properties(block: Block) -> dict[str, list[dict[str, float]]]:
-    """For each statistic a {field: value} a group; only finite values of fields that the group has."""
+    """For each statistic, and for `n`, a {field: value} a group; only finite values of fields that the group has."""
     stats = block.stats
-    some = np.maximum(stats.n, 1)
     with np.errstate(over="ignore"):
-        columns: dict[str, tuple[Floats, npt.NDArray[np.bool_]]] = {
-            "max": (stats.high, stats.n > 0),
-            "min": (stats.low, stats.n > 0),
-            "sum": (stats.sum, stats.n > 0),
-            "avg": (stats.mean_hi + stats.mean_lo, stats.n > 0),
-            "ssd": (stats.m2, stats.n > 0),
-            "std": (np.sqrt(stats.m2 / some), stats.n > 0),
-            "std_sample": (np.sqrt(stats.m2 / np.maximum(some - 1, 1)), stats.n > 1),
+        columns: dict[str, npt.NDArray[Any]] = {
+            "n": stats.n,
+            "max": stats.high,
+            "min": stats.low,
+            "sum": stats.sum,
+            "avg": stats.mean_hi + stats.mean_lo,
+            "ssd": stats.m2,
+            "std": np.sqrt(stats.m2 / stats.n),
+            "std_sample": np.where(stats.n > 1, np.sqrt(stats.m2 / np.maximum(stats.n - 1, 1)), np.nan),
         }
-    return {name: _rows(block.fields, values, there) for name, (values, there) in columns.items()}
+    names = [block.fields[column] for column in block.column.tolist()]
+    bounds = block.bounds().tolist()
+    return {name: _rows(names, values, bounds) for name, values in columns.items()}
 
 
-def _rows(fields: list[str], values: Floats, there: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
-    there = there & np.isfinite(values)
-    whole: list[bool] = np.all(there, axis=1).tolist()
+def _rows(names: list[str], values: npt.NDArray[Any], bounds: list[int]) -> list[dict[str, float]]:
+    finite: npt.NDArray[np.bool_] = np.isfinite(values)
+    rows = itertools.pairwise(bounds)
     table = values.tolist()
-    return [
-        dict(zip(fields, row, strict=True)) if full else _partial(fields, row, mask)
-        for row, full, mask in zip(table, whole, list(there), strict=True)
-    ]
-
-
-def _partial(fields: list[str], row: list[float], mask: npt.NDArray[np.bool_]) -> dict[str, float]:
-    return {name: value for name, value, given in zip(fields, row, mask.tolist(), strict=True) if given}
+    if np.all(finite):
+        return [dict(zip(names[first:last], table[first:last], strict=True)) for first, last in rows]
+    return [{names[cell]: table[cell] for cell in range(first, last) if finite[cell]} for first, last in rows]
 
 
 def overflows(block: Block) -> int:

@@ -19,6 +19,8 @@ Key = tuple[str, str, str]
 """Device type, device id, event."""
 Names = tuple[str, ...]
 
+SPARSE = 2
+"""A table has at most so many cells for each that is filled."""
 _NAN = float("nan")
 
 
@@ -91,7 +93,7 @@ class Decoded:
             "key_index": array("I", self.key_index).tobytes(),
             "ts": array("q", self.times).tobytes(),
             "cols": msgpack.packb(
-                [columns(name, self.types[name], list(found.values())) for name, found in self.blocks.items()]
+                [item for name, found in self.blocks.items() for item in columns(name, self.types[name], list(found.values()))]
             ),
             "dead": b"".join(self.dead),
             "count": str(len(self.lines)).encode(),
@@ -106,13 +108,24 @@ def _drop_rows(block: Block, renumbered: dict[int, int]) -> None:
     block.rows = [renumbered[block.rows[place]] for place in kept]
 
 
-def columns(device_type: str, known: schema.TypeSchema, blocks: Sequence[Block]) -> dict[str, Any]:
-    """One device type's numbers: `fields` in schema order, `rows` u32 positions (in no order), `values` f64 row by row."""
+def columns(device_type: str, known: schema.TypeSchema, blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """One device type's numbers: `fields`, `rows` u32 positions (in no order), `values` f64 row by row.
+
+    One table in schema order where that is mostly full, else one a block, so that a wide record makes no other one wide.
+    """
     used = [block for block in blocks if block.names and block.rows]
+    if not used:
+        return []
     present = {name for block in used for name in block.names}
-    fields = [name for name in known.fields if name in present]
+    cells, values = len(present) * sum(len(block.rows) for block in used), sum(len(block.values) for block in used)
+    if cells > SPARSE * values:
+        return [_table(device_type, list(block.names), [block]) for block in used]
+    return [_table(device_type, [name for name in known.fields if name in present], used)]
+
+
+def _table(device_type: str, fields: list[str], blocks: Sequence[Block]) -> dict[str, Any]:
     rows, values = array("I"), array("d")
-    for block in used:
+    for block in blocks:
         rows.extend(block.rows)
         values.extend(_in_order(block, fields))
     return {"device_type": device_type, "fields": fields, "rows": rows.tobytes(), "values": values.tobytes()}
@@ -121,6 +134,8 @@ def columns(device_type: str, known: schema.TypeSchema, blocks: Sequence[Block])
 def _in_order(block: Block, fields: list[str]) -> array[float]:
     """The block's values with all fields as columns, NaN where a record has none."""
     values = array("d", block.values)
+    if fields == list(block.names):
+        return values
     width = len(fields)
     full = array("d", [_NAN]) * (width * len(block.rows))
     for place, name in enumerate(block.names):

@@ -23,6 +23,10 @@ from hort.payload import Undecodable
 STAGE = "ingest"
 MAX_KEY_LENGTH = 256
 """Characters of a device type, a device id and an event."""
+MAX_PLANNED = 100_000
+"""Fields of all the shapes that are remembered; records of a shape beyond take the longer way."""
+MAX_OVER = 10_000
+"""Fields over the limit that are told apart, to count them."""
 MAX_NAMED_ITEMS = 10
 """Bad items of an array that a dead letter lists."""
 
@@ -85,6 +89,7 @@ class _Decoder:
         self._stamps: dict[int, bytes] = {}
         self._seen: set[str] = set()
         self._over: set[tuple[str, str]] = set()
+        self._planned = 0
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -293,7 +298,8 @@ class _Decoder:
             if kind == schema.NUMERIC and fits and value is not None:
                 numeric.append(name)
         block = self.decoded.block(device_type, tuple(numeric))
-        if alike:
+        if alike and self._planned < MAX_PLANNED:
+            self._planned += len(flat)
             route.plans[shape] = (block, 2 * (len(flat) + sum(type(value) is str for value in flat.values())))
         return data, block
 
@@ -312,7 +318,7 @@ class _Decoder:
         fields = self.decoded.unknown.setdefault(device_type, {}) if known.open else {}
         if known.open and (name in fields or len(known.fields) + len(fields) < self._options.max_schema_fields):
             fields.setdefault(name, kind)
-        elif self._options.schema.of(device_type) is None:
+        elif self._options.schema.of(device_type) is None and len(self._over) < MAX_OVER:
             self._over.add((device_type, name))
         return None
 

@@ -121,6 +121,7 @@ class Ingest:
             if not decoded.unknown:
                 break
             known.update(self.schemas.extend(decoded.unknown))
+            del decoded  # not to hold it while the next one grows
             decoded = decode(messages, self.options, known, batch_id=batch_id)
         decoded.counts["fields-unsettled"] += sum(map(len, decoded.unknown.values()))
         if decoded.identities:

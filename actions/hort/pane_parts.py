@@ -16,12 +16,12 @@ import numpy as np
 
 from hort.errors import OtherCloseWasFirst
 from hort.pane_store import Base, Content, PaneKey, PaneStore
-from hort.panes import Block, Stats, merge, pack, select, unpack
+from hort.panes import NOTHING, Block, merge, pack, select, unpack
 
-PART_BYTES = 6_000_000
-"""Packed statistics of one part of a window, over all its panes; in memory it is some ten times as much while it is merged."""
-SPILL_BYTES = 8_000_000
-"""Packed statistics that are sorted in memory before they go to Redis."""
+PART_BYTES = 3_000_000
+"""Packed statistics of one part of a window, over all its panes; in memory it is some twenty times as much while it is merged."""
+SPILL_BYTES = 16_000_000
+"""What is sorted into parts in memory before it goes to Redis."""
 MAX_PARTS = 4_096
 
 
@@ -55,14 +55,16 @@ def split(block: Block, parts: int) -> Iterator[tuple[int, Block]]:
 
 def names_of(block: Block) -> Block:
     """Who a block's groups are and how new, without their statistics."""
-    groups = len(block.identities)
+    nowhere = np.zeros(0, np.int64)
     return Block(
         device_type=block.device_type,
         identities=block.identities,
         fields=[],
         count=block.count,
         newest=block.newest,
-        stats=Stats.empty(groups, 0),
+        row=nowhere,
+        column=nowhere,
+        stats=NOTHING,
     )
 
 
@@ -175,9 +177,9 @@ class _Pile:
         for block in unpack(raw):
             for part, piece in split(block, self._parts):
                 self._here[part].append(piece)
-        self._size += len(raw)
-        if self._size > SPILL_BYTES:
-            self._spill()
+                self._size += piece.size
+            if self._size > SPILL_BYTES:
+                self._spill()
 
     def take(self, part: int) -> list[Block]:
         """Everything of one part, once."""

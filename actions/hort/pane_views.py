@@ -11,8 +11,8 @@ from hort.pane_store import Base, Compaction, Content, PaneKey, PaneStore, Settl
 from hort.panes import Block, Identity
 from hort.windows import Grid
 
-CACHE_BYTES = 6_000_000
-"""Packed statistics that stay in memory from one window to the next."""
+CACHE_BYTES = 24_000_000
+"""Statistics that stay in memory from one window to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class PaneViews:
         parts = self._parts[partition]
         whole = read_part(self._store, parted.pane, parted.base, part, parts, lost=self.lost)
         view = PaneView(whole, self._new(parted, part))
-        self._keep(where, view, parted.base.size // parts if parted.base else 0)
+        self._keep(where, view, sum(block.size for block in whole))
         return view
 
     def _keep(self, where: tuple[int, int, int], view: PaneView, size: int) -> None:

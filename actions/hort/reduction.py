@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgpack
@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from hort import panes
 from hort.errors import BatchError
 from hort.journal import Stage
-from hort.panes import OTHERS, Block, Identity, Stats, combine, select
+from hort.panes import OTHERS, Block, Identity, Stats, combine
 
 Key = tuple[str, str, str]
 """Device type, device id, event."""
@@ -73,8 +74,8 @@ def reduce(
     pane_ms: int,
     folded: Sequence[int] = (),
     dropped: Sequence[int] = (),
-) -> dict[int, list[Block]]:
-    """Blocks by pane start of the records that `keep` marks.
+) -> Iterator[tuple[int, Block]]:
+    """Pane starts and blocks of the records that `keep` marks, a bounded number of cells at a time; no group is in two.
 
     Records of the `folded` key numbers count for their device type only, those of the `dropped` ones not at all.
     """
@@ -83,18 +84,17 @@ def reduce(
         keep = keep & ~np.isin(batch.key_index, dropped)
     kept = np.flatnonzero(keep)
     if not len(kept):
-        return {}
+        return
     pane = batch.times[kept] // pane_ms
-    first, span = int(pane.min()), int(pane.max() - pane.min()) + 1
-    codes, group = np.unique(slot_of_key[batch.key_index[kept]] * span + (pane - first), return_inverse=True)
+    first = int(pane.min())
+    codes, group = np.unique((pane - first) * len(slots) + slot_of_key[batch.key_index[kept]], return_inverse=True)
     group_of = np.full(len(batch.times), -1, np.int64)
     group_of[kept] = group
-    order = np.argsort(group, kind="stable")
-    newest = np.maximum.reduceat(
-        batch.times[kept][order], np.searchsorted(group[order], np.arange(len(codes)))
-    )
-    groups = _Groups(slots, codes // span, first + codes % span, np.bincount(group), newest, group_of)
-    return groups.by_pane(batch.columns, pane_ms)
+    newest = np.zeros(len(codes), np.int64)
+    np.maximum.at(newest, group, batch.times[kept])
+    groups = _Groups(slots, codes % len(slots), first + codes // len(slots), np.bincount(group), newest, group_of)
+    for start, block in groups.blocks(batch.columns):
+        yield start * pane_ms, block
 
 
 def _slots(
@@ -115,7 +115,7 @@ def _slots(
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """Groups of records that share slot and pane; `group_of` a record is -1 where it is left out."""
+    """Groups of records that share slot and pane, sorted by pane; `group_of` a record is -1 where it is left out."""
 
     slots: list[tuple[str, Identity]]
     slot: npt.NDArray[np.int64]
@@ -124,49 +124,72 @@ class _Groups:
     newest: npt.NDArray[np.int64]
     group_of: npt.NDArray[np.int64]
 
-    def by_pane(self, columns: Sequence[Columns], pane_ms: int) -> dict[int, list[Block]]:
+    def blocks(self, columns: Sequence[Columns]) -> Iterator[tuple[int, Block]]:
         """Each type's groups with the statistics of its fields, cut into panes."""
         types: dict[str, list[int]] = {}
         for number, slot in enumerate(self.slot.tolist()):
             types.setdefault(self.slots[slot][0], []).append(number)
-        panes: dict[int, list[Block]] = {}
+        mine: dict[str, list[Columns]] = {}
+        for item in columns:
+            mine.setdefault(item.device_type, []).append(item)
         for device_type, numbers in types.items():
-            members = np.array(numbers, np.intp)
-            pane = self.pane[members]
-            for block in self._blocks(device_type, members, columns):
-                for number in np.unique(pane).tolist():
-                    panes.setdefault(number * pane_ms, []).append(
-                        select(block, np.flatnonzero(pane == number))
-                    )
-        return panes
+            members = np.array(numbers, np.int64)
+            cells = _cells(mine.get(device_type, []), self.group_of, members)
+            for part in _pieces(self.pane[members], cells.group):
+                yield int(self.pane[members[part.start]]), self._block(device_type, members, cells, part)
 
-    def _blocks(
-        self, device_type: str, members: npt.NDArray[np.intp], columns: Sequence[Columns]
-    ) -> list[Block]:
-        """One block a set of columns of the type; records are counted in the first."""
-        mine = [item for item in columns if item.device_type == device_type]
-        sets = [(item.fields, self._stats(item, members)) for item in mine] or [
-            ([], Stats.empty(len(members), 0))
-        ]
-        identities = [self.slots[slot][1] for slot in self.slot[members].tolist()]
-        return [
-            Block(
-                device_type=device_type,
-                identities=identities,
-                fields=fields,
-                count=self.count[members] if number == 0 else np.zeros(len(members), np.int64),
-                newest=self.newest[members],
-                stats=stats,
-            )
-            for number, (fields, stats) in enumerate(sets)
-        ]
+    def _block(self, device_type: str, members: npt.NDArray[np.int64], cells: _Cells, part: slice) -> Block:
+        here = members[part]
+        first, last = np.searchsorted(cells.group, [part.start, part.stop])
+        group, column = cells.group[first:last], cells.column[first:last]
+        starts = np.flatnonzero(np.diff(group * len(cells.fields) + column, prepend=-1))
+        return Block(
+            device_type=device_type,
+            identities=[self.slots[slot][1] for slot in self.slot[here].tolist()],
+            fields=cells.fields,
+            count=self.count[here],
+            newest=self.newest[here],
+            row=group[starts] - part.start,
+            column=column[starts],
+            stats=combine(Stats.of_values(cells.value[first:last]), np.arange(last - first), starts),
+        )
 
-    def _stats(self, columns: Columns, members: npt.NDArray[np.intp]) -> Stats:
-        wanted = self.group_of[columns.rows]
-        group = np.minimum(np.searchsorted(members, wanted), len(members) - 1)
-        used = members[group] == wanted
-        group, values = group[used], columns.values[used]
-        order = np.argsort(group, kind="stable")
-        there, starts = np.unique(group[order], return_index=True)
-        part = combine(Stats.of_records(values), order, starts)
-        return part.spread(there, len(members))
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The values of one device type, sorted by group (a place among the type's groups), then field."""
+
+    fields: list[str]
+    group: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+
+
+def _cells(columns: Sequence[Columns], group_of: npt.NDArray[np.int64], members: npt.NDArray[np.int64]) -> _Cells:
+    """The values that are there of the records that are in one of the groups."""
+    fields: dict[str, int] = {}
+    keys, values = [np.zeros(0, np.int64)], [np.zeros(0)]
+    width = len({name for item in columns for name in item.fields}) or 1
+    for item in columns:
+        places = np.array([fields.setdefault(name, len(fields)) for name in item.fields], np.int64)
+        wanted = group_of[item.rows]
+        row, column = np.nonzero(~np.isnan(item.values) & (wanted >= 0)[:, np.newaxis])
+        keys.append(np.searchsorted(members, wanted)[row] * width + places[column])
+        values.append(item.values[row, column])
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    return _Cells(list(fields), key // width, key % width, np.concatenate(values)[order])
+
+
+def _pieces(pane: npt.NDArray[np.int64], cell_group: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """The groups of one device type in pieces of one pane each, and of so many cells as are calculated at a time."""
+    ends = np.append(np.flatnonzero(np.diff(pane)) + 1, len(pane))
+    begin = 0
+    for end in ends.tolist():
+        while begin < end:
+            cells = np.searchsorted(cell_group, begin)
+            full = int(cell_group[cells + panes.AT_ONCE]) if cells + panes.AT_ONCE < len(cell_group) else end
+            stop = min(end, max(begin + 1, full))
+            yield slice(begin, stop)
+            begin = stop

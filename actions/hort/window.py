@@ -100,11 +100,11 @@ class Windower:
         outside = _outside(batch, settings, arrived=arrived, lost_before=lost_before)
         late = np.logical_or.reduce(list(outside.values()))
         folded, dropped = self._too_many(reference.partition, batch, ~late, settings)
-        blocks = reduce(batch, ~late, pane_ms=settings.grid.pane_ms, folded=folded, dropped=dropped)
+        packed: dict[int, list[bytes]] = {}
+        for start, block in reduce(batch, ~late, pane_ms=settings.grid.pane_ms, folded=folded, dropped=dropped):
+            packed.setdefault(start, []).append(panes.pack([block]))
         now = self.now()
-        additions = [
-            _addition(reference.partition, start, part, settings.grid, now) for start, part in blocks.items()
-        ]
+        additions = [_addition(reference.partition, start, packed[start], settings.grid, now) for start in packed]
         positions = np.flatnonzero(late).astype("<u4").tobytes()
         outcome = self.panes.add(reference, additions, late=positions, now=now)
         if outcome == REMOVED:
@@ -122,7 +122,7 @@ class Windower:
             **reference.as_result(),
             "records": len(batch.times),
             "late": len(positions) // 4,
-            "panes": len(blocks),
+            "panes": len(additions),
         }
 
     def _report(self, reference: Reference, counts: dict[str, int]) -> None:
@@ -179,6 +179,6 @@ def _outside(
     return {"late": late, "expired": expired, "ahead": batch.times > arrived + settings.ahead_ms}
 
 
-def _addition(partition: int, start: int, blocks: list[panes.Block], grid: Grid, now: int) -> Addition:
+def _addition(partition: int, start: int, pieces: list[bytes], grid: Grid, now: int) -> Addition:
     pane = PaneKey(partition=partition, start=start, length=grid.pane_ms)
-    return Addition(pane=pane, blob=panes.pack(blocks), ttl_ms=grid.pane_ttl(start, now))
+    return Addition(pane=pane, blob=b"".join(pieces), ttl_ms=grid.pane_ttl(start, now))

@@ -45,7 +45,9 @@ def block(first: int, at: int) -> Block:
         fields=[f"field_{number}" for number in range(FIELDS)],
         count=np.ones(BATCH, np.int64),
         newest=np.full(BATCH, at, np.int64),
-        stats=Stats.of_records(np.random.default_rng(first).random((BATCH, FIELDS))),
+        row=np.repeat(np.arange(BATCH), FIELDS),
+        column=np.tile(np.arange(FIELDS), BATCH),
+        stats=Stats.of_values(np.random.default_rng(first).random(BATCH * FIELDS)),
     )
 
 

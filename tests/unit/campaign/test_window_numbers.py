@@ -51,8 +51,7 @@ def suite_windows(stored: list[Stored], pieces: int) -> list[dict[str, object]]:
         )
         times = np.array([row.at_ms for row in mine], np.int64)
         batch = Records([("g", "d", "status")], np.zeros(len(mine), np.uint32), times, [columns])
-        for found in reduce(batch, np.ones(len(mine), bool), pane_ms=15_000).values():
-            blocks += found
+        blocks += [block for _, block in reduce(batch, np.ones(len(mine), bool), pane_ms=15_000)]
     (whole,) = [merge(blocks)]
     first = START_MS - START_MS % 15_000 + 15_000
     return [

@@ -402,3 +402,22 @@ def test_integers_stay_exact_up_to_64_bits() -> None:
     decoded = settled(messages(*(b'{"n":%d}' % number for number in numbers_given)), IngestOptions())
 
     assert [record["n"] for record in data(decoded)] == numbers_given
+
+
+def test_a_wide_record_makes_no_other_one_wide() -> None:
+    wide = {f"f{number}": number for number in range(200)}
+    decoded = settled(messages(*({"x": number} for number in range(1_000)), wide), IngestOptions())
+    fields = decoded.stage_fields()
+
+    assert len(fields["cols"]) < 30_000
+    assert numbers(fields) == {**{number: {"x": number} for number in range(1_000)}, 1_000: wide}
+
+
+def test_what_is_remembered_of_shapes_and_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hort.decoding.MAX_PLANNED", 3)
+    monkeypatch.setattr("hort.decoding.MAX_OVER", 2)
+    decoded = settled(messages(*({f"a{number}": 1} for number in range(9)), {"a0": 2}), from_params({"max_schema_fields": 4}))
+
+    assert data(decoded) == [*({f"a{number}": 1} for number in range(9)), {"a0": 2}]
+    assert numbers(decoded.stage_fields()) == {**{number: {f"a{number}": 1} for number in range(4)}, 9: {"a0": 2}}
+    assert decoded.counts["fields-over"] == 2

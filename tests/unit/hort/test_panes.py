@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hort import panes
 from hort.analytics import DEVICE, DEVICE_TYPE, documents, overflows
 from hort.panes import OTHERS, Block, Stats, combine, merge, pack, select, total, unpack
 from tests.support.fuzz import examples
@@ -30,13 +32,15 @@ number_lists = st.one_of(
 
 def block_of(numbers: list[float], *, identity: tuple[str, str] = ("a", "e"), field: str = "x") -> Block:
     rows = np.arange(len(numbers))
-    stats = combine(Stats.of_records(np.array(numbers, "f8").reshape(-1, 1)), rows, np.array([0]))
+    stats = combine(Stats.of_values(np.array(numbers, "f8")), rows, np.array([0]))
     return Block(
         device_type="t",
         identities=[identity],
         fields=[field],
         count=np.array([len(numbers)]),
         newest=np.array([1]),
+        row=np.array([0]),
+        column=np.array([0]),
         stats=stats,
     )
 
@@ -62,13 +66,18 @@ def test_one_batch(numbers: list[float]) -> None:
 @given(number_lists, st.data())
 def test_any_cut_in_any_order_merged_in_any_tree(numbers: list[float], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(numbers))
+    with mock.patch.object(panes, "AT_ONCE", data.draw(st.sampled_from([2, 3, 100_000]))):
+        check_cuts(numbers, shuffled, data)
+
+
+def check_cuts(numbers: list[float], shuffled: list[float], data: st.DataObject) -> None:
     cuts = sorted({0, len(numbers), *data.draw(st.lists(st.integers(0, len(numbers)), max_size=6))})
     blocks = [block_of(shuffled[a:b]) for a, b in itertools.pairwise(cuts)]
     check_block(merge(blocks), numbers)
     while len(blocks) > 1:
         first, second = data.draw(st.permutations(range(len(blocks))))[:2]
         rest = [block for number, block in enumerate(blocks) if number not in (first, second)]
-        blocks = [*rest, merge([blocks[first], unpack(pack([blocks[second]]))[0]])]
+        blocks = [*rest, merge([blocks[first], next(unpack(pack([blocks[second]])))])]
     check_block(blocks[0], numbers)
 
 
@@ -118,10 +127,38 @@ def test_fields_that_are_missing_in_some_blocks() -> None:
 
 def test_packing_keeps_every_bit() -> None:
     block = merge([block_of([0.1, 1e300, -5e-324]), block_of([-0.0], identity=("ü|_/+", ""))])
-    again = unpack(pack([block]))[0]
+    again = next(unpack(pack([block])))
     for name in ("n", "mean_hi", "mean_lo", "m2", "low", "high"):
         assert getattr(again.stats, name).tobytes() == getattr(block.stats, name).tobytes()
+    assert (again.row.tolist(), again.column.tolist()) == (block.row.tolist(), block.column.tolist())
     assert (again.identities, again.fields, again.device_type) == (block.identities, block.fields, "t")
+
+
+def test_a_wide_group_makes_no_other_one_wide() -> None:
+    narrow = [block_of([float(number)], identity=(f"d{number}", "e")) for number in range(1_000)]
+    wide = [block_of([1.0], identity=("wide", "e"), field=f"f{number}") for number in range(1_000)]
+    block = merge([*narrow, *wide])
+
+    assert len(block.row) == 2_000
+    assert len(pack([block])) < 200_000
+    assert [len(doc["n"]) for doc in properties(block)] == [1] * 1_000 + [1_000]
+    (whole,) = properties(total(block), level=DEVICE_TYPE)
+    assert whole["n"] == {"x": 1_000, **{f"f{number}": 1 for number in range(1_000)}}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(-1e9, 1e9)), min_size=1, max_size=30), st.data())
+def test_groups_of_any_fields_are_merged_packed_and_selected_without_a_loss(cells: list[tuple[str, str, float]], data: st.DataObject) -> None:
+    wanted: dict[str, dict[str, list[float]]] = {}
+    for device, name, number in cells:
+        wanted.setdefault(device, {}).setdefault(name, []).append(number)
+    with mock.patch.object(panes, "AT_ONCE", data.draw(st.sampled_from([2, 3, 100_000]))):
+        block = merge(list(unpack(pack(block_of([number], identity=(device, "e"), field=name) for device, name, number in cells))))
+
+    chosen = [row for row in range(len(block.identities)) if data.draw(st.booleans())]
+    for doc in properties(select(block, chosen)):
+        assert doc["n"] == {name: len(numbers) for name, numbers in wanted[doc["id"]].items()}
+        assert doc["properties"]["max"] == {name: max(numbers) for name, numbers in wanted[doc["id"]].items()}
+    assert len(properties(select(block, chosen))) == len(chosen)
 
 
 def test_the_others_have_no_document_of_their_own() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hort import panes
 from hort.errors import BatchError
-from hort.panes import OTHERS
+from hort.panes import OTHERS, Block
 from hort.reduction import records, reduce
 from tests.support.windows import START, Record, staged
 
@@ -20,8 +23,13 @@ record_lists = st.lists(
 )
 
 
-@given(record_lists, st.integers(0, 100_000))
-def test_each_kept_record_is_in_its_group(rows: list[Record], limit: int) -> None:
+@given(record_lists, st.integers(0, 100_000), st.sampled_from([2, 4, 100_000]))
+def test_each_kept_record_is_in_its_group(rows: list[Record], limit: int, at_once: int) -> None:
+    with mock.patch.object(panes, "AT_ONCE", at_once):
+        check_groups(rows, limit)
+
+
+def check_groups(rows: list[Record], limit: int) -> None:
     batch = records(staged(rows))
     keep = np.array([row.at >= limit for row in rows], bool)
     wanted: dict[tuple[int, str, str | None, str | None], list[Record]] = {}
@@ -31,30 +39,33 @@ def test_each_kept_record_is_in_its_group(rows: list[Record], limit: int) -> Non
                 ((START + row.at) // 15_000 * 15_000, row.device_type, row.device, row.event), []
             ).append(row)
     got = {}
-    for start, blocks in reduce(batch, keep, pane_ms=15_000).items():
-        for block in blocks:
-            for number, identity in enumerate(block.identities):
-                got[start, block.device_type, *identity] = (block, number)
+    for start, block in reduce(batch, keep, pane_ms=15_000):
+        for number, identity in enumerate(block.identities):
+            assert (start, block.device_type, *identity) not in got
+            got[start, block.device_type, *identity] = (block, number)
     assert got.keys() == wanted.keys()
     for key, mine in wanted.items():
         block, number = got[key]
         assert block.count[number] == len(mine)
         assert block.newest[number] == START + max(row.at for row in mine)
-        for column, name in enumerate(block.fields):
-            numbers = [row.values[name] for row in mine if name in row.values]
-            assert block.stats.n[number, column] == len(numbers)
-            if numbers:
-                assert block.stats.low[number, column] == min(numbers)
-                assert block.stats.high[number, column] == max(numbers)
+        numbers = {name: [row.values[name] for row in mine if name in row.values] for row in mine for name in row.values}
+        assert found(block, number) == {name: (len(seen), min(seen), max(seen)) for name, seen in numbers.items()}
+
+
+def found(block: Block, number: int) -> dict[str, tuple[int, float, float]]:
+    """Count, least and greatest of each field that a group has."""
+    cells = np.flatnonzero(block.row == number)
+    stats = block.stats.at(cells)
+    names = [block.fields[column] for column in block.column[cells].tolist()]
+    return {name: (int(n), float(low), float(high)) for name, n, low, high in zip(names, stats.n, stats.low, stats.high, strict=True)}
 
 
 def test_folded_keys_are_one_group_and_dropped_ones_none() -> None:
     rows = [Record(name, 0, {"x": 1.0}) for name in "abcd"]
     batch = records(staged(rows))
-    (blocks,) = reduce(batch, np.ones(4, bool), pane_ms=15_000, folded=[1, 2], dropped=[3]).values()
-    (block,) = blocks
+    ((_, block),) = reduce(batch, np.ones(4, bool), pane_ms=15_000, folded=[1, 2], dropped=[3])
     assert dict(zip(block.identities, block.count.tolist(), strict=True)) == {("a", "status"): 1, OTHERS: 2}
-    assert block.stats.n.ravel().tolist() == [1, 2]
+    assert block.stats.n.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
