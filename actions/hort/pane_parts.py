@@ -18,7 +18,7 @@ from hort.errors import OtherCloseWasFirst
 from hort.pane_store import Base, Content, PaneKey, PaneStore
 from hort.panes import NOTHING, Block, merge, pack, select, unpack
 
-PART_BYTES = 3_000_000
+PART_BYTES = 2_000_000
 """Packed statistics of one part of a window, over all its panes; in memory it is some twenty times as much while it is merged."""
 SPILL_BYTES = 16_000_000
 """What is sorted into parts in memory before it goes to Redis."""

@@ -11,7 +11,7 @@ from hort.pane_store import Base, Compaction, Content, PaneKey, PaneStore, Settl
 from hort.panes import Block, Identity
 from hort.windows import Grid
 
-CACHE_BYTES = 24_000_000
+CACHE_BYTES = 8_000_000
 """Statistics that stay in memory from one window to the next."""
 
 

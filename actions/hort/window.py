@@ -73,6 +73,7 @@ class Windower:
         if "late" in stage:
             return {**reference.as_result(), "again": True, "late": len(stage["late"]) // 4}
         batch = records(stage)
+        del stage
         self._search(reference, batch, settings)
         for _ in range(TRIES):
             answer = self._merge(reference, batch, settings, arrived=created)
@@ -86,8 +87,8 @@ class Windower:
         def attempt(positions: range) -> None:
             keep = np.zeros(len(batch.times), np.bool_)
             keep[positions.start : positions.stop] = True
-            for blocks in reduce(batch, keep, pane_ms=settings.grid.pane_ms).values():
-                panes.pack(blocks)
+            for _, block in reduce(batch, keep, pane_ms=settings.grid.pane_ms):
+                panes.pack([block])
 
         if self.journal.trouble(reference, STEP).tries:
             unprocessable.search(reference, self.journal, STEP, len(batch.times), attempt)
