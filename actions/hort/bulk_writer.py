@@ -1,9 +1,12 @@
 """Writing bulk bodies: cut into requests of bounded size, retried while that can help, the rest told apart.
 
-A document that Elasticsearch refuses for good (HTTP 400) is handed back with its error. One more try comes first: two
-batches that bring a new field at the same moment may each map it, and the one that came second succeeds the next time.
-A version conflict (409) says that a newer version is stored, which is what was wanted: it counts as stored. Whatever else
-goes wrong (429, 5xx, no connection, no permission) is tried again with growing pauses, then SinkUnavailable.
+A document that Elasticsearch refuses for its own fault (see `hort.bulk_errors`) is handed back with its error. One more try
+comes first: two batches that bring a new field at the same moment may each map it, and the one that came second succeeds
+the next time. A version conflict (409) says that a newer version is stored, which is what was wanted: it counts as stored.
+Whatever else goes wrong is tried again with growing pauses, then SinkUnavailable.
+
+Of one batch only one request is under way: before a request that may find an earlier one at work (an answer that never
+came, an action that was killed), Elasticsearch is asked for it.
 """
 
 from __future__ import annotations
@@ -14,22 +17,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hort import bulk_errors
 from hort.document_store import DocumentStore, ItemError, RequestRefused, StoreBusy
 from hort.errors import SinkUnavailable
 
 MAX_DOCUMENTS = 5_000
 MAX_BYTES = 5_000_000
 MAX_REFUSALS = 2
+MAX_TOO_LARGE = 10
+"""Single documents that are too large for what stands before Elasticsearch, after which the rest is not tried."""
 CONFLICT = 409
 """A newer version of the document is stored."""
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 """Before the second, third ... attempt of one request."""
-SHORTEST_TIMEOUT_S = 1.0
-LONGEST_TIMEOUT_S = 20.0
+LEAST_S = 1.0
+"""What must be left of the time for another request. Each may take all that is left: cut short, it would go on in Elasticsearch."""
 
-_STATUS = re.compile(r"(?:HTTP )?([1-5]\d\d)\b")
-_PASSING_400 = frozenset({"index_closed_exception", "cluster_block_exception"})
-"""Error types that come with a 400 and are no fault of the document."""
+_STATUS = re.compile(r"(?:HTTP )?([1-5]\d\d)\b(?: ([a-z_]{1,64})\b)?")
+_LONGEST_REASON = 200
 
 Pair = tuple[bytes, bytes]
 """The action line and the document line, without newlines."""
@@ -89,12 +94,21 @@ class BulkWriter:
         self._deadline = clock() + time_s
         self._clock = clock
         self._pause = pause
+        self._batch_id = ""
+        self._unsure = False
+        self._too_large: list[str] = []
+
+    def begin(self, batch_id: str, *, tried_before: bool) -> None:
+        """Name the batch that is written; where it was tried before, a request of it may still be under way."""
+        self._batch_id, self._unsure = batch_id, tried_before
 
     def write(self, index: str, documents: Sequence[Pair]) -> Written:
-        """Stores all documents or says which were refused; SinkUnavailable where that did not come to an end."""
+        """Store all documents or say which were refused; SinkUnavailable where that did not come to an end."""
         written = Written()
         for portion in requests(documents):
             self._portion(index, portion, written)
+        if self._too_large:
+            raise SinkUnavailable(f"{len(self._too_large)} documents for {index} were not taken: {self._too_large[0]}")
         return written
 
     def _portion(self, index: str, portion: list[Pair], written: Written) -> None:
@@ -112,40 +126,63 @@ class BulkWriter:
         self, index: str, portion: list[Pair], written: Written, refusals: Counter[bytes]
     ) -> tuple[str, list[Pair]]:
         """One request; why there is anything left, and what."""
-        if self._clock() >= self._deadline:
+        left_s = self._deadline - self._clock()
+        if left_s < LEAST_S:
             raise SinkUnavailable(f"out of time with {len(portion)} documents for {index}")
         try:
-            errors = self._store.bulk(index, _body(portion), timeout_s=self._timeout())
+            if self._unsure and self._store.under_way(self._batch_id):
+                return "an earlier request of the batch is still under way", portion
+            self._unsure = False
+            errors = self._store.bulk(index, _body(portion), timeout_s=left_s, batch_id=self._batch_id)
         except StoreBusy as error:
+            self._unsure = bool(self._batch_id)
             return str(error), portion
         except RequestRefused as error:
+            if not bulk_errors.is_one_lines(error.status, error.kind):
+                return str(error), portion
             self._halves(index, portion, written, error)
             return "", []
-        left: list[Pair] = []
+        left, waiting = self._told_apart(portion, errors, written, refusals)
+        return _problem(waiting[0]) if waiting else "", left
+
+    def _told_apart(
+        self, portion: list[Pair], errors: list[ItemError], written: Written, refusals: Counter[bytes]
+    ) -> tuple[list[Pair], list[ItemError]]:
+        """Count what was stored and hand back what was refused; the documents to try again, with their errors."""
         superseded = sum(item.status == CONFLICT for item in errors)
         self.counts["superseded"] += superseded
-        errors = [item for item in errors if item.status != CONFLICT]
+        left: list[Pair] = []
+        waiting: list[ItemError] = []
         for item in errors:
+            if item.status == CONFLICT:
+                continue
             pair = portion[item.position]
-            refusals[pair[0]] += _is_refusal(item)
+            refusals[pair[0]] += bulk_errors.is_documents_own(item.status, item.kind, item.reason)
             if refusals[pair[0]] >= MAX_REFUSALS:
                 written.rejected.append(Rejected(pair, item.kind, item.reason))
             else:
                 left.append(pair)
-        written.stored += len(portion) - len(errors)
-        return f"{errors[0].status} {errors[0].kind}" if errors else "", left
+                waiting.append(item)
+        written.stored += len(portion) - len(errors) + superseded
+        return left, waiting
 
     def _halves(self, index: str, portion: list[Pair], written: Written, error: RequestRefused) -> None:
-        """Finds the document for which a whole request was refused."""
+        """Find the document for which a whole request was refused."""
         if len(portion) == 1:
-            written.rejected.append(Rejected(portion[0], error.kind, str(error)))
+            self._alone(portion[0], written, error)
             return
         middle = len(portion) // 2
         self._portion(index, portion[:middle], written)
         self._portion(index, portion[middle:], written)
 
-    def _timeout(self) -> float:
-        return max(SHORTEST_TIMEOUT_S, min(LONGEST_TIMEOUT_S, self._deadline - self._clock()))
+    def _alone(self, pair: Pair, written: Written, error: RequestRefused) -> None:
+        """Hand back a document that no request can hold; one that is only too large waits until more is let through."""
+        if error.status != bulk_errors.TOO_LARGE:
+            written.rejected.append(Rejected(pair, error.kind, str(error)))
+            return
+        self._too_large.append(str(error))
+        if len(self._too_large) == MAX_TOO_LARGE:
+            raise SinkUnavailable(f"{MAX_TOO_LARGE} documents and maybe more were not taken: {error}")
 
     def _wait(self, seconds: float, problem: str) -> None:
         if self._clock() + seconds >= self._deadline:
@@ -153,14 +190,16 @@ class BulkWriter:
         self._pause(seconds)
 
 
+def _problem(item: ItemError) -> str:
+    return f"{item.status} {item.kind}: {item.reason[:_LONGEST_REASON]}"
+
+
 def _code(problem: str) -> str:
-    """What a retry is counted under: the HTTP status, or `unreachable` where there was none."""
+    """What a retry is counted under: the HTTP status, for 400 the error's type, or `unreachable` where there was none."""
     found = _STATUS.match(problem)
-    return found[1] if found else "unreachable"
-
-
-def _is_refusal(error: ItemError) -> bool:
-    return error.status == 400 and error.kind not in _PASSING_400
+    if not found:
+        return "unreachable"
+    return found[2] if found[1] == "400" and found[2] else found[1]
 
 
 def _body(portion: list[Pair]) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import orjson
 
-from hort import schema
+from hort import mapped_fields, schema
 from hort.flatten import Flat
 
 Key = tuple[str, str, str]
@@ -95,6 +95,7 @@ class Decoded:
             "cols": msgpack.packb(
                 [item for name, found in self.blocks.items() for item in columns(name, self.types[name], list(found.values()))]
             ),
+            mapped_fields.stage_field("events"): mapped_fields.staged({name: found.fields for name, found in self.types.items()}),
             "dead": b"".join(self.dead),
             "count": str(len(self.lines)).encode(),
             **self.extra,

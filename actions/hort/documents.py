@@ -32,6 +32,9 @@ INDEX_OF = {
 }
 """Stage field -> index; each field is a bulk body."""
 
+STATISTICS = ("max", "min", "sum", "avg", "ssd", "std", "std_sample")
+"""Of each field in the `properties` of analytics."""
+
 MAX_ID_BYTES = 512
 """Elasticsearch refuses longer ids."""
 MAX_DEAD_PAYLOAD = 262_144

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import orjson
 from elastic_transport import ApiResponse, TransportError
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, Elasticsearch
 
 from hort import config
-from hort.document_store import ItemError, RequestRefused, StoreBusy
+from hort.document_store import ItemError, RequestRefused, StoreBusy, TemplateState
 from hort.errors import ConfigError
 
 DEFAULT_URL = "http://127.0.0.1:9200"
@@ -22,9 +22,13 @@ REFUSED = frozenset({400, 413})
 """Statuses of a whole request that say its body is at fault; any other failure may pass."""
 
 NOT_THERE = 404
+HIDDEN = frozenset({401, 403, 404, 405})
+"""Statuses that say that tasks cannot be seen from here."""
 
 _ANY_ERRORS = "errors"
 _ERRORS = "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+_TEMPLATE = "index_templates.name,index_templates.index_template.version,index_templates.index_template._meta.fields"
+_ACCEPT = {"accept": "application/json"}
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
@@ -91,68 +95,125 @@ class ElasticStore:
         """The client itself, for those who search."""
         return self._client
 
-    def bulk(self, index: str, body: bytes, *, timeout_s: float = REQUEST_TIMEOUT_S) -> list[ItemError]:
-        """Posts a bulk body as it is.
+    def bulk(self, index: str, body: bytes, *, timeout_s: float = REQUEST_TIMEOUT_S, batch_id: str = "") -> list[ItemError]:
+        """Post a bulk body as it is.
 
         Thousands of statuses cost more to read than the documents to send, so the first answer only says whether there
         were errors; if so the same body goes again, which changes nothing, and its answer says which. Both have `timeout_s`
         together.
         """
         began = self._clock()
-        if not self._post(index, body, timeout_s, _ANY_ERRORS)["errors"]:
+        if not self._post(index, body, timeout_s, _ANY_ERRORS, batch_id)["errors"]:
             return []
         left = timeout_s - (self._clock() - began)
         if left <= 0:
             raise StoreBusy(f"there were errors, and no time of {timeout_s:g} s left to ask which")
-        return _item_errors(self._post(index, body, left, _ERRORS)["items"])
+        return _item_errors(self._post(index, body, left, _ERRORS, batch_id)["items"])
 
-    def _post(self, index: str, body: bytes, timeout_s: float, answer: str) -> dict[str, Any]:
+    def _post(self, index: str, body: bytes, timeout_s: float, answer: str, batch_id: str = "") -> dict[str, Any]:
+        """The answer of a bulk request; Elasticsearch is told to give up waiting (for a shard, an index) before we do."""
         client = self._client.options(request_timeout=timeout_s)
-        path, params = f"/{index}/_bulk", {"filter_path": answer}
-        found: dict[str, Any] = _carried_out(
-            lambda: client.perform_request("POST", path, params=params, headers=_NDJSON, body=body)
+        params = {"filter_path": answer, "timeout": f"{max(1, int(timeout_s / 2))}s"}
+        headers = {**_NDJSON, "x-opaque-id": _opaque_id(batch_id)} if batch_id else _NDJSON
+        found = _carried_out(
+            lambda: client.perform_request("POST", f"/{index}/_bulk", params=params, headers=headers, body=body)
         ).body
+        if not isinstance(found, dict) or not found.keys() & {"errors", "items"}:
+            raise StoreBusy("what answered to a bulk request is no Elasticsearch")
         return found
 
+    def under_way(self, batch_id: str) -> bool:
+        """Whether a bulk task bears the batch's name; False where the user may not see tasks, or a proxy hides them."""
+        client = self._client.options(request_timeout=REQUEST_TIMEOUT_S)
+        params = {"actions": "indices:data/write/bulk*", "filter_path": "nodes.*.tasks.*.headers"}
+        try:
+            found = _carried_out(lambda: client.perform_request("GET", "/_tasks", params=params, headers=_ACCEPT)).body
+        except RequestRefused:
+            return False
+        except StoreBusy as error:
+            if error.status in HIDDEN:
+                return False
+            raise
+        nodes = found.get("nodes", {}).values() if isinstance(found, dict) else ()
+        tasks = (task for node in nodes for task in node.get("tasks", {}).values())
+        return any(task["headers"].get("X-Opaque-Id") == _opaque_id(batch_id) for task in tasks)
+
     def delete(self, index: str, ids: Sequence[str]) -> None:
-        """Posts a bulk body of deletions; StoreBusy where one of them failed."""
+        """Post a bulk body of deletions; StoreBusy where one of them failed."""
         body = b"".join(b'{"delete":{"_id":%b}}\n' % orjson.dumps(name) for name in ids)
-        answer = self._post(index, body, REQUEST_TIMEOUT_S, _ERRORS)
+        answer = self._post(index, body, REQUEST_TIMEOUT_S, f"{_ANY_ERRORS},{_ERRORS}")
         failed = [item for item in _item_errors(answer.get("items", [])) if item.status != NOT_THERE]
         if failed:
             raise StoreBusy(f"{failed[0].status} {failed[0].kind}")
 
-    def template_versions(self, pattern: str) -> dict[str, int]:
-        """Versions of the index templates whose names match; one without a version has 0."""
+    def template_states(self, pattern: str) -> dict[str, TemplateState]:
+        """Version and mapped fields of the index templates whose names match; one without a version has 0."""
+        params = {"filter_path": _TEMPLATE}
         try:
-            answer = _carried_out(lambda: self._client.indices.get_index_template(name=pattern))
-        except NotFoundError:
+            answer = _carried_out(
+                lambda: self._client.perform_request("GET", f"/_index_template/{pattern}", params=params, headers=_ACCEPT)
+            )
+        except NotThere:
             return {}
-        found = answer.body["index_templates"]
-        return {entry["name"]: int(entry["index_template"].get("version") or 0) for entry in found}
+        rows = answer.body.get("index_templates", []) if isinstance(answer.body, dict) else []
+        return {row["name"]: _template_state(row["index_template"]) for row in rows}
 
     def put_template(self, name: str, body: Mapping[str, Any]) -> None:
-        """Creates or replaces an index template."""
+        """Create or replace an index template."""
         _carried_out(
             lambda: self._client.perform_request(
                 "PUT", f"/_index_template/{name}", headers=_JSON, body=dict(body)
             )
         )
 
+    def mapping(self, index: str) -> dict[str, Any] | None:
+        """The mapping of the index, or of what an alias writes to; None where there is none."""
+        try:
+            answer = _carried_out(lambda: self._client.perform_request("GET", f"/{index}/_mapping", headers=_ACCEPT))
+        except NotThere:
+            return None
+        mappings = [value["mappings"] for _, value in sorted(answer.body.items())]
+        return mappings[-1] if mappings else None
+
+    def put_mapping(self, index: str, body: Mapping[str, Any]) -> None:
+        """Add fields to the mapping of the index, or of what an alias writes to."""
+        path, params = f"/{index}/_mapping", {"write_index_only": "true"}
+        _carried_out(
+            lambda: self._client.perform_request("PUT", path, params=params, headers=_JSON, body=dict(body))
+        )
+
+
+class NotThere(StoreBusy):
+    """The store answered 404."""
+
+
+def _opaque_id(batch_id: str) -> str:
+    return f"hort-{batch_id}"
+
+
+def _template_state(template: Mapping[str, Any]) -> TemplateState:
+    fields = (template.get("_meta") or {}).get("fields")
+    return TemplateState(int(template.get("version") or 0), dict(fields) if isinstance(fields, Mapping) else {})
+
 
 def _carried_out(call: Callable[[], ApiResponse[Any]]) -> ApiResponse[Any]:
     """The answer of a call; its failures as StoreBusy or RequestRefused, without addresses or credentials."""
     try:
         return call()
-    except NotFoundError:
-        raise
     except ApiError as error:
-        kind = str(error.message)[:200]
-        if error.status_code in REFUSED:
-            raise RequestRefused(error.status_code, kind) from error
-        raise StoreBusy(f"HTTP {error.status_code} {kind}") from error
+        kind, status = str(error.message)[:200], error.status_code
+        if status in REFUSED:
+            raise RequestRefused(status, kind, _reason(error.body)) from error
+        failure = NotThere if status == NOT_THERE else StoreBusy
+        raise failure(f"HTTP {status} {kind}", status=status) from error
     except TransportError as error:
         raise StoreBusy(f"{type(error).__name__}: {str(error.message)[:200]}") from error
+
+
+def _reason(body: Any) -> str:
+    """Why Elasticsearch refused a request, "" where the answer is not its own."""
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("reason", ""))[:200] if isinstance(error, dict) else ""
 
 
 def _item_errors(items: list[dict[str, Any]]) -> list[ItemError]:

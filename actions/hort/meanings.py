@@ -115,7 +115,6 @@ TABLE: tuple[Meaning, ...] = (
     _trouble("divvy.busy", "gbfs_polls_busy", "Polls of the bike share left out because another one was running"),
     _trouble("divvy.malformed", "gbfs_malformed", "Stations left out of a document because they cannot be read"),
     _said("divvy.published", "gbfs_published", "Stations published to the broker"),
-    _trouble("sink.unburied", "lost", "Documents lost for good", reason="dead-letter-refused"),
     _trouble("sink.dead", "documents_refused", "Documents that Elasticsearch refused and that became dead letters"),
     _trouble("sink.superseded", "documents_superseded", "Documents older than the stored ones: left as they were"),
     _trouble("sink.retried.{reason}", "retries", RETRIES, DELIVERY, part="sink"),

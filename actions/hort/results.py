@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,10 +13,13 @@ import orjson
 from hort import documents
 from hort.models import Model
 from hort.records import Records
+from hort.schema import kind_of
 
 STAGE = "score"
 MAX_RESULT_BYTES = 32 * 1024
 MAX_ERROR = 300
+MAX_FIELDS = 64
+"""Names in a model's answers of one batch that are told to the sink, so that it maps their numbers."""
 OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
 
 
@@ -43,6 +47,8 @@ class Sheet:
         self.latency_ms = 0.0
         self.last_error = ""
         self.dead: list[bytes] = []
+        self.fields: dict[str, str] = {}
+        self._seen: set[str] = set()
         self._lines: list[bytes | None] = [None] * len(positions)
         self._joined = b""
         self._identities = identities
@@ -63,10 +69,19 @@ class Sheet:
                         [slot], ERROR, latency_ms, f"the result is larger than {MAX_RESULT_BYTES} bytes"
                     )
                     continue
+            self._note(value if type(value) is dict else {"value": value})
             lines[slot] = line(positions[slot], head + result)
             good += 1
         if good:
             self.counts[OK] += good
+
+    def _note(self, answer: dict[str, Any]) -> None:
+        """Note the kinds of an answer's values in `fields`, once a name."""
+        if answer.keys() <= self._seen or len(self.fields) >= MAX_FIELDS:
+            return
+        self._seen.update(answer)
+        for name, kind in islice(_kinds(answer), MAX_FIELDS):
+            self.fields.setdefault(name, kind)
 
     def failed(self, slots: Sequence[int], status: str, latency_ms: float, error: str) -> None:
         """A call that brought no answers."""
@@ -140,6 +155,16 @@ class Sheet:
             payload=document,
             at_ms=round(datetime.fromisoformat(record["@timestamp"]).timestamp() * 1000),
         )
+
+
+def _kinds(answer: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted name and kind of each number, text and boolean."""
+    for name, value in answer.items():
+        kind = kind_of(value)
+        if kind is not None:
+            yield prefix + name, kind
+        elif isinstance(value, dict):
+            yield from _kinds(value, f"{prefix}{name}.")
 
 
 def _unusual(result: bytes) -> bool:

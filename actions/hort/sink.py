@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from hort import action, clock, deadline, documents, elastic, event_time, indices, replay, store
+from hort import action, clock, deadline, documents, elastic, event_time, indices, mapped_fields, replay, store
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
 from hort.counters import Counters, RedisCounters
@@ -33,12 +33,11 @@ CLAIM_MS = 60_000
 """How long a batch that nobody fires belongs to the sink that took it: the action's time limit."""
 LEAST_S = 15.0
 """What must be left of the time for another batch."""
-MAX_LOGGED = 10
-"""Dead letters of one batch that are logged where even they are refused."""
 
 _LATE = "late"
 _FAILURES = "sink_failures"
-_FIELDS = (*documents.INDEX_OF, _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
+_NAMES = {name: mapped_fields.stage_field(name) for name in ("events", "analytics", "results")}
+_FIELDS = (*documents.INDEX_OF, *_NAMES.values(), _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
 _KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
 
 
@@ -74,6 +73,7 @@ class Sink:
         stage = self.journal.read_stage(reference, _FIELDS)
         if stage is None:
             return action.done(reference)
+        writer.begin(reference.batch_id, tried_before=self._tried_before(reference))
         try:
             stored = self._store(reference, stage, writer)
         except SinkUnavailable as error:
@@ -93,26 +93,33 @@ class Sink:
             bodies.pop("events", None)
         if not bodies and not stage.get(replay.REPLAYED):
             return stored
-        self._ensure_templates()
+        self._ensure_templates(stage)
         if _LATE in stage and "events" in bodies:
             mark_late(bodies["events"], stage[_LATE])
         dead: list[Pair] = []
         for name, body in bodies.items():
             index = documents.INDEX_OF[name]
+            if index == documents.DEAD_LETTERS:
+                stored[index] += self._bury(writer, body)
+                continue
             written = writer.write(self.prefix + index, body)
             stored[index] += written.stored
-            if index == documents.DEAD_LETTERS:
-                stored["unburied"] += _given_up(reference, written.rejected)
-            else:
-                dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
-                writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
-                writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
+            dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+            writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
+            writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
         if dead:
-            written = writer.write(self.prefix + documents.DEAD_LETTERS, dead)
-            stored["dead"] += written.stored
-            stored["unburied"] += _given_up(reference, written.rejected)
+            stored["dead"] += self._bury(writer, dead)
         stored["replayed"] = self._dug_out(replay.letters(stage), again=[*bodies.get("dead", ()), *dead])
         return +stored
+
+    def _bury(self, writer: BulkWriter, letters: Sequence[Pair]) -> int:
+        """Writes dead letters; how many. They hold what is nowhere else: one that is refused keeps the batch."""
+        written = writer.write(self.prefix + documents.DEAD_LETTERS, letters)
+        if written.rejected:
+            first = written.rejected[0]
+            problem = f"{first.kind}: {first.reason[: documents.MAX_DETAIL]}"
+            raise SinkUnavailable(f"{len(written.rejected)} dead letters were refused, {_id_of(first.pair)}: {problem}")
+        return written.stored
 
     def _dug_out(self, letters: list[str], *, again: Sequence[Pair]) -> int:
         """Removes the dead letters whose replay is stored now; how many. What died again was written again and stays."""
@@ -148,9 +155,15 @@ class Sink:
         except Undecodable:
             return self.now()
 
-    def _ensure_templates(self) -> None:
+    def _tried_before(self, reference: Reference) -> bool:
+        """Whether another sink may have begun with the batch: it may have been killed over a request."""
+        return any(entry.attempts > 1 for entry in self.journal.entries([reference]))
+
+    def _ensure_templates(self, stage: Stage) -> None:
+        """Also maps the names that the batch brings."""
+        brought = {documents.INDEX_OF[name]: mapped_fields.read(stage[key]) for name, key in _NAMES.items() if key in stage}
         try:
-            indices.ensure(self.documents, prefix=self.prefix)
+            indices.ensure(self.documents, prefix=self.prefix, brought=brought)
         except (StoreBusy, RequestRefused) as error:
             raise SinkUnavailable(f"index templates could not be put: {error}") from error
 
@@ -165,15 +178,6 @@ class Sink:
         retried = {name: count for name, count in counts.items() if name.startswith("retried.")}
         self.counters.add({"sink.unavailable": 1, **_named(retried)})
         action.log("sink.unavailable", batch_id=reference.batch_id, retry_in_ms=wait, error=str(error))
-
-
-def _given_up(reference: Reference, rejected: Sequence[Rejected]) -> int:
-    """How many dead letters were refused for good: they are logged and lost, since the batch would come back for ever."""
-    for item in rejected[:MAX_LOGGED]:
-        name = _id_of(item.pair)
-        problem = f"{item.kind}: {item.reason[: documents.MAX_DETAIL]}"
-        action.log("sink.unburied", batch_id=reference.batch_id, letter=name, of=len(rejected), error=problem)
-    return len(rejected)
 
 
 def _id_of(pair: Pair) -> str:

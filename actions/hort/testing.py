@@ -12,7 +12,7 @@ import orjson
 
 from hort import batch as batches
 from hort.decoded import Identity
-from hort.document_store import ItemError
+from hort.document_store import ItemError, TemplateState
 from hort.journal import FAR_MS, Entry, Part, Stage, Trouble, Usage
 from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
@@ -241,19 +241,23 @@ def _stored(_index: str, _document: dict[str, Any]) -> tuple[int, str] | None:
 class MemoryDocuments:
     """A document store of one process, see `hort.document_store.DocumentStore`.
 
-    `refuse` says why a document may not be stored (None: it may), `failures` are raised by the next bulk requests in turn.
+    `refuse` says why a document may not be stored (None: it may), `failures` are raised by the next bulk requests in turn,
+    `at_work` are the batches of which a request is said to be under way.
     """
 
     def __init__(self) -> None:
         self.indices: dict[str, dict[str, dict[str, Any]]] = {}
         self.templates: dict[str, Mapping[str, Any]] = {}
+        self.mappings: dict[str, dict[str, Any]] = {}
+        self.at_work: set[str] = set()
         self.refuse: Callable[[str, dict[str, Any]], tuple[int, str] | None] = _stored
         self.failures: list[Exception] = []
         self.versions: dict[tuple[str, str], int] = {}
         self.requests: list[int] = []
 
-    def bulk(self, index: str, body: bytes, *, timeout_s: float) -> list[ItemError]:
+    def bulk(self, index: str, body: bytes, *, timeout_s: float, batch_id: str = "") -> list[ItemError]:
         """Stores the documents of a bulk body; `requests` notes how many came."""
+        del batch_id
         if timeout_s <= 0:
             raise ValueError(f"timeout_s must be positive, got {timeout_s}")
         lines = [orjson.loads(line) for line in body.splitlines()]
@@ -284,10 +288,26 @@ class MemoryDocuments:
         self.versions[name] = version
         return None
 
-    def template_versions(self, pattern: str) -> dict[str, int]:
-        """Versions of the templates whose names match."""
-        return {name: body["version"] for name, body in self.templates.items() if fnmatchcase(name, pattern)}
+    def under_way(self, batch_id: str) -> bool:
+        """What a test says."""
+        return batch_id in self.at_work
+
+    def template_states(self, pattern: str) -> dict[str, TemplateState]:
+        """Versions and fields of the templates whose names match."""
+        return {
+            name: TemplateState(body["version"], body.get("_meta", {}).get("fields", {}))
+            for name, body in self.templates.items()
+            if fnmatchcase(name, pattern)
+        }
 
     def put_template(self, name: str, body: Mapping[str, Any]) -> None:
         """Keeps a template."""
         self.templates[name] = body
+
+    def mapping(self, index: str) -> dict[str, Any] | None:
+        """The mapping of an index that has documents or was given a mapping."""
+        return self.mappings.get(index, {} if index in self.indices else None)
+
+    def put_mapping(self, index: str, body: Mapping[str, Any]) -> None:
+        """Keeps what was put last."""
+        self.mappings[index] = dict(body)

@@ -10,17 +10,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hort import mapped_fields
 from hort.analytics import DEVICE, DEVICE_TYPE, documents, overflows
 from hort.batch import Reference
 from hort.pane_parts import by_type
 from hort.pane_store import PaneStore
 from hort.pane_views import PaneView, PaneViews
 from hort.panes import Block, merge, select, total
+from hort.schema import NUMERIC
 
 BATCH_BYTES = 8_000_000
 """Documents of one batch for `sink`."""
 PORTION = 1_000
 """Documents that the join is given at a time."""
+MAX_TYPES = 1_000
+"""Device types whose fields are told to the sink, so that it maps them."""
+_NAMES = mapped_fields.stage_field("analytics")
 _TOTALS = 16
 """Parts' totals of one device type that wait to be merged."""
 
@@ -65,6 +70,7 @@ class Writer:
     overflows: int = 0
     revisions: dict[int, int] = field(default_factory=dict)
     _lines: list[bytes] = field(default_factory=list)
+    _names: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     _waiting: int = 0
     _last: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -72,6 +78,8 @@ class Writer:
         """Adds a block's documents; those of a device type belong to no partition."""
         places = self.partitions if partition is None else [partition]
         self.overflows += overflows(block)
+        if len(self._names) < MAX_TYPES:
+            self._names[block.device_type].update(dict.fromkeys(block.fields, NUMERIC))
         for document in documents(
             block, level=level, start=window.start, end=window.end, revision=window.revision
         ):
@@ -98,7 +106,7 @@ class Writer:
 
     def _stage(self, fields: Mapping[str, bytes], *, more: int = 0) -> None:
         count = len(self._lines) + more
-        body = {"analytics": b"".join(self._lines)} if self._lines else {}
+        body = {"analytics": b"".join(self._lines), _NAMES: mapped_fields.staged(self._names)} if self._lines else {}
         self._lines.clear()
         self._waiting = 0
         reference = Reference(f"{self.name}-{len(self.references):04d}", self.journal)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from hort import action, batch, clock, config, isolation, join, replay, score, store, urls
+from hort import action, batch, clock, config, isolation, join, mapped_fields, replay, score, store, urls
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
 from hort.errors import BatchError
@@ -86,7 +86,8 @@ def _parts(journal: RedisJournal, reference: batch.Reference, count: int) -> Ite
 
 
 def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:
-    fields = {"results": scored.results, **score.answered(sheets, stage)}
+    names = mapped_fields.staged({sheet.model.name: sheet.fields for sheet in sheets})
+    fields = {"results": scored.results, mapped_fields.stage_field("results"): names, **score.answered(sheets, stage)}
     if scored.dead:
         fields["dead"] = stage.get("dead", b"") + scored.dead
     return fields

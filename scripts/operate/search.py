@@ -50,14 +50,23 @@ class Search:
         return int(answer["count"])
 
     def groups(self, index: str, query: Query, fields: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
-        """How many documents there are of each combination of these fields, most first."""
-        terms = {"terms": [{"field": field} for field in fields], "size": PAGE}
-        several = {"multi_terms": terms} if len(fields) > 1 else {"terms": {"field": fields[0], "size": PAGE}}
-        answer = self._client.search(
-            index=self._prefix + index, query=query, size=0, aggs={"groups": several}, ignore_unavailable=True, allow_no_indices=True
-        )
-        rows = answer.get("aggregations", {}).get("groups", {}).get("buckets", [])
-        return [(tuple(row["key"]) if len(fields) > 1 else (str(row["key"]),), int(row["doc_count"])) for row in rows]
+        """How many documents there are of each combination of these fields, most first; a field that is missing is "".
+
+        By a composite aggregation, page by page: `multi_terms` is no part of a bare Elasticsearch.
+        """
+        sources = [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields]
+        pages: dict[str, Any] = {"sources": sources, "size": PAGE}
+        found: list[tuple[tuple[str, ...], int]] = []
+        while True:
+            aggs = {"groups": {"composite": pages}}
+            answer = self._client.search(
+                index=self._prefix + index, query=query, size=0, aggs=aggs, ignore_unavailable=True, allow_no_indices=True
+            )
+            groups = answer.get("aggregations", {}).get("groups", {})
+            found += [(_texts(row["key"], fields), int(row["doc_count"])) for row in groups.get("buckets", [])]
+            if "after_key" not in groups:
+                return sorted(found, key=lambda row: -row[1])
+            pages = {**pages, "after": groups["after_key"]}
 
     def scan(self, index: str, query: Query, *, sort: Sequence[str], without: Sequence[str] = ()) -> Iterator[Found]:
         """Every document that fits, a page at a time; the fields of `sort` together tell documents apart."""
@@ -94,3 +103,7 @@ class Search:
 
     def _found(self, hit: Mapping[str, Any]) -> Found:
         return Found(str(hit["_index"]).removeprefix(self._prefix), hit["_id"], hit["_source"])
+
+
+def _texts(key: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple("" if key[field] is None else str(key[field]) for field in fields)

@@ -26,7 +26,7 @@ from hort import batch, keys
 from hort.batch import Message, Messages, Reference
 from hort.bulk_writer import BulkWriter
 from hort.counters import RedisCounters
-from hort.document_store import ItemError
+from hort.document_store import ItemError, TemplateState
 from hort.journal import RedisJournal
 from hort.sink import Sink
 from hort.windows import Grid
@@ -92,17 +92,27 @@ class _Taken:
 
     documents: int = 0
 
-    def bulk(self, index: str, body: bytes, *, timeout_s: float) -> list[ItemError]:
-        del index, timeout_s
+    def bulk(self, index: str, body: bytes, *, timeout_s: float, batch_id: str = "") -> list[ItemError]:
+        del index, timeout_s, batch_id
         self.documents += body.count(b"\n") // 2
         return []
 
     def delete(self, index: str, ids: Sequence[str]) -> None:
         """Nothing is kept."""
 
-    def template_versions(self, pattern: str) -> dict[str, int]:
+    def under_way(self, batch_id: str) -> bool:
+        del batch_id
+        return False
+
+    def template_states(self, pattern: str) -> dict[str, TemplateState]:
         del pattern
         return {}
+
+    def mapping(self, index: str) -> None:
+        """There is no index."""
+
+    def put_mapping(self, index: str, body: Mapping[str, Any]) -> None:
+        """Nothing to do."""
 
     def put_template(self, name: str, body: Mapping[str, Any]) -> None:
         """Nothing to do."""

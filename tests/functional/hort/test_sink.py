@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from hort import batch
+from hort import batch, mapped_fields
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter
 from hort.counters import MemoryCounters
 from hort.document_store import StoreBusy
 from hort.documents import INDEX_OF, bulk_line
 from hort.errors import SinkUnavailable
+from hort.schema import NUMERIC
 from hort.sink import Sink
 from hort.testing import FakeClock, MemoryDocuments, MemoryJournal
 from tests.support.ingest import buried, messages
@@ -131,40 +132,63 @@ def test_what_is_tried_again_is_counted_by_reason_also_when_the_batch_is_put_off
     assert world.counters.all() == {"sink.unavailable": 1, f"sink.retried.{reason}": 8, "sink.all-events": 2}
 
 
-def test_an_error_that_is_no_name_is_counted_as_refused() -> None:
+@pytest.mark.parametrize("error", [(400, "validation_exception"), (400, "<html>no name</html>"), (403, "security_exception")])
+def test_what_is_no_fault_of_a_document_is_put_off_told_and_stored_when_it_is_lifted(
+    error: tuple[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three messages became dead letters for a shard limit, and these were refused and lost."""
     world = World()
-    world.documents.refuse = lambda *_: (400, "<html>no name</html>")
+    world.documents.refuse = lambda *_: error
+    world.put({"events": lines("a", "b", "c"), "dead": lines("d")})
+
+    with pytest.raises(SinkUnavailable, match=str(error[0])):
+        world.run()
+    assert error[1] in capsys.readouterr().err
+    assert world.ids() == {}
+
+    world.documents.refuse = lambda *_: None
+    assert world.run()["stored"] == {"all-events": 3, "dead-letters": 1}
+    assert not [name for name in world.counters.all() if name.startswith("dead.")]
+
+
+@pytest.mark.parametrize("error", [(400, "document_parsing_exception"), (429, "busy")])
+def test_dead_letter_that_is_not_taken_keeps_the_batch(error: tuple[int, str]) -> None:
+    world = World()
+    world.documents.refuse = lambda index, _: error if index == "dead-letters" else (400, "document_parsing_exception")
     world.put({"events": lines("a")})
+
+    with pytest.raises(SinkUnavailable, match=error[1]):
+        world.run()
+    assert world.journal.size(REFERENCE.journal) == 1
+
+    world.documents.refuse = lambda index, _: None if index == "dead-letters" else (400, "document_parsing_exception")
+    assert world.run()["stored"] == {"dead": 1}
+
+
+def test_names_of_a_batch_are_mapped_before_its_documents_are_written() -> None:
+    world = World()
+    names = mapped_fields.staged({"pump": {"rpm": NUMERIC}})
+    world.put({"events": lines("a"), mapped_fields.stage_field("events"): names})
 
     world.run()
 
-    assert world.counters.all()["dead.sink.refused"] == 1
+    assert world.documents.templates["hort-all-events"]["_meta"]["fields"] == {"rpm": NUMERIC}
 
 
-def test_dead_letters_that_are_refused_too_are_given_up_logged_and_counted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """They kept their batch for ever: it came back each minute and was refused again."""
+def test_batch_that_another_sink_may_be_writing_waits_for_it() -> None:
+    """It was given up after 20 s and sent again while Elasticsearch still worked on it, 46 times."""
     world = World()
-    world.documents.refuse = lambda *_: (400, "made_up")
-    world.put({"events": lines("a"), "dead": lines(*map(str, range(30)))})
-
-    assert world.run()["stored"] == {"unburied": 31}
-    assert world.journal.size(REFERENCE.journal) == 0
-    assert world.counters.all()["sink.unburied"] == 31
-    logged = capsys.readouterr().err.splitlines()
-    assert len(logged) == 11
-    assert "made_up" in logged[0]
-
-
-def test_dead_letters_that_are_not_taken_for_now_keep_the_batch() -> None:
-    world = World()
-    world.documents.refuse = lambda index, _: (429, "busy") if index == "dead-letters" else (400, "made_up")
     world.put({"events": lines("a")})
+    world.journal.take(REFERENCE, due_ms=0)
+    world.journal.take(REFERENCE, due_ms=0)
+    world.documents.at_work = {REFERENCE.batch_id}
 
-    with pytest.raises(SinkUnavailable, match="busy"):
+    with pytest.raises(SinkUnavailable, match="under way"):
         world.run()
-    assert world.journal.size(REFERENCE.journal) == 1
+    assert world.documents.requests == []
+
+    world.documents.at_work.clear()
+    assert world.run()["stored"] == {"all-events": 1}
 
 
 def test_store_that_is_away_keeps_the_batch_and_waits_longer_each_time() -> None:

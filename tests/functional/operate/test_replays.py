@@ -195,7 +195,7 @@ def test_a_document_that_elasticsearch_refused(suite: Suite) -> None:
 
 def test_an_old_revision_of_a_window_does_not_replace_a_newer_one(suite: Suite) -> None:
     refused = documents.bulk_line("w", {"revision": 1, "count": 2, "@timestamp": "2026-01-31T12:00:00.000Z"}, version=1)
-    suite.documents.refuse = lambda index, _: (400, "no") if index == "analytics" else None
+    suite.documents.refuse = lambda index, _: (400, "document_parsing_exception") if index == "analytics" else None
     reference = suite.put(Messages.of([]))
     suite.journal.write_stage(reference, {"ingested": b"{}", "late": b"", "results": b"", "analytics": refused})
     suite.run(reference)

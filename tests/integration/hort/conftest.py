@@ -9,5 +9,4 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hort.publisher.CONNECT_TIMEOUT_S", 60.0)
     monkeypatch.setattr("hort.divvy_action.FETCH_TIMEOUT_S", 60.0)
     monkeypatch.setattr("hort.deadline.TIME_S", 250.0)
-    monkeypatch.setattr("hort.bulk_writer.LONGEST_TIMEOUT_S", 250.0)
     monkeypatch.setattr("hort.close.MAX_RUN_S", 250.0)

@@ -95,12 +95,14 @@ def test_two_batches_that_bring_a_field_at_once_lose_nothing() -> None:
     assert len(world.store.indices["i"]) == 5
 
 
-def test_closed_index_is_no_fault_of_the_document() -> None:
+@pytest.mark.parametrize("kind", ["index_closed_exception", "validation_exception", "made_up_exception"])
+def test_what_is_no_fault_of_the_document_is_put_off_and_counted_by_its_kind(kind: str) -> None:
     world = World()
-    world.store.refuse = lambda *_: (400, "index_closed_exception")
+    world.store.refuse = lambda *_: (400, kind)
 
-    with pytest.raises(SinkUnavailable, match="index_closed_exception"):
+    with pytest.raises(SinkUnavailable, match=f"400 {kind}: made up"):
         world.writer.write("i", some(2))
+    assert world.writer.counts[f"retried.{kind}"] == 8
 
 
 def test_store_that_is_away_for_a_moment() -> None:
@@ -128,22 +130,105 @@ def test_time_of_the_activation_ends_the_attempts() -> None:
     assert world.now < 100.2
 
 
-@pytest.mark.parametrize("status", [400, 413])
-def test_request_that_is_refused_whole_is_halved_down_to_the_culprit(status: int) -> None:
-    world = World()
+def refusing(world: World, error: RequestRefused, *culprits: int) -> None:
+    """Refuse each request that holds one of these documents."""
     inner = world.store.bulk
 
-    def bulk(index: str, body: bytes, *, timeout_s: float) -> Any:
-        if b'"n":5}' in body:
-            raise RequestRefused(status, "too_much")
-        return inner(index, body, timeout_s=timeout_s)
+    def bulk(index: str, body: bytes, *, timeout_s: float, batch_id: str = "") -> Any:
+        if any(b'"n":%d}' % number in body for number in culprits):
+            raise error
+        return inner(index, body, timeout_s=timeout_s, batch_id=batch_id)
 
     world.store.bulk = bulk  # type: ignore[method-assign]
+
+
+def test_request_that_is_refused_whole_is_halved_down_to_the_culprit() -> None:
+    world = World()
+    refusing(world, RequestRefused(400, "action_request_validation_exception"), 5)
 
     written = world.writer.write("i", some(8))
 
     assert written.stored == 7
     assert [rejected.pair for rejected in written.rejected] == [some(8)[5]]
+
+
+def test_document_that_is_too_large_for_a_proxy_waits_and_the_others_are_stored() -> None:
+    world = World()
+    refusing(world, RequestRefused(413, "Request Entity Too Large"), 2, 5)
+
+    with pytest.raises(SinkUnavailable, match="2 documents for i were not taken: HTTP 413"):
+        world.writer.write("i", some(8))
+    assert len(world.store.indices["i"]) == 6
+
+
+def test_proxy_that_lets_nothing_through_is_not_asked_for_each_document() -> None:
+    world = World()
+    world.store.failures = [RequestRefused(413, "Request Entity Too Large")] * 99
+
+    with pytest.raises(SinkUnavailable, match="10 documents and maybe more"):
+        world.writer.write("i", some(5_000))
+    assert len(world.store.requests) < 40
+
+
+@pytest.mark.parametrize("kind", ["Bad Request", "validation_exception", "parse_exception"])
+def test_request_that_is_refused_whole_for_another_reason_is_put_off(kind: str) -> None:
+    world = World()
+    world.store.failures = [RequestRefused(400, kind)] * 99
+
+    with pytest.raises(SinkUnavailable, match=f"8 documents for i were not taken: HTTP 400 {kind}"):
+        world.writer.write("i", some(8))
+    assert world.store.requests == [8] * 5
+
+
+# -- one request of a batch at a time --------------------------------------------------------------------------------
+
+
+def test_request_whose_answer_did_not_come_is_not_sent_again_while_it_is_under_way() -> None:
+    world = World()
+    world.writer.begin("b-1", tried_before=False)
+    world.store.failures = [StoreBusy("ConnectionTimeout")]
+    world.store.at_work = {"b-1"}
+
+    with pytest.raises(SinkUnavailable, match="still under way"):
+        world.writer.write("i", some(2))
+    assert len(world.store.requests) == 1
+
+    world.store.at_work.clear()
+    assert world.writer.write("i", some(2)).stored == 2
+
+
+def test_batch_that_was_tried_before_waits_for_what_is_under_way() -> None:
+    world = World()
+    world.writer.begin("b-1", tried_before=True)
+    world.store.at_work = {"b-1"}
+
+    with pytest.raises(SinkUnavailable, match="still under way"):
+        world.writer.write("i", some(2))
+    assert world.store.requests == []
+
+
+def test_first_delivery_does_not_ask_what_is_under_way() -> None:
+    world = World()
+    world.writer.begin("b-1", tried_before=False)
+    world.store.at_work = {"b-1"}
+
+    assert world.writer.write("i", some(12_000)).stored == 12_000
+
+
+def test_request_may_take_all_the_time_that_is_left() -> None:
+    world = World(time_s=45)
+    timeouts: list[float] = []
+
+    def bulk(index: str, body: bytes, *, timeout_s: float, batch_id: str = "") -> Any:
+        del index, body, batch_id
+        timeouts.append(timeout_s)
+        world.now += 40
+        return []
+
+    world.store.bulk = bulk  # type: ignore[method-assign]
+    world.writer.write("i", some(6_000))
+
+    assert timeouts == [45, 5]
 
 
 def test_older_version_than_the_stored_one_changes_nothing_and_counts_as_stored() -> None:

@@ -2,8 +2,12 @@
 
 import json
 
-from hort import indices
+import pytest
+
+from hort import documents, indices
+from hort.document_store import RequestRefused
 from hort.documents import INDEX_OF
+from hort.schema import NUMERIC, STRING
 from hort.testing import MemoryDocuments
 
 
@@ -37,8 +41,76 @@ def test_templates_of_a_wiped_store_come_back() -> None:
     assert indices.ensure(store) == len(indices.PROPERTIES)
 
 
-def test_no_mapping_can_explode() -> None:
-    for index in indices.PROPERTIES:
-        settings = indices.template(index)["template"]["settings"]
-        assert settings["index.mapping.total_fields.ignore_dynamic_beyond_limit"] is True
+def test_no_name_that_a_device_sends_is_mapped_by_elasticsearch_itself() -> None:
+    for index, properties in indices.PROPERTIES.items():
+        assert indices.template(index)["template"]["mappings"]["dynamic"] is False
+        assert all(found["dynamic"] is False for found in properties.values() if "subobjects" in found)
         assert json.dumps(indices.template(index))
+
+
+def names(count: int, kind: str = NUMERIC) -> dict[str, str]:
+    return {f"f{number}": kind for number in range(count)}
+
+
+def test_names_that_a_batch_brings_are_mapped_in_the_template_and_in_the_index_that_is_there() -> None:
+    store = MemoryDocuments()
+    store.mappings = {"all-events": {}}
+    indices.ensure(store)
+
+    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC, "y": STRING}]}) == 1
+    assert indices.ensure(store, brought={"all-events": [{"x": STRING}]}) == 0
+
+    for mapping in (store.mappings["all-events"], store.templates["hort-all-events"]["template"]["mappings"]):
+        data = mapping["properties"]["data"]
+        assert {name: found["type"] for name, found in data["properties"].items()} == {"x": "double", "y": "keyword"}
+        assert data["dynamic"] is False
+
+
+def test_every_name_has_a_field_for_each_statistic_and_they_fit_into_the_index() -> None:
+    found = indices.template("analytics", fields=names(indices.NAME_LIMITS["analytics"]))["template"]
+    properties = found["mappings"]["properties"]
+
+    assert {name.partition(".")[0] for name in properties["properties"]["properties"]} == set(documents.STATISTICS)
+    total = sum(len(properties[name]["properties"]) for name in ("properties", "n")) + len(properties)
+    assert total <= found["settings"]["index.mapping.total_fields.limit"]
+
+
+def test_numbers_in_answers_become_runtime_fields_and_labels_stay_flattened() -> None:
+    mappings = indices.template("model-results", fields={"score": NUMERIC, "label": STRING})["template"]["mappings"]
+
+    assert mappings["runtime"] == {"result.score": {"type": "double"}}
+    assert mappings["properties"]["result"]["type"] == "flattened"
+
+
+def test_name_that_an_older_index_maps_otherwise_stays_as_it_is() -> None:
+    store = MemoryDocuments()
+    store.mappings = {"all-events": {"properties": {"data": {"properties": {"x": {"type": "keyword"}}}}}}
+
+    indices.ensure(store, brought={"all-events": [{"x": NUMERIC, "y": NUMERIC}]})
+
+    assert store.mappings["all-events"]["properties"]["data"]["properties"].keys() == {"y"}
+
+
+def test_index_that_cannot_take_more_fields_is_told_once_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    store = MemoryDocuments()
+    store.mappings = {"all-events": {}}
+    store.put_mapping = _full  # type: ignore[method-assign]
+
+    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == len(indices.PROPERTIES)
+    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 0
+    assert "Limit of total fields" in capsys.readouterr().err
+
+
+def _full(index: str, body: object) -> None:
+    del index, body
+    raise RequestRefused(400, "illegal_argument_exception", "Limit of total fields [2000] has been exceeded")
+
+
+def test_newer_version_decides_alone_what_is_mapped() -> None:
+    store = MemoryDocuments()
+    indices.ensure(store)
+    newer = {"version": indices.VERSION + 1}
+    store.templates["hort-all-events"] = newer
+
+    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 0
+    assert store.templates["hort-all-events"] is newer

@@ -1,0 +1,58 @@
+"""Which names are mapped: shared out among device types, whatever they send."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hort import mapped_fields
+from hort.mapped_fields import admitted
+from hort.schema import NUMERIC, STRING
+
+
+def names(prefix: str, count: int) -> dict[str, str]:
+    return {f"{prefix}{number}": NUMERIC for number in range(count)}
+
+
+def test_names_that_are_known_are_not_admitted_again() -> None:
+    assert admitted({"a": NUMERIC}, [{"a": STRING, "b": STRING}], limit=100) == {"b": STRING}
+
+
+def test_first_type_to_bring_a_name_decides_its_kind() -> None:
+    assert admitted({}, [{"a": NUMERIC}, {"a": STRING}], limit=100) == {"a": NUMERIC}
+
+
+def test_usual_type_has_all_its_names_mapped() -> None:
+    assert len(admitted({}, [names("f", 256)], limit=2_000)) == 256
+
+
+def test_type_with_thousands_of_names_leaves_room_for_others() -> None:
+    known: dict[str, str] = {}
+    for hostile in range(5):
+        known |= admitted(known, [names(f"h{hostile}-", 3_000)], limit=2_000)
+
+    assert len(known) < 1_400
+    assert len(admitted(known, [names("usual", 30)], limit=2_000)) == 30
+
+
+def test_thousands_of_types_never_pass_the_limit_nor_does_one_that_comes_again_and_again() -> None:
+    known: dict[str, str] = {}
+    for number in range(3_000):
+        known |= admitted(known, [names(f"t{number}-", 8), names("same", 50 + number)], limit=500)
+
+    assert len(known) <= 500
+
+
+def test_blank_names_which_elasticsearch_refuses_in_a_mapping_are_left_out() -> None:
+    assert admitted({}, [{"": NUMERIC, " ": NUMERIC, ".": NUMERIC, "a..b": NUMERIC}], limit=100).keys() == {".", "a..b"}
+
+
+@given(st.dictionaries(st.text(max_size=3), st.dictionaries(st.text(max_size=3), st.sampled_from([NUMERIC, STRING]))))
+def test_staged_names_are_read_back(sources: dict[str, dict[str, str]]) -> None:
+    assert mapped_fields.read(mapped_fields.staged(sources)) == [fields for fields in sources.values() if fields]
+
+
+def test_what_is_staged_is_bounded() -> None:
+    sources = {f"t{number}": names(f"{number}-", 256) for number in range(1_000)}
+
+    found = mapped_fields.read(mapped_fields.staged(sources))
+
+    assert 0 < sum(map(len, found)) <= mapped_fields.MAX_STAGED
