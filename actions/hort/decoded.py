@@ -59,6 +59,8 @@ class Decoded:
     key_index: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     types: dict[str, schema.TypeSchema] = field(default_factory=dict)
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Device type -> the names in its records with their kinds, for the sink to map; at most `mapped_fields.MAX_NAMES`."""
     blocks: dict[str, dict[Names, Block]] = field(default_factory=dict)
     """Device type -> names of the numeric fields that a record has -> those records."""
     dead: list[bytes] = field(default_factory=list)
@@ -95,7 +97,7 @@ class Decoded:
             "cols": msgpack.packb(
                 [item for name, found in self.blocks.items() for item in columns(name, self.types[name], list(found.values()))]
             ),
-            mapped_fields.stage_field("events"): mapped_fields.staged({name: found.fields for name, found in self.types.items()}),
+            mapped_fields.stage_field("events"): mapped_fields.staged(self.names),
             "dead": b"".join(self.dead),
             "count": str(len(self.lines)).encode(),
             **self.extra,

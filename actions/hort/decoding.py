@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, documents, event_time, payload, replay, schema, strict_json
+from hort import clock, documents, event_time, mapped_fields, payload, replay, schema, strict_json
 from hort.batch import Messages
 from hort.decoded import Block, Decoded, Identity, Key
 from hort.flatten import Flat, flatten
@@ -290,8 +290,10 @@ class _Decoder:
         data: Flat = {}
         numeric: list[str] = []
         alike = True
+        names = self.decoded.names.setdefault(device_type, {})
         for name, value in flat.items():
             kind = known.fields.get(name) or self._first_sight(device_type, known, name, value)
+            mapped_fields.note(names, name, kind, value)
             alike = alike and schema.natural(kind, type(value))
             data[name], fits = (value, True) if kind is None else schema.fit(kind, value)
             self.decoded.counts["mismatch"] += not fits

@@ -10,14 +10,19 @@ What a batch brings is staged beside its documents, under `stage_field`: `{"<dev
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import orjson
+
+from hort.schema import kind_of
 
 Fields = Mapping[str, str]
 """Name -> kind, see `hort.schema`."""
 
 SHARE = 0.25
 """A device type may have so much mapped of what is left."""
+MAX_NAMES = 256
+"""Names of one device type that a batch tells of."""
 MAX_STAGED = 20_000
 """Names that are staged with one batch."""
 
@@ -25,6 +30,15 @@ MAX_STAGED = 20_000
 def stage_field(name: str) -> str:
     """The stage field with the names in the documents of stage field `name`."""
     return f"{name}-fields"
+
+
+def note(names: dict[str, str], name: str, kind: str | None, value: Any) -> None:
+    """Note a name with its kind, or that of a first value, or of a list's first one, where it has none yet."""
+    if name in names or len(names) >= MAX_NAMES:
+        return
+    kind = kind or kind_of(value[0] if isinstance(value, list) and value else value)
+    if kind is not None:
+        names[name] = kind
 
 
 def staged(sources: Mapping[str, Fields]) -> bytes:

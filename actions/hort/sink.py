@@ -16,7 +16,18 @@ from typing import Any
 
 import orjson
 
-from hort import action, clock, deadline, documents, elastic, event_time, indices, mapped_fields, replay, store
+from hort import (
+    action,
+    clock,
+    deadline,
+    documents,
+    elastic,
+    event_time,
+    indices,
+    mapped_fields,
+    replay,
+    store,
+)
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
 from hort.counters import Counters, RedisCounters

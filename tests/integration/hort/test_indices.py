@@ -57,7 +57,7 @@ def test_every_pair_of_values_under_one_name_is_stored(
         for number, pair in enumerate(pairs)
         for place, name in enumerate(pair)
     ]
-    indices.ensure(store, brought={"all-events": [found.types["bike"].fields for found in decoded]})
+    indices.ensure(store, brought={"all-events": [found.names["bike"] for found in decoded]})
     body = b"".join(b"".join(found.lines) for found in decoded)
 
     assert store.bulk("all-events", body) == []
@@ -95,7 +95,7 @@ def test_name_and_dotted_name_live_side_by_side(store: ElasticStore) -> None:
 )
 def test_any_field_name_is_stored(store: ElasticStore, name: str) -> None:
     decoded = settled(messages({name: 1}, {"o": {name: 1}}))
-    brought = [found.fields for found in decoded.types.values()]
+    brought = list(decoded.names.values())
 
     assert decoded.lines
     assert indices.ensure(store, brought={"all-events": brought, "analytics": brought}) == 2
@@ -115,7 +115,7 @@ def test_one_device_with_thousands_of_names_takes_no_room_from_others_and_all_ar
     wide = settled(messages(*({f"f{number}": number, "wide": 1} for number in range(3_000))), batch_id="b-wide")
     usual = settled(messages({"x": 3}, on=topic("usual")), batch_id="b-usual")
     for decoded in (wide, usual):
-        brought = [found.fields for found in decoded.types.values()]
+        brought = list(decoded.names.values())
         indices.ensure(store, brought={"all-events": brought})
         assert store.bulk("all-events", b"".join(decoded.lines)) == []
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hort import mapped_fields
 from hort.batch import Message, Messages
 from hort.decoding import decode
 from hort.ingest_options import IngestOptions, from_params
@@ -421,3 +422,11 @@ def test_what_is_remembered_of_shapes_and_names_is_bounded(monkeypatch: pytest.M
     assert data(decoded) == [*({f"a{number}": 1} for number in range(9)), {"a0": 2}]
     assert numbers(decoded.stage_fields()) == {**{number: {f"a{number}": 1} for number in range(4)}, 9: {"a0": 2}}
     assert decoded.counts["fields-over"] == 2
+
+
+def test_names_are_told_to_the_sink_also_those_that_no_schema_takes() -> None:
+    decoded = settled(messages({"a": 1, "tags": ["x"], "none": None}, {"a": 2, "b": {"c": True}}), known={"bike": TypeSchema(open=False)})
+
+    assert decoded.unknown == {}
+    assert decoded.names == {"bike": {"a": NUMERIC, "tags": STRING, "b.c": BOOL}}
+    assert mapped_fields.read(decoded.stage_fields()["events-fields"]) == [decoded.names["bike"]]

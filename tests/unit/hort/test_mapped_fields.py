@@ -1,5 +1,8 @@
 """Which names are mapped: shared out among device types, whatever they send."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +38,8 @@ def test_type_with_thousands_of_names_leaves_room_for_others() -> None:
 
 def test_thousands_of_types_never_pass_the_limit_nor_does_one_that_comes_again_and_again() -> None:
     known: dict[str, str] = {}
-    for number in range(3_000):
-        known |= admitted(known, [names(f"t{number}-", 8), names("same", 50 + number)], limit=500)
+    for number in range(1_000):
+        known |= admitted(known, [names(f"t{number}-", 8), names("same", number)], limit=500)
 
     assert len(known) <= 500
 
@@ -56,3 +59,29 @@ def test_what_is_staged_is_bounded() -> None:
     found = mapped_fields.read(mapped_fields.staged(sources))
 
     assert 0 < sum(map(len, found)) <= mapped_fields.MAX_STAGED
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "noted"),
+    [
+        (None, 1, NUMERIC),
+        (None, "a", STRING),
+        (NUMERIC, "12", NUMERIC),
+        (None, [1.5, 2], NUMERIC),
+        (None, ["a"], STRING),
+        (None, [], None),
+        (None, [None, 1], None),
+        (None, None, None),
+    ],
+)
+def test_kind_of_a_name_is_its_schemas_else_that_of_its_first_value(kind: str | None, value: Any, noted: str | None) -> None:
+    names: dict[str, str] = {}
+    mapped_fields.note(names, "x", kind, value)
+    assert names.get("x") == noted
+
+
+def test_names_that_a_batch_tells_of_are_bounded() -> None:
+    names: dict[str, str] = {}
+    for number in range(3_000):
+        mapped_fields.note(names, f"f{number}", None, number)
+    assert len(names) == mapped_fields.MAX_NAMES
