@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import redis
@@ -13,9 +14,12 @@ from hort.counters import RedisCounters
 from hort.dashboard.web import answer as dashboard
 from hort.elastic import ElasticStore
 from hort.journal import RedisJournal
+from hort.schema import NUMERIC
+from tests.support.actions import raw_request
 from tests.support.dashboard import FOLDER, HOSTILE, analytics
 
 SLIDE_MS = 15_000
+FIELDS = ("bikes", "flow.rate")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +31,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def elastic(elasticsearch_client: Elasticsearch) -> Elasticsearch:
-    indices.ensure(ElasticStore(elasticsearch_client))
+    indices.ensure(ElasticStore(elasticsearch_client), brought={documents.ANALYTICS: [dict.fromkeys(FIELDS, NUMERIC)]})
     return elasticsearch_client
 
 
@@ -40,13 +44,8 @@ def store(client: Elasticsearch, index: str, rows: list[dict[str, Any]]) -> None
 
 
 def data(elasticsearch_url: str, redis_url: str, **query: str) -> dict[str, Any]:
-    args = {
-        "__ow_method": "get",
-        "__ow_path": "/data",
-        "elasticsearch_url": elasticsearch_url,
-        "redis_url": redis_url,
-    }
-    found = dashboard(args | query, folder=FOLDER)
+    args = raw_request(path="/data", query=urlencode(query), elasticsearch_url=elasticsearch_url, redis_url=redis_url)
+    found = dashboard(args, folder=FOLDER)
     assert found["statusCode"] == 200, found
     body: dict[str, Any] = found["body"]
     return body
