@@ -26,7 +26,7 @@ def found(elasticsearch_client: Elasticsearch) -> Search:
         )
         for number, reason in enumerate(REASONS)
     )
-    record = {"record_id": "b-0-1.9", "batch_id": "b-0-1", "device_type": "pump", "device_id": "1", "event": "e", "topic": "t"}
+    record: dict[str, Any] = {"record_id": "b-0-1.9", "batch_id": "b-0-1", "device_type": "pump", "device_id": "1", "event": "e", "topic": "t"}
     record |= {"@timestamp": "2026-01-31T12:00:00.000Z", "data": {}}
     assert store.bulk(documents.DEAD_LETTERS, letters) == []
     assert store.bulk(documents.ALL_EVENTS, documents.bulk_line("b-0-1.9", record)) == []
