@@ -14,13 +14,14 @@ from typing import Any
 import msgpack
 import orjson
 
-from hort import batch, isolation, replay
+from hort import batch, isolation, mapped_fields, replay
 from hort.batch import Reference
 from hort.journal import Journal, Part, Stage
 
 SUMMARY = "ingested"
 """Stage field that shows that ingest got through, with its answer."""
-STAGED = ("events", "keys", "key_index", "ts", "cols", "dead", "count", SUMMARY, "late")
+_NAMES = mapped_fields.stage_field("events")
+STAGED = ("events", _NAMES, "keys", "key_index", "ts", "cols", "dead", "count", SUMMARY, "late")
 _BATCH = b',"batch_id":%b'
 
 
@@ -59,6 +60,7 @@ def cut(stage: Stage, positions: range, *, old: str, new: str) -> dict[str, byte
     dead = stage["dead"] if positions.start == 0 else b""
     fields = {
         "events": _lines(stage["events"], positions, _BATCH % orjson.dumps(old), _BATCH % orjson.dumps(new)),
+        _NAMES: stage.get(_NAMES, mapped_fields.staged({})),
         "keys": stage["keys"],
         "key_index": _column("I", stage["key_index"], positions),
         "ts": _column("q", stage["ts"], positions),

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hort import mapped_fields
+from hort import mapped_fields, parts
 from hort.mapped_fields import admitted
 from hort.schema import NUMERIC, STRING
+from tests.support.ingest import BATCH, messages, settled
 
 
 def names(prefix: str, count: int) -> dict[str, str]:
@@ -85,3 +86,11 @@ def test_names_that_a_batch_tells_of_are_bounded() -> None:
     for number in range(3_000):
         mapped_fields.note(names, f"f{number}", None, number)
     assert len(names) == mapped_fields.MAX_NAMES
+
+
+def test_parts_that_a_batch_is_cut_into_bring_its_names() -> None:
+    stage = settled(messages({"a": 1}, {"b": "x"})).stage_fields()
+
+    for positions in (range(1), range(1, 2)):
+        part = parts.cut(stage, positions, old=BATCH, new="aaaa-0-2")
+        assert mapped_fields.read(part["events-fields"]) == [{"a": NUMERIC, "b": STRING}]
