@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Activation:
     duration: int | None = None
     size: int | None = None
     cause: str | None = None
-    annotations: Sequence[dict[str, Any]] = ()
+    annotations: Sequence[Mapping[str, Any]] = ()
     logs: Sequence[str] = ()
 
     @property

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from localwhisk import messages, names, payloads, puts
-from localwhisk.access import Resolved, require_owner
+from localwhisk import kinds, limit_puts, messages, names, payloads, puts
+from localwhisk.access import require_owner
 from localwhisk.activations import Activation
 from localwhisk.api import ApiCall, Page
-from localwhisk.components import check_sequence
-from localwhisk.entities import Action, Exec, KeyValues, Package, annotation, merged, truthy
+from localwhisk.components import check_components, check_sequence
+from localwhisk.entities import Action, Exec, KeyValues, Package, merged
 from localwhisk.errors import ApiError, rejected
+from localwhisk.execs import ExecPut
 from localwhisk.http import ACTIVATION_ID, Response, json_bytes, json_value
 from localwhisk.invoker import Call
 from localwhisk.names import Name
@@ -32,9 +34,9 @@ async def list_all(call: ApiCall) -> Response:
 async def list_package(call: ApiCall) -> Response:
     """GET actions/<package>/: through a binding, those of its provider."""
     doc = f"{call.namespace}/{call.rest[0]}"
+    call.engine.access.check_package(call.identity, doc)
+    provider = call.engine.access.package(doc).provider
     page = Page.read(call.request, COLLECTION, call.engine.limits)
-    package = call.engine.access.readable_package(call.identity, doc, call.namespace)
-    provider = call.engine.access.provider(call.identity, package)
     return page.answer(call.engine.catalog.actions_in(provider.doc), COLLECTION, Action.summary)
 
 
@@ -50,21 +52,26 @@ async def put(call: ApiCall) -> Response:
     name = _name(call)
     require_owner(call.identity, call.namespace, name.doc)
     _check_package(call, name)
-    overwrite = call.request.flag("overwrite")
     limits = call.engine.limits
-    body = await puts.read(call.request, limits, first_field="exec")
-    exec_ = puts.action_exec(body.body, call.identity.namespace, limits)
+    body = await puts.read(call.request, call.identity.namespace, limits)
+    overwrite = call.request.flag("overwrite")
+    given = limit_puts.read(body.body.get("limits"))
+    header, removed = puts.Header.of(body), body.removed_annotations()
+    limit_puts.check(given, limits)
+    call.engine.access.check_references(call.identity, body.exec.components if body.exec else ())
     current = call.engine.catalog.find(Action, name.doc)
-    chosen = puts.action_limits(body.body, current.limits if current else None, limits)
     if current is not None and not overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
-    _check_instances(call, body)
-    if exec_ is None and current is None:
-        raise ApiError(400, messages.EXEC_UNDEFINED)
-    if exec_ is not None and exec_.kind == "sequence":
-        check_sequence(call.engine, call.identity, name, exec_.components)
-    action = _created(call, name, body, exec_) if current is None else _updated(call, current, body, exec_)
-    action = replace(action, limits=chosen)
+    _check_instances(call, given)
+    exec_ = body.exec
+    if exec_ is not None and exec_.kind == kinds.SEQUENCE:
+        check_sequence(call.engine, call.identity.namespace, name, exec_.components)
+    action = (
+        _created(call, name, body, header) if current is None else _updated(call, current, body, header, removed)
+    )
+    action = replace(
+        action, limits=limit_puts.chosen(given, current.limits if current else None, limits)
+    )
     code = exec_.code or "" if exec_ is not None else None
     await call.engine.catalog.save(action, code=code)
     if current is not None:
@@ -76,6 +83,7 @@ async def delete(call: ApiCall) -> Response:
     """DELETE actions/[package/]name."""
     name = _name(call)
     require_owner(call.identity, call.namespace, name.doc)
+    _check_package(call, name)
     action = call.engine.catalog.require(Action, name.doc)
     code = _code(call, action)
     await call.engine.catalog.remove(action)
@@ -86,11 +94,14 @@ async def delete(call: ApiCall) -> Response:
 async def invoke(call: ApiCall) -> Response:
     """POST actions/[package/]name: 200/502/500 with the record or result, or 202 with the activation's id."""
     call.engine.throttle.check_invocation(call.identity.namespace)
+    call.engine.access.check_action(call.identity, _name(call))
+    await check_payload_size(call)
     blocking, result = call.request.flag("blocking"), call.request.flag("result")
     wait_ms = _wait(call)
     payload = await read_payload(call)
-    resolved = call.engine.access.action(call.identity, _name(call))
-    check_protected(resolved, payload)
+    resolved = call.engine.access.resolved(_name(call))
+    check_components(call.engine, call.identity, resolved.action)
+    resolved.check_arguments(payload.value)
     run = Call(
         identity=call.identity,
         resolved=resolved,
@@ -112,26 +123,16 @@ async def invoke(call: ApiCall) -> Response:
     return response
 
 
+async def check_payload_size(call: ApiCall) -> None:
+    """Raise 413 for a body that is larger than arguments may be."""
+    size, limit = len(await call.request.body()), call.engine.limits.payload
+    if size > limit:
+        raise ApiError(413, messages.request_larger(size, limit))
+
+
 async def read_payload(call: ApiCall) -> Payload:
-    """Arguments in the body; raises 413 before it is parsed."""
-    raw = await call.request.json_body()
-    limit = call.engine.limits.payload
-    if len(raw) > limit:
-        raise ApiError(413, messages.request_larger(len(raw), limit))
-    return payloads.parse(raw)
-
-
-def check_protected(resolved: Resolved, payload: Payload) -> None:
-    """Refuse arguments that would replace final parameters."""
-    if not truthy(annotation(resolved.action.annotations, "final", default=False)):
-        return
-    if not defined(resolved.parameters).isdisjoint(payload.value):
-        raise ApiError(400, messages.PARAMETERS_NOT_ALLOWED)
-
-
-def defined(parameters: KeyValues) -> set[str]:
-    """Names of the parameters that have a value."""
-    return {pair["key"] for pair in parameters if pair["value"] is not None}
+    """Arguments in the body."""
+    return payloads.parse(await call.request.json_body())
 
 
 def _accepted(activation_id: str) -> Response:
@@ -179,15 +180,14 @@ def _check_package(call: ApiCall, name: Name) -> None:
         raise ApiError(400, messages.BINDING_NO_ACTIONS)
 
 
-def _check_instances(call: ApiCall, body: puts.Put) -> None:
+def _check_instances(call: ApiCall, given: Mapping[str, int]) -> None:
     """Refuse more instances than the namespace may have in flight."""
-    given = (body.body.get("limits") or {}).get("instances")
     allowed = call.engine.throttle.limits(call.identity.namespace).concurrent
-    if given is not None and given > allowed:
+    if given.get(limit_puts.INSTANCES, 0) > allowed:
         raise ApiError(400, messages.instances_above(allowed))
 
 
-def _exec(put_: puts.ExecPut) -> Exec:
+def _exec(put_: ExecPut) -> Exec:
     return Exec(
         kind=put_.kind,
         binary=put_.binary,
@@ -198,17 +198,20 @@ def _exec(put_: puts.ExecPut) -> Exec:
     )
 
 
-def _created(call: ApiCall, name: Name, body: puts.Put, put_: puts.ExecPut | None) -> Action:
-    if put_ is None:
+def _created(call: ApiCall, name: Name, body: puts.Put, header: puts.Header) -> Action:
+    if body.exec is None:
         raise ApiError(400, messages.EXEC_UNDEFINED)
-    exec_ = _exec(put_)
+    exec_ = _exec(body.exec)
+    given = body.annotations or ()
+    has_key = any(pair["key"] == PROVIDE_KEY for pair in given)
+    default = [] if has_key else [{"key": PROVIDE_KEY, "value": False}]
     return Action(
         path=name.path,
         name=name.entity,
-        version=body.version or "0.0.1",
+        version=header.version or "0.0.1",
         updated=call.engine.catalog.stamp(),
-        publish=body.publish or False,
-        annotations=_annotations((), body, exec_.kind),
+        publish=header.publish or False,
+        annotations=merged(given, default, _kind_annotation(exec_)),
         parameters=_parameters(exec_, body.parameters or ()),
         exec=exec_,
         limits={},
@@ -216,27 +219,27 @@ def _created(call: ApiCall, name: Name, body: puts.Put, put_: puts.ExecPut | Non
     )
 
 
-def _updated(call: ApiCall, current: Action, body: puts.Put, put_: puts.ExecPut | None) -> Action:
-    exec_ = current.exec if put_ is None else _exec(put_)
+def _updated(
+    call: ApiCall, current: Action, body: puts.Put, header: puts.Header, removed: Sequence[str]
+) -> Action:
+    exec_ = current.exec if body.exec is None else _exec(body.exec)
     own = () if current.exec.is_sequence != exec_.is_sequence else current.parameters
+    kept = [pair for pair in current.annotations if pair["key"] not in removed]
     return replace(
         current,
-        version=body.version or puts.next_version(current.version),
+        version=header.version or puts.next_version(current.version),
         updated=call.engine.catalog.stamp(),
-        publish=current.publish if body.publish is None else body.publish,
-        annotations=_annotations(current.annotations, body, exec_.kind),
+        publish=current.publish if header.publish is None else header.publish,
+        annotations=merged(kept, body.annotations or (), _kind_annotation(exec_)),
         parameters=_parameters(exec_, own if body.parameters is None else body.parameters),
         exec=exec_,
         revision=call.engine.catalog.new_revision(),
     )
 
 
-def _annotations(current: KeyValues, body: puts.Put, kind: str) -> KeyValues:
-    """Annotations of actions merge; `exec` always is the kind, and the key is provided only on request."""
-    removed = body.body.get("delAnnotations") or ()
-    kept = [pair for pair in current if pair["key"] not in removed]
-    default = [{"key": PROVIDE_KEY, "value": False}]
-    return merged(default, kept, body.annotations or (), [{"key": "exec", "value": kind}])
+def _kind_annotation(exec_: Exec) -> KeyValues:
+    """The annotation that lists show the kind by; what the client says of it does not count."""
+    return ({"key": "exec", "value": exec_.kind},)
 
 
 def _parameters(exec_: Exec, given: KeyValues) -> KeyValues:

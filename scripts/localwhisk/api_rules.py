@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from localwhisk import jsonio, messages, names, puts
 from localwhisk.access import require_owner
 from localwhisk.api import ApiCall, Page
+from localwhisk.api_actions import check_payload_size
 from localwhisk.entities import Rule, Trigger, TriggerRule
 from localwhisk.errors import ApiError, malformed
 from localwhisk.http import Response, json_value, text
@@ -36,18 +39,17 @@ async def get(call: ApiCall) -> Response:
 async def put(call: ApiCall) -> Response:
     """PUT rules/<name>: a new rule is active, an updated one keeps its state."""
     require_owner(call.identity, call.namespace, _doc(call))
+    body = await puts.read(call.request, call.identity.namespace, call.engine.limits)
     overwrite = call.request.flag("overwrite")
-    body = await puts.read(call.request, call.engine.limits, first_field="trigger")
+    trigger, action = (_reference(call, body.body.get(end)) for end in ("trigger", "action"))
+    header = puts.Header.of(body)
+    _check_accessible(call, trigger, action)
     current = call.engine.catalog.find(Rule, _doc(call))
     if current is not None and not overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
-    trigger, action = _ends(call, body, current)
+    ends = _ends(call, trigger, action, current)
     active = True if current is None else _is_active(call, current)
-    rule = (
-        _created(call, body, trigger, action)
-        if current is None
-        else _updated(call, current, body, trigger, action)
-    )
+    rule = _created(call, body, header, ends) if current is None else _updated(call, current, body, header, ends)
     await call.engine.catalog.save(rule, *_relinked(call, current, rule, active=active))
     return json_value(rule.document(active=active))
 
@@ -65,19 +67,37 @@ async def delete(call: ApiCall) -> Response:
 async def switch(call: ApiCall) -> Response:
     """POST rules/<name> {"status": "active"|"inactive"}."""
     require_owner(call.identity, call.namespace, _doc(call))
-    body = jsonio.parse_object(await call.request.json_body(), messages.key_not_found("status"))
-    status = body.get("status")
-    if "status" not in body:
-        raise malformed(messages.key_not_found("status"))
-    if not isinstance(status, str) or status not in _STATES:
-        raise malformed(f"{status} is not a recognized rule state")
+    await check_payload_size(call)
+    active = _STATES[_status(jsonio.parse_body(await call.request.json_body()))]
     rule = call.engine.catalog.require(Rule, _doc(call))
     trigger = _trigger(call, rule)
-    if trigger is None and _STATES[status]:
+    if trigger is None and active:
         raise ApiError(404, messages.RULE_TRIGGER_MISSING)
-    if trigger is not None and _is_active(call, rule) != _STATES[status]:
-        await call.engine.catalog.save(_with(trigger, rule, active=_STATES[status]))
+    if trigger is not None and _is_active(call, rule) != active:
+        await call.engine.catalog.save(_with(trigger, rule, active=active))
     return text("OK")
+
+
+def _status(body: Any) -> str:
+    """The state asked for; raises 400."""
+    if not isinstance(body, dict):
+        raise malformed(_no_match(body))
+    if "status" not in body:
+        raise malformed(messages.key_not_found("status"))
+    status = body["status"]
+    if not isinstance(status, str):
+        raise malformed(_no_match(status))
+    if not status.strip():
+        raise malformed(messages.ARGUMENT_UNDEFINED)
+    if status.strip() not in _STATES:
+        raise malformed(messages.rule_state_unknown(status.strip()))
+    return status.strip()
+
+
+
+
+def _no_match(value: Any) -> str:
+    return messages.no_match(jsonio.dumps(value).decode(), jsonio.spray_class(value))
 
 
 def _doc(call: ApiCall) -> str:
@@ -95,51 +115,65 @@ def _is_active(call: ApiCall, rule: Rule) -> bool:
     return state is not None and state.active
 
 
-def _ends(call: ApiCall, body: puts.Put, current: Rule | None) -> tuple[Name, Name]:
-    """Trigger and action of a rule, from the body or as they were; both must exist."""
-    trigger = _reference(call, body.body.get("trigger"), current.trigger if current else None)
-    action = _reference(call, body.body.get("action"), current.action if current else None)
+def _reference(call: ApiCall, value: Any) -> Name | None:
+    return None if value is None else names.qualified(value, call.namespace)
+
+
+def _check_accessible(call: ApiCall, trigger: Name | None, action: Name | None) -> None:
+    call.engine.access.check_references(
+        call.identity, [action] if action else (), triggers=[trigger] if trigger else ()
+    )
+
+
+def _ends(
+    call: ApiCall, trigger: Name | None, action: Name | None, current: Rule | None
+) -> tuple[Name, Name]:
+    """Trigger and action of a rule, as given or as they were; both must exist."""
+    if current is not None:
+        trigger = trigger or _kept(call, current.trigger)
+        action = action or _kept(call, current.action)
     if trigger is None or action is None:
         raise ApiError(400, messages.RULE_INCOMPLETE)
-    require_owner(call.identity, trigger.namespace, trigger.doc)
-    if call.engine.catalog.find(Trigger, trigger.doc) is None:
-        raise ApiError(400, messages.rule_entity_missing("trigger", trigger.doc))
-    try:
-        call.engine.access.action(call.identity, action)
-    except ApiError as error:
-        if error.status == _MISSING:
-            raise ApiError(400, messages.rule_entity_missing("action", action.doc)) from None
-        raise
+    _check_exists("trigger", trigger, partial(call.engine.catalog.require, Trigger, trigger.doc))
+    _check_exists("action", action, partial(call.engine.access.resolved, action))
     return trigger, action
 
 
-def _reference(call: ApiCall, value: Any, current: tuple[str, str] | None) -> Name | None:
-    if value is not None:
-        return names.qualified(value, call.identity.namespace)
-    if current is None:
-        return None
-    return names.qualified({"path": current[0], "name": current[1]}, call.identity.namespace)
+def _kept(call: ApiCall, end: tuple[str, str]) -> Name:
+    return names.qualified({"path": end[0], "name": end[1]}, call.namespace)
 
 
-def _created(call: ApiCall, body: puts.Put, trigger: Name, action: Name) -> Rule:
+def _check_exists(what: str, name: Name, look_up: Callable[[], object]) -> None:
+    try:
+        look_up()
+    except ApiError as error:
+        text = messages.rule_entity_missing(what, name.doc) if error.status == _MISSING else error.text
+        raise ApiError(400, text) from None
+
+
+def _created(call: ApiCall, body: puts.Put, header: puts.Header, ends: tuple[Name, Name]) -> Rule:
+    trigger, action = ends
     return Rule(
         path=call.namespace,
         name=call.rest[0],
-        version=body.version or "0.0.1",
+        version=header.version or "0.0.1",
         updated=call.engine.catalog.stamp(),
-        publish=body.publish or False,
+        publish=header.publish or False,
         annotations=body.annotations or (),
         trigger=(trigger.path, trigger.entity),
         action=(action.path, action.entity),
     )
 
 
-def _updated(call: ApiCall, current: Rule, body: puts.Put, trigger: Name, action: Name) -> Rule:
+def _updated(
+    call: ApiCall, current: Rule, body: puts.Put, header: puts.Header, ends: tuple[Name, Name]
+) -> Rule:
+    trigger, action = ends
     return replace(
         current,
-        version=body.version or puts.next_version(current.version),
+        version=header.version or puts.next_version(current.version),
         updated=call.engine.catalog.stamp(),
-        publish=current.publish if body.publish is None else body.publish,
+        publish=current.publish if header.publish is None else header.publish,
         annotations=current.annotations if body.annotations is None else body.annotations,
         trigger=(trigger.path, trigger.entity),
         action=(action.path, action.entity),

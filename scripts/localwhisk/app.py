@@ -16,6 +16,8 @@ from localwhisk import (
     info,
     messages,
     names,
+    negotiation,
+    targets,
     web,
 )
 from localwhisk.api import ApiCall
@@ -102,17 +104,16 @@ class App:
             return text(messages.INTERNAL_ERROR, 500)
 
     def _negotiated(self, request: Request, response: Response) -> Response:
-        if not response.negotiated or request.accepts_json():
+        offered = response.offered
+        if offered is None or negotiation.quality(request.accept(), offered) > 0:
             return response
-        refusal = error_response(rejected(406, messages.NOT_ACCEPTABLE), request.transaction_id)
-        refusal.headers = []
-        return refusal
+        return error_response(rejected(406, messages.not_acceptable(offered)), request.transaction_id)
 
     async def _route(self, request: Request) -> Response:
         limit = self.engine.limits.uri
-        length = len(request.path) + (len(request.query) + 1 if request.query else 0)
-        if length > limit:
+        if len(request.target) > limit:
             raise PlainError(414, messages.uri_too_long(limit), close=True)
+        targets.check(request.target)
         if self._gate is not None:
             self._gate.check(request, web=_is_web(request))
         parts = request.segments()

@@ -1,41 +1,24 @@
 """Runs compositions: a conductor action names the next action and its arguments until it is done.
 
-Source: OpenWhisk docs/conductors.md.
+What goes wrong on the way (a name that is none, an action that is not there or not for this caller, too many of them) is
+told to the conductor, which has the last word. Sources: OpenWhisk docs/conductors.md, its PrimitiveActions.scala.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from localwhisk import jsonio, messages, names
+from localwhisk import compositions, jsonio, messages, names
+from localwhisk.access import Resolved
 from localwhisk.activations import Activation
+from localwhisk.compositions import Account
 from localwhisk.errors import ApiError
-from localwhisk.invoker import Call, Invoker
-from localwhisk.payloads import Payload
-from localwhisk.runtime_api import Status
-from localwhisk.sequences import composition_annotations
+from localwhisk.invoker import CONDUCTOR, Call, Invoker, Tally
+from localwhisk.payloads import EMPTY, Payload
 
-_CONTROL = ("action", "params", "state")
-
-
-@dataclass(slots=True)
-class _Composition:
-    started: int
-    logs: list[str] = field(default_factory=list)
-    duration: int = 0
-    memory: int = 0
-    components: int = 0
-    status: Status = "success"
-    result: Any = None
-
-    def add(self, activation: Activation, memory: int) -> None:
-        self.logs.append(activation.id)
-        self.duration += activation.duration or 0
-        self.memory = max(self.memory, memory)
-
-    def end(self, status: Status, result: Any) -> None:
-        self.status, self.result = status, result
+_VALUE = "value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,82 +29,61 @@ class Conductors:
 
     async def run(self, call: Call) -> Activation:
         """Run conductor and components in turn; the record names all their activations in its logs."""
-        composition = _Composition(self.invoker.clock())
+        account = Account(self.invoker.clock(), memory=call.action.limits["memory"])
         payload: Payload | None = call.payload
         while payload is not None:
-            payload = await self._turn(call, composition, payload)
-        return self._record(call, composition)
+            payload = await self._turn(call, account, payload)
+        return compositions.record(self.invoker, call, account, conductor=True)
 
-    async def _turn(self, call: Call, composition: _Composition, payload: Payload) -> Payload | None:
+    async def _turn(self, call: Call, account: Account, payload: Payload) -> Payload | None:
         """One run of the conductor and of what it names; None when the composition has ended."""
-        said = await self.invoker.run_code(_step(call, call.resolved, payload))
-        composition.add(said, call.action.limits["memory"])
-        output = said.result if isinstance(said.result, dict) else {}
-        if not said.ok:
-            composition.end(said.status, said.result)
+        if call.tally.conductors > 2 * self.invoker.limits.sequence_length:
+            account.fail(messages.COMPOSITION_TOO_LONG)
             return None
-        params = output.get("params", {key: value for key, value in output.items() if key not in _CONTROL})
+        call.tally.conductors += 1
+        said = await self.invoker.run_code(compositions.component(call, call.resolved, payload, Tally()))
+        account.add(said)
+        output = _boxed(said.result)
+        params = _boxed(output["params"]) if "params" in output else None
         if "action" not in output:
-            composition.end("success", params)
+            account.end(said.status, output if params is None else params)
             return None
-        return await self._component(call, composition, output, Payload.of(params))
+        answer = await self._component(call, account, output["action"], params)
+        return Payload.of({**answer, **_boxed(output.get("state", {}))})
 
     async def _component(
-        self, call: Call, composition: _Composition, output: dict[str, Any], params: Payload
-    ) -> Payload | None:
-        composition.components += 1
-        if composition.components > self.invoker.limits.sequence_length:
-            composition.end("application error", {"error": messages.COMPOSITION_TOO_LONG})
-            return None
+        self, call: Call, account: Account, reference: object, params: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Run what the conductor names: the result, or what is wrong with it."""
+        name = names.of_composition(reference, call.identity.namespace)
+        if name is None:
+            return _error(messages.composition_component_invalid(jsonio.dumps(reference).decode()))
+        if call.tally.components >= self.invoker.limits.sequence_length:
+            return _error(messages.COMPOSITION_TOO_LONG)
         try:
-            name = names.qualified(_absolute(output["action"]), call.identity.namespace)
-            resolved = self.invoker.access.action(call.identity, name)
-        except ApiError as error:
-            composition.end("application error", {"error": _problem(output["action"], error)})
-            return None
-        step = await self.invoker.run_component(_step(call, resolved, params))
-        composition.add(step, resolved.action.limits["memory"])
-        result = step.result if isinstance(step.result, dict) else {"value": step.result}
-        state = output.get("state")
-        return Payload.of({**result, **(state if isinstance(state, dict) else {})})
+            self.invoker.access.check_action(call.identity, name)
+        except ApiError:
+            return _error(messages.composition_component_forbidden(name.doc))
+        try:
+            found = self.invoker.access.resolved(name)
+        except ApiError:
+            return _error(messages.composition_component_missing(name.doc))
+        activation = await self._run(call, found, EMPTY if params is None else Payload.of(params))
+        account.add(activation)
+        return _boxed(activation.result)
 
-    def _record(self, call: Call, composition: _Composition) -> Activation:
-        return Activation(
-            id=call.activation_id,
-            namespace=call.identity.namespace,
-            subject=call.identity.namespace,
-            name=call.action.name,
-            version=call.action.version,
-            start=composition.started,
-            end=max(self.invoker.clock(), composition.started + composition.duration),
-            duration=composition.duration,
-            status=composition.status,
-            result=composition.result,
-            path=call.action.doc,
-            cause=call.cause,
-            annotations=composition_annotations(call, composition.memory, conductor=True),
-            logs=composition.logs,
-        )
+    async def _run(self, call: Call, found: Resolved, payload: Payload) -> Activation:
+        """Run a component; a composition inside counts with this one."""
+        inner = self.invoker.composition_kind(found.action) == CONDUCTOR
+        call.tally.components += not inner
+        step = compositions.component(call, found, payload, call.tally if inner else Tally())
+        return await self.invoker.run_component(step)
 
 
-def _step(call: Call, resolved: Any, payload: Payload) -> Call:
-    return Call(
-        identity=call.identity,
-        resolved=resolved,
-        payload=payload,
-        transaction_id=call.transaction_id,
-        cause=call.activation_id,
-    )
+def _boxed(value: Any) -> dict[str, Any]:
+    """An object as it is, anything else as its `value`."""
+    return value if isinstance(value, dict) else {_VALUE: value}
 
 
-def _absolute(reference: object) -> object:
-    """'name' and 'pkg/name' mean the caller's namespace."""
-    if isinstance(reference, str) and not reference.startswith("/"):
-        return f"/{names.OWN_NAMESPACE}/{reference}"
-    return reference
-
-
-def _problem(reference: object, error: ApiError) -> str:
-    if error.status == 400:  # the name could not be read
-        return messages.composition_component_invalid(jsonio.dumps(reference).decode())
-    return messages.composition_component_missing(str(reference))
+def _error(text: str) -> dict[str, Any]:
+    return {"error": text}

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from localwhisk.scala_order import ordered
+
 KeyValues = tuple[Mapping[str, Any], ...]
 
 
@@ -18,17 +20,17 @@ def annotation(pairs: Sequence[Mapping[str, Any]], key: str, default: Any = None
 
 
 def truthy(value: Any) -> bool:
-    """Whether an annotation's value counts as set: true, a number not 0, a text not empty."""
-    return bool(value)
+    """Whether an annotation's value counts as set: true, a number not 0, a text not empty, any list or object."""
+    return bool(value) or isinstance(value, (list, tuple, dict))
 
 
 def merged(*layers: Sequence[Mapping[str, Any]]) -> KeyValues:
-    """Key-value pairs of several layers, later ones winning."""
+    """Key-value pairs of several layers, later ones winning, in the order of the server."""
     by_key: dict[str, Mapping[str, Any]] = {}
     for layer in layers:
         for pair in layer:
             by_key[pair["key"]] = pair
-    return tuple(by_key.values())
+    return tuple(ordered(list(by_key.values())))
 
 
 def _sorted(document: dict[str, Any]) -> dict[str, Any]:

@@ -15,16 +15,24 @@ class ApiError(LocalWhiskError):
     """An answer that is an error.
 
     `cors` tells whether the CORS headers go with it: the real server sends them with what a handler
-    decides, not with what its routing rejects.
+    decides, not with what its routing rejects. `negotiated` tells whether it obeys the Accept header,
+    which what a handler decides does.
     """
 
     def __init__(
-        self, status: int, text: str, *, cors: bool = True, headers: Sequence[tuple[str, str]] = ()
+        self,
+        status: int,
+        text: str,
+        *,
+        cors: bool = True,
+        negotiated: bool = True,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.cors = cors
+        self.negotiated = negotiated
         self.headers = tuple(headers)
 
 
@@ -46,8 +54,13 @@ class NotKept(ApiError):
 
 
 def rejected(status: int, text: str, *, headers: Sequence[tuple[str, str]] = ()) -> ApiError:
-    """An error of routing or unmarshalling, which carries no CORS headers."""
-    return ApiError(status, text, cors=False, headers=headers)
+    """An error of routing or unmarshalling, which carries no CORS headers and comes as JSON whatever is accepted."""
+    return ApiError(status, text, cors=False, negotiated=False, headers=headers)
+
+
+def terminated(status: int, text: str) -> ApiError:
+    """An error that a web action's handler decides before it adds CORS headers."""
+    return ApiError(status, text, cors=False)
 
 
 def malformed(detail: str) -> ApiError:

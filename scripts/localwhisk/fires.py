@@ -12,6 +12,7 @@ from typing import Any
 
 from localwhisk import jsonio, messages, payloads
 from localwhisk.activations import Activation, new_id
+from localwhisk.components import check_components
 from localwhisk.engine import Engine
 from localwhisk.entities import Trigger, TriggerRule
 from localwhisk.errors import ApiError
@@ -87,6 +88,8 @@ def _start(engine: Engine, fire_: Fire, rule: TriggerRule, arguments: Payload) -
     if len(arguments.raw) > limit:
         raise ApiError(413, messages.request_larger(len(arguments.raw), limit))
     resolved = engine.access.action(fire_.identity, _name(rule))
+    check_components(engine, fire_.identity, resolved.action)
+    resolved.check_arguments(arguments.value)
     call = Call(
         identity=fire_.identity,
         resolved=resolved,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from localwhisk import jsonio, messages
-from localwhisk.errors import ApiError, PlainError, rejected
+from localwhisk import jsonio, messages, targets
+from localwhisk.errors import ApiError, PlainError, malformed, rejected
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,7 +18,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = "application/json"
-TEXT = "text/plain; charset=UTF-8"
+PLAIN = "text/plain"
+TEXT = f"{PLAIN}; charset=UTF-8"
 REQUEST_ID = "x-request-id"
 ACTIVATION_ID = "x-openwhisk-activation-id"
 CORS_HEADERS = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"
@@ -55,9 +56,10 @@ def without_dots(path: str) -> str:
 
 @dataclass(slots=True)
 class Request:
-    """One request; `path` is percent-encoded, `headers` are (lower-case name, value) in order."""
+    """One request; `target` is as it came, `path` percent-encoded, `headers` (lower-case name, value) in order."""
 
     method: str
+    target: str
     path: str
     query: str
     headers: Sequence[tuple[str, str]]
@@ -71,10 +73,13 @@ class Request:
         """Take what the engine needs out of an ASGI scope."""
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        path = raw_path.split(b"?", 1)[0].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
         request = cls(
             method=scope["method"],
-            path=without_dots(raw_path.split(b"?", 1)[0].decode("latin-1")),
-            query=scope["query_string"].decode("latin-1"),
+            target=f"{path}?{query}" if query else path,
+            path=without_dots(path),
+            query=query,
             headers=headers,
             receive=receive,
             max_body=max_body,
@@ -96,15 +101,16 @@ class Request:
         return [unquote(part) for part in self.path.split("/")[1:]]
 
     def parameters(self) -> list[tuple[str, str]]:
-        """Query parameters in order, blanks kept."""
-        return parse_qsl(self.query, keep_blank_values=True) if self.query else []
+        """Query parameters in order, blanks kept; raises IllegalQuery."""
+        return targets.pairs(self.query)
 
     def parameter(self, name: str) -> str | None:
-        """First value of a query parameter."""
-        for key, value in self.parameters():
-            if key == name:
-                return value
-        return None
+        """First value of a query parameter; raises 400."""
+        try:
+            pairs = self.parameters()
+        except targets.IllegalQuery:
+            raise malformed(messages.QUERY_ILLEGAL) from None
+        return next((value for key, value in pairs if key == name), None)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Boolean query parameter; raises 400 for another word."""
@@ -175,50 +181,23 @@ class Request:
             raise rejected(415, messages.unsupported_type(declared or "application/octet-stream"))
         return raw
 
-    def accepts_json(self) -> bool:
-        """Whether the Accept header lets a JSON answer through."""
-        accept = self.header("accept")
-        if not accept:
-            return True
-        ranges = (part.split(";") for part in accept.lower().split(","))
-        return any(
-            bits[0].strip() in ("*/*", "application/*", JSON) and not _is_refusal(bits[1:]) for bits in ranges
-        )
-
-
-def quality(accept: str, media_type: str) -> float | None:
-    """What an Accept header gives a media type it names, None when it does not name it."""
-    for part in accept.lower().split(","):
-        bits = part.split(";")
-        if bits[0].strip() == media_type:
-            return _weight(bits[1:])
-    return None
-
-
-def _is_refusal(parameters: Iterable[str]) -> bool:
-    return _weight(parameters) == 0
-
-
-def _weight(parameters: Iterable[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 1.0
-    return 1.0
+    def accept(self) -> list[str]:
+        """All values of the Accept header."""
+        return [value for name, value in self.headers if name == "accept"]
 
 
 @dataclass(slots=True)
 class Response:
-    """One answer; headers in order, names lower-case. `negotiated` JSON obeys the Accept header."""
+    """One answer; headers in order, names lower-case.
+
+    `offered` is the type that the Accept header must let through, None where it does not matter.
+    """
 
     status: int
     body: bytes = b""
     content_type: str | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
-    negotiated: bool = False
+    offered: str | None = None
 
     def with_cors(self) -> Response:
         """Add the headers that every answer of the API carries."""
@@ -247,7 +226,7 @@ _API_CORS = [
 
 def json_bytes(body: bytes, status: int = 200) -> Response:
     """Answer with JSON already encoded."""
-    return Response(status, body, JSON, negotiated=True)
+    return Response(status, body, JSON, offered=JSON)
 
 
 def json_value(value: Any, status: int = 200) -> Response:
@@ -264,6 +243,8 @@ def error_response(error: ApiError, transaction_id: str) -> Response:
     """The body of every error: its text, and the transaction as `code`."""
     response = json_value({"code": transaction_id, "error": error.text}, error.status)
     response.headers += list(error.headers)
+    if not error.negotiated:
+        response.offered = None
     return response.with_cors() if error.cors else response
 
 

@@ -6,22 +6,23 @@ from collections.abc import Callable
 
 from localwhisk import kinds, messages, page
 from localwhisk.engine import Engine
-from localwhisk.errors import rejected
-from localwhisk.http import CORS_HEADERS, Request, Response, json_value, text
+from localwhisk.errors import rejected, route_not_found
+from localwhisk.http import CORS_HEADERS, PLAIN, TEXT, Request, Response, json_value, text
 
 _OPTIONS = "OPTIONS"
-_INVOKER_METHODS = "OPTIONS, GET, POST"
+_SERVER_METHODS = "OPTIONS, GET, POST"
+_PUBLIC, _OPERATIONS = "GET, OPTIONS", "OPTIONS, GET"  # the order tells which of its routes refuses first
 
 
 async def outside(engine: Engine, request: Request) -> Response:
     """Paths that are not under /api/v1; raises 405 for all others, as the real server does."""
-    answer = _PAGES.get(request.path)
-    if answer is None:
-        raise _not_allowed(_OPTIONS)
     if request.method == _OPTIONS:
-        return text("OK")
-    if request.method != "GET":
-        raise _not_allowed("GET, OPTIONS")
+        return _operations(text("OK"))
+    answer, methods = _PAGES.get(request.path, (None, _OPTIONS))
+    if answer is None and request.method == "GET" and request.path.startswith(_PREFIXES):
+        raise route_not_found()
+    if answer is None or request.method != "GET":
+        raise _not_allowed(methods)
     if request.path == "/" and page.wanted(request):
         return page.answer(engine, request)
     return answer(engine)
@@ -57,7 +58,7 @@ def root_document(engine: Engine) -> Response:
 
 
 def _ping(_engine: Engine) -> Response:
-    return text("pong")
+    return Response(200, b"pong", TEXT, offered=PLAIN)
 
 
 def _invokers(_engine: Engine) -> Response:
@@ -80,7 +81,7 @@ def _activation_count(engine: Engine) -> Response:
 def _operations(response: Response) -> Response:
     response.headers += [
         ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", _INVOKER_METHODS),
+        ("access-control-allow-methods", _SERVER_METHODS),
         ("access-control-allow-headers", CORS_HEADERS),
     ]
     return response
@@ -90,14 +91,17 @@ def _not_allowed(methods: str) -> Exception:
     return rejected(405, messages.method_not_allowed(methods), headers=(("allow", methods),))
 
 
-_PAGES: dict[str, Callable[[Engine], Response]] = {
-    "/": root_document,
-    "/api/info": root_document,
-    "/ping": _ping,
-    "/invokers": _invokers,
-    "/invokers/healthy/count": _healthy_count,
-    "/invokers/ready": _ready,
-    "/activation/count": _activation_count,
+_PREFIXES = ("/invokers/", "/activation/")
+_PAGES: dict[str, tuple[Callable[[Engine], Response], str]] = {
+    "": (root_document, _PUBLIC),
+    "/": (root_document, _PUBLIC),
+    "/api/info": (root_document, _PUBLIC),
+    "/ping": (_ping, _PUBLIC),
+    "/invokers": (_invokers, _OPERATIONS),
+    "/invokers/": (_invokers, _OPERATIONS),
+    "/invokers/healthy/count": (_healthy_count, _OPERATIONS),
+    "/invokers/ready": (_ready, _OPERATIONS),
+    "/activation/count": (_activation_count, _OPERATIONS),
 }
 _VERSION = {
     "api_version": "1.0.0",

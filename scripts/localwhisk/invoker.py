@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,16 +19,27 @@ from localwhisk.identity import Identity
 from localwhisk.limits import Limits
 from localwhisk.payloads import Payload
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext, Runtimes
+from localwhisk.scala_order import ordered
 from localwhisk.specs import StoredActionSpec
 from localwhisk.store import Store
 from localwhisk.throttle import Throttle
 
 log = logging.getLogger("localwhisk.invoker")
 
+SEQUENCE, CONDUCTOR = "sequence", "conductor"
+
 Listener = Callable[[Activation], None]
 """Is told of each activation that ended; must not block or raise."""
 
 NativeAction = Callable[[Identity, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many actions were run so far, counted together by a composition and those of its kind inside it."""
+
+    components: int = 0
+    conductors: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,7 @@ class Call:
     transaction_id: str
     cause: str | None = None
     activation_id: str = field(default_factory=new_id)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def action(self) -> Action:
@@ -107,11 +119,10 @@ class Invoker:
             await asyncio.wait(self._tasks, timeout=timeout_s)
 
     def composition_kind(self, action: Action) -> str | None:
-        """'sequence', 'conductor', or None for an action with code."""
+        """SEQUENCE, CONDUCTOR, or None for an action with code."""
         if action.exec.is_sequence:
-            return "sequence"
-        conductor = annotation(action.annotations, "conductor")
-        return "conductor" if conductor is not None and truthy(conductor) else None
+            return SEQUENCE
+        return CONDUCTOR if truthy(annotation(action.annotations, "conductor")) else None
 
     async def run_component(self, call: Call) -> Activation:
         """Run one step of a composition as an activation of its own."""
@@ -232,8 +243,8 @@ class Invoker:
         )
 
 
-def _annotations(call: Call, outcome: Outcome) -> list[dict[str, Any]]:
-    pairs = []
+def _annotations(call: Call, outcome: Outcome) -> Sequence[Mapping[str, Any]]:
+    pairs: list[dict[str, Any]] = []
     if call.resolved.binding is not None:
         pairs.append(_pair("binding", call.resolved.binding))
     if call.cause is not None:
@@ -247,7 +258,7 @@ def _annotations(call: Call, outcome: Outcome) -> list[dict[str, Any]]:
     ]
     if outcome.init_ms is not None:
         pairs.append(_pair("initTime", outcome.init_ms))
-    return pairs
+    return ordered(pairs)
 
 
 def _pair(key: str, value: Any) -> dict[str, Any]:

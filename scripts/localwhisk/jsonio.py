@@ -107,6 +107,23 @@ def parse_object(raw: bytes, expected: str) -> dict[str, Any]:
     return value
 
 
+def spray_class(value: Any) -> str:
+    """Name of the class that a value has in the server, as some of its errors tell."""
+    match value:
+        case None:
+            return "JsNull$"
+        case bool():
+            return "JsTrue$" if value else "JsFalse$"
+        case str():
+            return "JsString"
+        case list():
+            return "JsArray"
+        case dict():
+            return "JsObject"
+        case _:
+            return "JsNumber"
+
+
 def pretty(value: Any) -> bytes:
     """Two-space form of the server's printer: members on lines of their own, arrays on one."""
     return _pretty(value, 0).encode("utf-8", "replace")

@@ -33,6 +33,9 @@ _TABLE: dict[str, tuple[tuple[str, str, bool, bool], ...]] = {
         ("dotnet:6.0", "action-dotnet-v6.0:nightly", False, True),
     ),
 }
+_MAIN_REQUIRED = frozenset(
+    kind for family in _TABLE.values() for kind, *_, required in family if required
+)
 KINDS: tuple[str, ...] = tuple(kind for family in _TABLE.values() for kind, *_ in family)
 
 
@@ -66,6 +69,11 @@ def image(kind: str) -> str:
     """Image of a concrete kind; the kind itself where the manifest lists none."""
     images = (f"openwhisk/{image}" for entries in _TABLE.values() for name, image, *_ in entries if name == kind)
     return next(images, kind)
+
+
+def requires_main(kind: str) -> bool:
+    """Whether actions of a concrete kind must name what to run."""
+    return kind in _MAIN_REQUIRED
 
 
 def listed() -> list[str]:

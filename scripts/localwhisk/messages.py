@@ -12,15 +12,24 @@ NOT_FOUND = "The requested resource does not exist."
 CONFLICT_EXISTS = "resource already exists"
 CONFLICT_COLLECTION = "Resource by this name exists but is not in this collection."
 
+NAME_SEGMENT = "Name segement"  # sic
+NAMESPACE_SEGMENT = "Namespace"
 NAMESPACE_ILLEGAL = "The namespace contains illegal characters."
 NAME_ILLEGAL = "The name of the entity contains illegal characters."
 
+LIMITS_NO_OBJECT = "Object expected"
 OBJECT_EXPECTED = "JSON object expected"
 PARAMETERS_MALFORMED = "parameters malformed!"
 VERSION_MALFORMED = "semantic version malformed"
 FQN_MALFORMED = "fully qualified name malformed"
+FQN_INCOMPLETE = (
+    "requirement failed: The fully qualified name of the entity must contain at least the namespace "
+    "and the name of the entity."
+)
+PATH_UNDEFINED = "requirement failed: path undefined"
+ENTITY_NAME_MALFORMED = "entity name malformed"
 COMPONENTS_MISSING = "'components' must be defined for sequence kind"
-COMPONENTS_NOT_ARRAY = "'components' must be an array of fully qualified names"
+COMPONENTS_NOT_ARRAY = "'components' must be an array"
 IMAGE_MALFORMED = "could not parse image name"
 IMAGE_MISSING = "'image' must be a string defined in 'exec' for 'blackbox' actions"
 KIND_MISSING = "'kind' must be a string defined in 'exec'"
@@ -43,9 +52,11 @@ SEQUENCE_CYCLIC = "Sequence may not refer to itself."
 SEQUENCE_COMPONENT_MISSING = "Sequence component does not exist."
 COMPOSITION_TOO_LONG = "Too many actions in the composition."
 
+ARGUMENT_UNDEFINED = "requirement failed: argument undefined"
 RULE_INCOMPLETE = "rule requires a valid trigger and a valid action"
 RULE_TRIGGER_MISSING = "Only rules with existing triggers can be activated"
 
+SIZE_NEGATIVE = "requirement failed: a negative size of an object is not allowed."
 INSTANCES_NEGATIVE = "requirement failed: Action container concurrency must be greater than or equal to 0."
 TIMEOUT_MALFORMED = "Timeout must be number of milliseconds up to {limit}."
 DOCS_WITH_COUNT = "The parameter 'docs' is not permitted with 'count'."
@@ -63,7 +74,33 @@ WEB_PROPERTY_MISSING = "Response does not include requested property."
 WEB_UNKNOWN_TYPE = "Response did not specify a known content-type."
 WEB_TYPE_MISMATCH = "Response type in header did not match generated content type."
 
-NOT_ACCEPTABLE = "Resource representation is only available with these types:\napplication/json"
+HEX_EXPECTED = "HEXDIG"
+PATH_EXPECTED = "pchar, '/', '?' or 'EOI'"
+SEGMENT_EXPECTED = "segment, '/', '?' or 'EOI'"
+QUERY_EXPECTED = "rawQueryString or 'EOI'"
+QUERY_CHAR_EXPECTED = "query-char, pct-encoded or 'EOI'"
+PAIR_EXPECTED = "query or 'EOI'"
+PAIRS_EXPECTED = "keyValuePairs or 'EOI'"
+KEY_CHAR_EXPECTED = "'+', query-char, pct-encoded, '=', '&' or 'EOI'"
+VALUE_EXPECTED = "part, '&' or 'EOI'"
+VALUE_CHAR_EXPECTED = "'+', query-char, pct-encoded, '&' or 'EOI'"
+QUERY_ILLEGAL = "The request's query string is invalid."
+
+
+def not_acceptable(offered: str) -> str:
+    """406 naming the type there is."""
+    return f"Resource representation is only available with these types:\n{offered}"
+
+
+def illegal_target(found: str | None, expected: str, column: int) -> str:
+    """400, as plain text, for a request target; `found` None means its end."""
+    problem = "Unexpected end of input" if found is None else f"Invalid input '{found}'"
+    return f"Illegal request-target: {problem}, expected {expected} (line 1, column {column})"
+
+
+def illegal_query(found: str, expected: str, column: int) -> str:
+    """500, as plain text, for a query that is not made of pairs."""
+    return f"Illegal query: Invalid input '{found}', expected {expected} (line 1, column {column})"
 
 
 def malformed(detail: str) -> str:
@@ -146,9 +183,14 @@ def resource_missing(resource: str) -> str:
     return f"The requested resource '{resource}' does not exist."
 
 
-def name_too_long(length: int, limit: int) -> str:
-    """400 for an entity name (the misspelling is the server's)."""
-    return f"Name segement longer than allowed: {length} > {limit}."
+def name_too_long(what: str, length: int, limit: int) -> str:
+    """400 for a name in a path."""
+    return f"{what} longer than allowed: {length} > {limit}."
+
+
+def path_invalid(parts: list[str]) -> str:
+    """Detail for a reference with parts that are no names."""
+    return f"requirement failed: path contains invalid parts ArraySeq({', '.join(parts)})"
 
 
 def package_reserved(name: str) -> str:
@@ -202,9 +244,19 @@ def main_not_string(kind: str) -> str:
     return f"if defined, 'main' be a string in 'exec' for '{kind}' actions"
 
 
+def main_missing(kind: str) -> str:
+    """Detail for a kind that needs the name of its class or function."""
+    return f"'main' must be a string defined in 'exec' for '{kind}' actions"
+
+
 def limit_malformed(limit: str) -> str:
-    """Detail for a limit that is no integer."""
+    """Detail for a limit that is no number."""
     return f"{limit} limit malformed"
+
+
+def limit_not_whole(limit: str) -> str:
+    """Detail for a limit with a fraction."""
+    return f"requirement failed: {limit} limit must be whole number"
 
 
 def limit_below(what: str, unit: str, value: int, threshold: int) -> str:
@@ -242,6 +294,36 @@ def not_kept(reason: str) -> str:
     return f"The engine cannot write its state, so nothing was kept: {reason}"
 
 
+def object_expected(member: str) -> str:
+    """Detail for something else where an object must be; `member` is the first that is looked for."""
+    return f"Object expected in field '{member}'"
+
+
+def not_json_boolean(value: str) -> str:
+    """Detail for a member that is no boolean."""
+    return f"Expected JsBoolean, but got {value}"
+
+
+def not_json_array(value: str) -> str:
+    """Detail for a member that is no list."""
+    return f"Expected Array as JsArray, but got {value}"
+
+
+def not_json_string(value: str) -> str:
+    """Detail for an item that is no text."""
+    return f"Expected String as JsString, but got {value}"
+
+
+def rule_state_unknown(state: str) -> str:
+    """Detail for a status that rules do not have."""
+    return f"requirement failed: {state} is not a recognized rule state"
+
+
+def no_match(value: str, kind: str) -> str:
+    """Detail for a member of another type, as the server's pattern match puts it."""
+    return f"{value} (of class spray.json.{kind})"
+
+
 def member_missing(member: str) -> str:
     """Detail for an object without a required member."""
     return f"Object is missing required member '{member}'"
@@ -253,10 +335,15 @@ def invalid_media(media_type: str) -> str:
 
 
 def composition_component_missing(name: str) -> str:
-    """Application error of a conductor that names an unknown action."""
+    """What a conductor gets to know that names an unknown action."""
     return f"Failed to resolve action with name '{name}' during composition."
 
 
+def composition_component_forbidden(name: str) -> str:
+    """What a conductor gets to know that names an action its caller may not run."""
+    return f"Failed entitlement check for action with name '{name}' during composition."
+
+
 def composition_component_invalid(value: str) -> str:
-    """Application error of a conductor whose `action` is no name."""
+    """What a conductor gets to know whose `action` is no name."""
     return f"Failed to parse action name from json value {value} during composition."

@@ -6,9 +6,10 @@ import secrets
 from functools import cache
 from pathlib import Path
 
+from localwhisk import negotiation
 from localwhisk.browsers import is_loopback, without_port
 from localwhisk.engine import Engine
-from localwhisk.http import JSON, Request, Response, quality
+from localwhisk.http import JSON, Request, Response
 from localwhisk.identity import PUBLIC
 
 _HTML = "text/html"
@@ -21,9 +22,11 @@ _POLICY = (
 
 def wanted(request: Request) -> bool:
     """Whether the Accept header names HTML before JSON, as browsers' do; clients do not name it."""
-    accept = request.header("accept") or ""
-    html = quality(accept, _HTML)
-    return html is not None and html > (quality(accept, JSON) or 0.0)
+    accept = request.accept()
+    if not negotiation.names(accept, _HTML):
+        return False
+    named_too = negotiation.quality(accept, JSON) if negotiation.names(accept, JSON) else 0.0
+    return negotiation.quality(accept, _HTML) > named_too
 
 
 def answer(engine: Engine, request: Request) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from localwhisk import messages
 from localwhisk.clock import Clock, now_ms
-from localwhisk.errors import ApiError, rejected
+from localwhisk.errors import ApiError
 from localwhisk.limits import Limits
 
 _MINUTE_MS = 60_000
@@ -81,4 +81,4 @@ class Throttle:
 
 def _raise(text: str | None, *, cors: bool) -> None:
     if text is not None:
-        raise ApiError(429, text) if cors else rejected(429, text)
+        raise ApiError(429, text, cors=cors)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from localwhisk import jsonio, media, messages, names, web_response
+from localwhisk import jsonio, media, messages, names, targets, web_response
 from localwhisk.access import Resolved
-from localwhisk.api_actions import defined
 from localwhisk.engine import Engine
-from localwhisk.entities import annotation, truthy
-from localwhisk.errors import ApiError, missing, rejected
+from localwhisk.entities import annotation
+from localwhisk.errors import ApiError, missing, rejected, terminated
 from localwhisk.http import ACTIVATION_ID, CORS_HEADERS, Request, Response, error_response
 from localwhisk.identity import Identity
 from localwhisk.invoker import Call
@@ -25,6 +24,7 @@ MIN_PARTS = 5  # api, v1, web, namespace, package; the action comes after them
 METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
 _ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
 RESERVED = frozenset(("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body"))
+_NO_TYPE = "none/none"  # what the server calls the type of an empty body
 PASS_HEADER = "x-require-whisk-auth"  # noqa: S105  # a name, not a password
 _KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
 _FORM = "application/x-www-form-urlencoded"
@@ -49,19 +49,20 @@ async def handle(engine: Engine, request: Request) -> Response:
     if request.method not in _ALLOWED.split(", "):
         text = messages.method_not_allowed(_ALLOWED)
         raise rejected(405, text, headers=(("allow", _ALLOWED),))
+    request.parameters()
     target = _target(engine, request)
     custom_options = target.setting("web-custom-options")
     cors = [] if custom_options else cors_headers(request)
-    if request.method == "OPTIONS" and not custom_options:
-        return Response(200, headers=cors)
     try:
+        await _admit(engine, request, target)
+        if request.method == "OPTIONS" and not custom_options:
+            return Response(200, headers=cors, offered=_NO_TYPE)
         response = await _run(engine, request, target)
     except ApiError as error:
         if not error.cors and request.header("origin") is None:
             raise  # as the real server; a page is to read why it was refused
-        response = error_response(
-            ApiError(error.status, error.text, cors=False, headers=error.headers), request.transaction_id
-        )
+        plain = ApiError(error.status, error.text, cors=False, negotiated=error.negotiated)
+        response = error_response(plain, request.transaction_id)
     response.headers = cors + response.headers
     return response
 
@@ -76,11 +77,21 @@ def cors_headers(request: Request) -> list[tuple[str, str]]:
     ]
 
 
+async def _admit(engine: Engine, request: Request, target: Target) -> None:
+    """Raise 429, 403 or 413 before keys are looked at; a preflight costs its owner an invocation, too."""
+    engine.throttle.check_invocation(target.owner.namespace, cors=False)
+    name = names.of_parts(target.resolved.action.doc.split("/"), target.owner.namespace)
+    try:
+        engine.access.check_action(target.owner, name)  # behind a binding only while the package is shared
+        await request.body(most=engine.limits.payload)
+    except ApiError as error:
+        raise terminated(error.status, error.text) from None
+
+
 async def _run(engine: Engine, request: Request, target: Target) -> Response:
     caller = engine.identities.of_header(request.header("authorization"))
     _authorize(request, target, caller)
-    engine.throttle.check_invocation(target.owner.namespace, cors=False)
-    arguments = await _arguments(engine, request, target, caller)
+    arguments = await _arguments(request, target, caller)
     call = Call(
         identity=target.owner,
         resolved=target.resolved,
@@ -89,7 +100,7 @@ async def _run(engine: Engine, request: Request, target: Target) -> Response:
     )
     activation = await engine.invoker.invoke(call, wait_ms=engine.limits.blocking_ms)
     if activation is None:
-        response = error_response(rejected(202, messages.WEB_NOT_READY), request.transaction_id)
+        response = error_response(terminated(202, messages.WEB_NOT_READY), request.transaction_id)
     else:
         response = web_response.render(activation, target.extension, request.transaction_id)
     response.headers.append((ACTIVATION_ID, call.activation_id))
@@ -106,10 +117,9 @@ def _target(engine: Engine, request: Request) -> Target:
         raise _unknown()
     name = Name(namespace, None if package == names.DEFAULT_PACKAGE else package, entity)
     try:
-        resolved = engine.access.action(owner, name)
+        target = Target(owner, engine.access.resolved(name), extension, rest)
     except ApiError:
         raise _unknown() from None
-    target = Target(owner, resolved, extension, rest)
     if not target.setting("web-export"):
         raise _unknown()
     return target
@@ -124,7 +134,7 @@ def split_extension(action: str) -> tuple[str, str]:
 
 
 def _unknown() -> ApiError:
-    return rejected(missing().status, messages.NOT_FOUND)
+    return terminated(missing().status, messages.NOT_FOUND)
 
 
 def _authorize(request: Request, target: Target, caller: Identity | None) -> None:
@@ -142,14 +152,12 @@ def _authorize(request: Request, target: Target, caller: Identity | None) -> Non
         raise ApiError(401, messages.WEB_AUTH_FAILED)
 
 
-async def _arguments(
-    engine: Engine, request: Request, target: Target, caller: Identity | None
-) -> dict[str, Any]:
-    body = await request.body(most=engine.limits.payload)
+async def _arguments(request: Request, target: Target, caller: Identity | None) -> dict[str, Any]:
+    body = await request.body()
     content_type = _content_type(request, body)
     context = _context(request, target, caller, content_type)
     if target.setting("raw-http"):
-        return context | {"__ow_query": request.query, "__ow_body": _raw_body(body, content_type)}
+        return context | {"__ow_query": targets.normal(request.query), "__ow_body": _raw_body(body, content_type)}
     arguments = dict(request.parameters())
     members, other = _parsed_body(body, content_type)
     arguments.update(members)
@@ -189,7 +197,7 @@ def _raw_body(body: bytes, content_type: MediaType | None) -> str:
 
 def _parsed_body(body: bytes, content_type: MediaType | None) -> tuple[dict[str, Any], Any]:
     """Members of an object or form, or else the body as a value for __ow_body."""
-    if not body or content_type is None:
+    if content_type is None or (content_type.is_json and not body):
         return {}, None
     if content_type.is_json:
         value = jsonio.parse_body(body)
@@ -207,8 +215,6 @@ def _decoded(body: bytes, content_type: MediaType) -> str:
 
 
 def _check_reserved(target: Target, arguments: dict[str, Any]) -> None:
-    protected = set(RESERVED)
-    if truthy(annotation(target.resolved.action.annotations, "final", default=False)):
-        protected |= defined(target.resolved.parameters)
-    if not protected.isdisjoint(arguments):
+    if not RESERVED.isdisjoint(arguments):
         raise ApiError(400, messages.PARAMETERS_NOT_ALLOWED)
+    target.resolved.check_arguments(arguments)

@@ -10,8 +10,8 @@ from typing import Any
 
 from localwhisk import jsonio, media, messages
 from localwhisk.activations import Activation
-from localwhisk.errors import ApiError, PlainError, rejected
-from localwhisk.http import JSON, TEXT, Response, error_response
+from localwhisk.errors import ApiError, PlainError, terminated
+from localwhisk.http import JSON, PLAIN, TEXT, Response, error_response
 
 _HTML = "text/html; charset=UTF-8"
 _SVG = "image/svg+xml"
@@ -28,6 +28,7 @@ _STATUSES = frozenset(
     )
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OWN_HEADERS = frozenset(("content-length", "transfer-encoding", "connection", "date", "server"))
 
@@ -48,49 +49,54 @@ def _visible(activation: Activation) -> Any:
         return activation.result
     if activation.status == "application error":
         return activation.result["error"]
-    raise rejected(400, messages.WEB_ERROR_PROCESSING)
+    raise terminated(400, messages.WEB_ERROR_PROCESSING)
 
 
 def _json(result: Any) -> Response:
     if not isinstance(result, (dict, list)):
-        raise rejected(400, messages.invalid_media(JSON))
-    return Response(200, jsonio.pretty(result), JSON, negotiated=True)
+        raise terminated(400, messages.invalid_media(JSON))
+    return _typed(jsonio.pretty(result), JSON)
 
 
 def _html(result: Any) -> Response:
-    return Response(200, _property(result, "html", "text/html").encode("utf-8", "replace"), _HTML)
+    return _typed(_property(result, "html", "text/html").encode("utf-8", "replace"), _HTML)
 
 
 def _svg(result: Any) -> Response:
-    return Response(200, _property(result, "svg", _SVG).encode("utf-8", "replace"), _SVG)
+    return _typed(_property(result, "svg", _SVG).encode("utf-8", "replace"), _SVG)
 
 
 def _text(result: Any) -> Response:
     value = result
     if isinstance(result, dict):
-        key = next((name for name in ("text", "body") if name in result), None)
+        key = next((name for name in ("body", "text") if name in result), None)
         if key is None:
-            raise rejected(404, messages.WEB_PROPERTY_MISSING)
+            raise terminated(404, messages.WEB_PROPERTY_MISSING)
         value = result[key]
     shown = value.encode("utf-8", "replace") if isinstance(value, str) else jsonio.pretty(value)
-    return Response(200, shown, TEXT)
+    return Response(200, shown, TEXT, offered=PLAIN)
 
 
 def _property(result: Any, name: str, media_type: str) -> str:
-    """Text of the property called like the extension, or of the body, or the result itself."""
-    value = result.get(name, result.get("body")) if isinstance(result, dict) else result
+    """Text of the body, or of the property called like the extension, or the result itself."""
+    value = result.get("body", result.get(name)) if isinstance(result, dict) else result
     if not isinstance(value, str):
-        raise rejected(400, messages.invalid_media(media_type))
+        raise terminated(400, messages.invalid_media(media_type))
     return value
+
+
+def _typed(body: bytes, content_type: str) -> Response:
+    """An answer that the Accept header must let through."""
+    return Response(200, body, content_type, offered=content_type)
 
 
 def _http(result: Any) -> Response:
     if not isinstance(result, dict):
         raise _not_http()
-    headers, content_type = _headers(result.get("headers"))
+    headers, content_type = _headers(result.get("headers", {}))
     body = result.get("body")
     empty = body is None or body == ""
-    status = _status(result.get("statusCode"), 204 if empty else 200)
+    status = _status(result["statusCode"]) if "statusCode" in result else 204 if empty else 200
     if empty or status == 204:  # No Content
         return Response(status, headers=headers)
     response = _with_text(body, content_type) if isinstance(body, str) else _with_json(body, content_type)
@@ -98,23 +104,17 @@ def _http(result: Any) -> Response:
     return response
 
 
-def _status(value: Any, default: int) -> int:
-    """A known status that may be sent; numbers and numeric texts."""
-    if value is None:
-        return default
-    try:
-        status = int(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0
-    except (ValueError, OverflowError):
-        status = 0
-    if status not in _STATUSES:
+def _status(value: Any) -> int:
+    """A known status that may be sent; whole numbers and texts of them."""
+    if isinstance(value, str) and _WHOLE_NUMBER.match(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in _STATUSES:
         raise _not_http()
-    return status
+    return int(value)
 
 
 def _headers(value: Any) -> tuple[list[tuple[str, str]], str | None]:
     """Headers of a result, and its content type apart."""
-    if value is None:
-        return [], None
     if not isinstance(value, dict):
         raise _not_http()
     found: list[tuple[str, str]] = []
@@ -141,31 +141,31 @@ def _header_value(name: str, value: Any) -> str:
 def _with_text(body: str, content_type: str | None) -> Response:
     """A text is HTML by default; of a binary type it must be base64, of JSON it may be."""
     if content_type is None:
-        return Response(200, body.encode("utf-8", "replace"), _HTML)
+        return _typed(body.encode("utf-8", "replace"), _HTML)
     kind = _known(content_type)
     if kind.is_text:
-        return Response(200, body.encode("utf-8", "replace"), kind.for_text())
+        return _typed(body.encode("utf-8", "replace"), kind.for_text())
     decoded = _base64(body)
     if decoded is not None:
-        return Response(200, decoded, kind.canonical())
+        return _typed(decoded, kind.canonical())
     if kind.is_json:
-        return Response(200, body.encode("utf-8", "replace"), kind.canonical())
-    raise rejected(400, messages.WEB_TYPE_MISMATCH)
+        return _typed(body.encode("utf-8", "replace"), kind.canonical())
+    raise terminated(400, messages.WEB_TYPE_MISMATCH)
 
 
 def _with_json(body: Any, content_type: str | None) -> Response:
     if content_type is None:
-        return Response(200, jsonio.pretty(body), JSON, negotiated=True)
+        return _typed(jsonio.pretty(body), JSON)
     kind = _known(content_type)
     if not kind.is_json:
-        raise rejected(400, messages.WEB_TYPE_MISMATCH)
-    return Response(200, jsonio.pretty(body), kind.canonical())
+        raise terminated(400, messages.WEB_TYPE_MISMATCH)
+    return _typed(jsonio.pretty(body), kind.canonical())
 
 
 def _known(content_type: str) -> media.MediaType:
     kind = media.parse(content_type)
     if kind is None:
-        raise rejected(400, messages.WEB_UNKNOWN_TYPE)
+        raise terminated(400, messages.WEB_UNKNOWN_TYPE)
     return kind
 
 
@@ -178,7 +178,7 @@ def _base64(body: str) -> bytes | None:
 
 
 def _not_http() -> ApiError:
-    return rejected(400, messages.invalid_media(_HTTP_FORM))
+    return terminated(400, messages.invalid_media(_HTTP_FORM))
 
 
 _EXTENSIONS: Mapping[str, Callable[[Any], Response]] = {

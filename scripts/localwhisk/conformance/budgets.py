@@ -6,15 +6,16 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from localwhisk.conformance.client import Client
-from localwhisk.conformance.recording import Sent
+from localwhisk.conformance.recording import Sent, sent_headers
 
 _RATE = re.compile(r"Too many requests in the last minute \(count: (\d+),")
 _CONCURRENT = re.compile(r"Too many concurrent requests in flight \(count: (\d+),")
+_WEB = re.compile(r"/api/v1/web/([^/]+)/default/(\w+)(?:\.\w+)?")
 _MINUTE_S = 60
 _NEEDED_S = 30
 _BUSY = {"s": 10}
@@ -81,7 +82,7 @@ def kept_busy(text: str, sent: Sent, address: str, minute: Minute) -> Iterator[N
         return
     if minute.made(sent):
         wait_for_budget(minute)
-    busy = replace(sent, body=json.dumps(_BUSY).encode(), target=f"{sent.target.split('?')[0]}?blocking=true")
+    busy = _busy(sent)
     threads = [threading.Thread(target=_call, args=(address, busy)) for _ in range(int(match[1]))]
     for thread in threads:
         thread.start()
@@ -91,6 +92,16 @@ def kept_busy(text: str, sent: Sent, address: str, minute: Minute) -> Iterator[N
     finally:
         for thread in threads:
             thread.join()
+
+
+def _busy(sent: Sent) -> Sent:
+    """A call of the same action that takes a while; web actions are called by the API, which passes numbers."""
+    path, body = sent.target.split("?")[0], json.dumps(_BUSY).encode()
+    headers: Mapping[str, str | None] = sent.headers
+    web = _WEB.fullmatch(path)
+    if web is not None:
+        path, headers = f"/api/v1/namespaces/{web[1]}/actions/{web[2]}", {"authorization": web[1]}
+    return Sent("POST", f"{path}?blocking=true", sent_headers(headers, body), body)
 
 
 def _gathered(address: str, count: int) -> None:

@@ -87,7 +87,7 @@ class Exchange:
 
     def headers(self, body: bytes | None) -> dict[str, str]:
         """Headers of the request, credentials among them."""
-        return _headers(self.raw["request"].get("headers") or {}, body)
+        return sent_headers(self.raw["request"].get("headers") or {}, body)
 
 
 def read(path: Path) -> list[Exchange]:
@@ -145,7 +145,8 @@ def _large(expression: str) -> Any:
     return eval(expression, {"__builtins__": {}})  # noqa: S307  # recordings are trusted like code
 
 
-def _headers(given: Mapping[str, str | None], body: bytes | None) -> dict[str, str]:
+def sent_headers(given: Mapping[str, str | None], body: bytes | None) -> dict[str, str]:
+    """Recorded headers as they are sent: 'guest' stands for its credentials, JSON is the default."""
     headers = {name.lower(): value for name, value in given.items()}
     if body is not None:
         headers.setdefault("content-type", "application/json")
@@ -156,7 +157,7 @@ def _headers(given: Mapping[str, str | None], body: bytes | None) -> dict[str, s
 def _authorization(value: str | None) -> str | None:
     if value is None or value == "none":
         return None
-    if value.startswith(("Basic ", "Bearer ")):
+    if value.lower().startswith(("basic ", "bearer ")):
         return value
     auth = NAMED.get(value, value)
     return "Basic " + base64.b64encode(auth.encode()).decode()

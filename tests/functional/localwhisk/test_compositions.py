@@ -1,10 +1,12 @@
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from localwhisk import messages
-from tests.support.localwhisk_app import LocalWhisk
+from tests.support.localwhisk_app import OTHER, ROOMY, LocalWhisk
 
 
 def annotations(record: Any) -> dict[str, Any]:
@@ -118,34 +120,84 @@ def test_becoming_a_primitive_and_back(steps: LocalWhisk) -> None:
     assert put_sequence(steps, "x", "add", "add").json["version"] == "0.0.3"
 
 
-def conductor(args: Any) -> Any:
-    count = args.get("n", 0)
-    return (
-        {"params": {"done": count}}
-        if count >= 2
-        else {"action": "add", "params": {"n": count}, "state": {"kept": 1}}
-    )
+def test_actions_inside_count_when_a_sequence_has_grown(new_local: Callable[..., LocalWhisk]) -> None:
+    """The limit counts what really ran, also what came into an inner sequence after the outer was checked."""
+    steps = prepared(new_local(limits=replace(ROOMY, sequence_length=3)))
+    put_sequence(steps, "inner", "add")
+    put_sequence(steps, "outer", "inner", "add", "add")
+    put_sequence(steps, "inner", "add", "add", "add")
+    record = steps.call("POST", "actions/outer?blocking=true", {}).json
+    assert record["response"]["result"] == {"error": messages.SEQUENCE_TOO_LONG}
+    assert len(record["logs"]) == 1
 
 
-def test_a_conductor_runs_what_it_names(steps: LocalWhisk) -> None:
-    steps.runtimes.behaviours["conductor"] = conductor
-    steps.put_action("cond", "conductor", annotations=[{"key": "conductor", "value": True}])
-    record = steps.call("POST", "actions/cond?blocking=true", {}).json
-    assert record["response"] == {"result": {"done": 2}, "status": "success", "success": True}
-    assert len(record["logs"]) == 5
-    assert (annotations(record)["conductor"], annotations(record)["kind"]) == (True, "sequence")
+def test_memory_is_the_most_of_any_component(steps: LocalWhisk) -> None:
+    steps.put_action("big", "add", limits={"memory": 512})
+    put_sequence(steps, "inner", "big")
+    put_sequence(steps, "outer", "add", "inner")
+    record = steps.call("POST", "actions/outer?blocking=true", {}).json
+    assert annotations(record)["limits"]["memory"] == 512
 
 
-@pytest.mark.parametrize(
-    ("output", "error"),
-    [
-        ({"action": "nope"}, "Failed to resolve action with name 'nope' during composition."),
-        ({"action": 5}, "Failed to parse action name from json value 5 during composition."),
-        ({"action": "add"}, messages.COMPOSITION_TOO_LONG),
-    ],
-)
-def test_conductors_that_fail(steps: LocalWhisk, output: Any, error: str) -> None:
-    steps.runtimes.behaviours["conductor"] = lambda _: output
-    steps.put_action("cond", "conductor", annotations=[{"key": "conductor", "value": True}])
-    reply = steps.call("POST", "actions/cond?blocking=true&result=true", {})
-    assert (reply.status, reply.json) == (502, {"error": error})
+class TestEntitlement:
+    """Rights to components are checked before a sequence starts: no record, no run."""
+
+    @pytest.fixture
+    def shared(self, steps: LocalWhisk) -> LocalWhisk:
+        """Sequences of `other` over a package of guest's that is shared."""
+        steps.call("PUT", "packages/p?overwrite=true", {"publish": True})
+        steps.put_action("p/add", "add")
+        steps.call("PUT", "/api/v1/namespaces/other/actions/mine", python("give-back"), identity=OTHER)
+        exec_ = {"kind": "sequence", "components": ["/_/mine", "/guest/p/add"]}
+        made = steps.call("PUT", "/api/v1/namespaces/_/actions/seq", {"exec": exec_}, identity=OTHER)
+        assert made.status == 200
+        return steps
+
+    def test_a_package_that_is_shared_no_more(self, shared: LocalWhisk) -> None:
+        target = "/api/v1/namespaces/_/actions/seq?blocking=true"
+        assert shared.call("POST", target, {}, identity=OTHER).json["response"]["result"]["n"] == 1
+        shared.call("PUT", "packages/p?overwrite=true", {"publish": False})
+        runs = len(shared.runtimes.runs)
+        refused = shared.call("POST", target, {}, identity=OTHER)
+        assert (refused.status, refused.error) == (403, messages.not_authorized("guest/p"))
+        assert (len(shared.runtimes.runs), refused.header("x-openwhisk-activation-id")) == (runs, None)
+
+    def test_a_package_of_ones_own_that_is_gone(self, steps: LocalWhisk) -> None:
+        steps.call("PUT", "packages/p", {})
+        steps.put_action("p/add", "add")
+        put_sequence(steps, "seq", "p/add")
+        steps.call("DELETE", "packages/p?force=true")
+        reply = steps.call("POST", "actions/seq?blocking=true", {})
+        assert (reply.status, reply.error) == (404, messages.NOT_FOUND)
+
+    def test_components_of_others_cannot_be_named(self, steps: LocalWhisk) -> None:
+        exec_ = {"kind": "sequence", "components": ["/other/b", "/_/add", "/other/a"]}
+        reply = steps.call("PUT", "actions/seq", {"exec": exec_})
+        assert (reply.status, reply.error) == (403, messages.not_authorized("other/a, other/b"))
+
+    def test_a_rule_says_why_it_did_not_start(self, steps: LocalWhisk) -> None:
+        steps.call("PUT", "packages/p", {})
+        steps.put_action("p/add", "add")
+        put_sequence(steps, "seq", "p/add")
+        steps.call("PUT", "triggers/t", {})
+        steps.put_rule("r", "t", "seq")
+        steps.call("DELETE", "packages/p?force=true")
+        fired = steps.call("POST", "triggers/t", {}).json["activationId"]
+        line = json.loads(steps.record(fired)["logs"][0])
+        assert (line["success"], line["error"]) == (False, messages.NOT_FOUND)
+
+    def test_what_an_inner_sequence_runs_is_its_owners_matter(self, shared: LocalWhisk) -> None:
+        """A shared sequence runs private actions of its owner for anybody."""
+        shared.put_action("private", "add")
+        exec_ = {"kind": "sequence", "components": ["/guest/private"]}
+        shared.call("PUT", "actions/p/seq", {"exec": exec_})
+        direct = shared.call("POST", "/api/v1/namespaces/guest/actions/p/seq", {}, identity=OTHER)
+        assert (direct.status, direct.error) == (403, messages.not_authorized("guest/private"))
+        outer = {"exec": {"kind": "sequence", "components": ["/guest/p/seq"]}}
+        shared.call("PUT", "/api/v1/namespaces/_/actions/outer", outer, identity=OTHER)
+        reply = shared.call("POST", "/api/v1/namespaces/_/actions/outer?blocking=true", {}, identity=OTHER)
+        assert reply.json["response"]["result"]["n"] == 1
+
+
+def python(code: str) -> dict[str, Any]:
+    return {"exec": {"kind": "python:3.11", "code": code}}

@@ -234,6 +234,9 @@ class OpenWhisk(RuleBasedStateMachine):
         if not components:
             assert (reply.status, reply.error) == (400, "No component specified for the sequence.")
             return
+        if self.in_missing_packages(components):
+            assert reply.status in (404, 409)
+            return
         problem = self.sequence_problem(name, components)
         if problem is not None:
             assert reply.status in (400, 409)
@@ -246,6 +249,10 @@ class OpenWhisk(RuleBasedStateMachine):
             annotations=old.annotations if old else {},
             components=components,
         )
+
+    def in_missing_packages(self, components: list[str]) -> bool:
+        """Whether a component's package is not there, which is told before anything else."""
+        return any("/" in one and one.split("/", maxsplit=1)[0] not in self.packages for one in components)
 
     def sequence_problem(self, name: str, components: list[str]) -> set[str] | None:
         """Errors a sequence may be refused with: both stand where components are missing and cyclic."""
@@ -329,6 +336,9 @@ class OpenWhisk(RuleBasedStateMachine):
             assert reply.status in (404, 409)
             return
         if self.expect_missing(reply, key, self.actions):
+            return
+        if self.in_missing_packages(self.actions[key].components or []):
+            assert reply.status in (404, 409)
             return
         status, result = self.outcome(key, payload)
         if status == "success" and isinstance(result, list):

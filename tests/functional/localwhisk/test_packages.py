@@ -88,13 +88,23 @@ def test_a_binding_adds_its_parameters_and_shows_the_provider(local: LocalWhisk)
             "Operation not permitted on package binding.",
         ),
         ("actions/nopkg/new", {"exec": {"kind": "python:3.11", "code": "x"}}, 404, "does not exist"),
-        ("packages/x", [1], 400, "Object expected in field 'binding'"),
+        ("packages/x", [1], 400, "Object expected in field 'exec'"),
+        ("packages/x", {"binding": None}, 400, "Object expected in field 'namespace'"),
+        ("packages/x", {"binding": {"namespace": "_"}}, 400, "Object is missing required member 'name'"),
+        ("packages/x", {"binding": {"namespace": 5, "name": "p"}}, 400, "entity name malformed"),
+        ("packages/x", {"binding": {"namespace": "_", "name": "p!"}}, 400, "entity name malformed"),
+        ("packages/x", {"exec": {"code": "x"}}, 400, "'kind' must be a string defined in 'exec'"),
+        ("packages/x", {"binding": {"namespace": "_", "name": "a"}}, 409, "Cannot bind to a resource"),
+        ("packages/x?overwrite=perhaps", {}, 400, "The query parameter 'overwrite' was malformed"),
+        ("packages/default", {"version": "x"}, 400, "Package name 'default' is reserved."),
+        ("packages/default", {"parameters": 1}, 400, "parameters malformed!"),
     ],
 )
 def test_what_is_refused(local: LocalWhisk, path: str, body: object, status: int, text: str) -> None:
     local.call("PUT", "packages/p", {})
     local.call("PUT", "packages/q", {})
     local.call("PUT", "packages/b", {"binding": {"namespace": "_", "name": "p"}})
+    local.put_action("a")
     reply = local.call("PUT", path, body)
     assert reply.status == status
     assert text in reply.error

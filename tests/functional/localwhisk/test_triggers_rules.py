@@ -155,8 +155,13 @@ def test_an_update_of_a_trigger_keeps_its_rules(wired: LocalWhisk) -> None:
         ({"trigger": "/_/t", "action": "/_/nope"}, 400, "action /guest/nope does not exist"),
         ({"action": "/_/a"}, 400, "rule requires a valid trigger and a valid action"),
         ({"trigger": "/_/t"}, 400, "rule requires a valid trigger and a valid action"),
-        ({"trigger": "t", "action": "/_/a"}, 400, "fully qualified name malformed"),
+        ({"trigger": "t", "action": "/_/a"}, 400, "must contain at least the namespace"),
+        ({"trigger": "/_/t", "action": 5}, 400, "fully qualified name malformed"),
+        ({"trigger": "/_/t", "action": "/_/nopackage/a"}, 404, "The requested resource does not exist."),
         ({"trigger": "/other/t", "action": "/_/a"}, 403, "'other/t'"),
+        ({"trigger": "/other/t", "action": "/other/a"}, 403, "'other/a, other/t'"),
+        ({"trigger": "/other/t", "version": "x"}, 400, "semantic version malformed"),
+        ({"trigger": "/_/a", "action": "/_/a"}, 400, "not in this collection"),
     ],
 )
 def test_rules_that_are_refused(wired: LocalWhisk, body: Any, status: int, text: str) -> None:
@@ -165,11 +170,28 @@ def test_rules_that_are_refused(wired: LocalWhisk, body: Any, status: int, text:
     assert text in reply.error
 
 
-@pytest.mark.parametrize(("body", "text"), [({}, "key not found: status"), ({"status": "paused"}, "paused")])
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "key not found: status"),
+        ({"status": "paused"}, "requirement failed: paused is not a recognized rule state"),
+        ({"status": " "}, "requirement failed: argument undefined"),
+        ({"status": None}, "null (of class spray.json.JsNull$)"),
+        ({"status": True}, "true (of class spray.json.JsTrue$)"),
+        ({"status": 1}, "1 (of class spray.json.JsNumber)"),
+        ({"status": {"a": 1}}, '{"a":1} (of class spray.json.JsObject)'),
+        ([1], "[1] (of class spray.json.JsArray)"),
+        ("active", '"active" (of class spray.json.JsString)'),
+    ],
+)
 def test_states_there_are_not(wired: LocalWhisk, body: Any, text: str) -> None:
     reply = wired.call("POST", "rules/r", body)
-    assert reply.status == 400
-    assert text in reply.error
+    assert (reply.status, reply.error) == (400, f"The request content was malformed:\n{text}")
+
+
+def test_a_state_may_have_spaces_around_it(wired: LocalWhisk) -> None:
+    assert wired.call("POST", "rules/r", {"status": " inactive "}).status == 200
+    assert wired.call("GET", "rules/r").json["status"] == "inactive"
 
 
 def test_feed_annotations_must_be_names(local: LocalWhisk) -> None:

@@ -220,6 +220,48 @@ def test_a_body_beyond_a_megabyte(web: LocalWhisk) -> None:
     assert ask(web, "a.json", "POST", b"x" * 1048577, content_type="text/plain").status == 413
 
 
-def test_json_is_not_given_to_those_who_refuse_it(web: LocalWhisk) -> None:
-    assert ask(web, "a.json", accept="text/html").status == 406
-    assert ask(web, "page", accept="application/json").status == 200
+@pytest.mark.parametrize(
+    ("action", "accept", "offered"),
+    [
+        ("a.json", "text/html", "application/json"),
+        ("page", "application/json", "text/html; charset=UTF-8"),
+        ("page.html", "application/json", "text/html; charset=UTF-8"),
+        ("page.svg", "application/json", "image/svg+xml"),
+        ("page.text", "text/html, application/json;q=0.5", "text/plain"),
+        ("plain", "text/html", "text/plain; charset=UTF-8"),
+        ("hal", "application/json", "application/hal+json"),
+        ("png", "image/*;q=0, */*;q=0.1", "image/png"),
+    ],
+)
+def test_a_type_that_is_not_accepted_is_refused_and_named(
+    web: LocalWhisk, action: str, accept: str, offered: str
+) -> None:
+    """Named is what the extension or the action says; the refusal itself is JSON without any other header."""
+    types = {"plain": "text/plain", "hal": "application/hal+json", "png": "image/png"}
+    web.runtimes.behaviours["typed"] = lambda args: {
+        "headers": {"Content-Type": args["type"], "x-own": "1"},
+        "body": "bm8=",
+    }
+    for name, content_type in types.items():
+        web.put_web(name, "typed")
+        web.put_action(name, "typed", parameters=[{"key": "type", "value": content_type}])
+    refused = ask(web, action, accept=accept)
+    assert (refused.status, refused.error) == (406, messages.not_acceptable(offered))
+    assert [name for name, _ in refused.headers] == ["x-request-id", "content-type", "content-length"]
+    assert ask(web, action, accept="*/*").status == 200
+    assert ask(web, action, accept=offered.split(";", maxsplit=1)[0]).status == 200
+
+
+@pytest.mark.parametrize("path", ["empty", "none-such.json", "a.json?__ow_path=/"])
+def test_answers_without_a_type_and_errors(web: LocalWhisk, path: str) -> None:
+    """An empty answer has nothing to negotiate; an error is JSON and obeys."""
+    web.runtimes.behaviours["empty"] = lambda _: {"statusCode": 200}
+    web.put_web("empty", "empty")
+    expected = 200 if path == "empty" else 406
+    assert ask(web, path, accept="text/html").status == expected
+
+
+def test_a_preflight_offers_no_type(web: LocalWhisk) -> None:
+    refused = ask(web, "a.json", "OPTIONS", accept="text/html")
+    assert (refused.status, refused.error) == (406, messages.not_acceptable("none/none"))
+    assert ask(web, "a.json", "OPTIONS", accept="text/html, */*;q=0.1").status == 200

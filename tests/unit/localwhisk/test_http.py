@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from localwhisk.errors import ApiError, PlainError
-from localwhisk.http import Request, quality, without_dots
+from localwhisk.http import Request, without_dots
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,6 @@ def test_dots_of_a_path_are_followed(path: str, expected: str) -> None:
     assert without_dots(path) == expected
 
 
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [("text/html", 1.0), ("text/*", None), ("*/*, TEXT/HTML; q=0.5", 0.5), ("text/html;q=x", 1.0), ("", None)],
-)
-def test_quality_is_that_of_a_type_that_is_named(accept: str, expected: float | None) -> None:
-    assert quality(accept, "text/html") == expected
-
-
 def request(*parts: bytes, whole: bool = True) -> Request:
     """A POST whose body comes in parts; one that is not whole ends with its client."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
@@ -41,7 +33,7 @@ def request(*parts: bytes, whole: bool = True) -> Request:
     async def receive() -> Any:
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
-    return Request(method="POST", path="/", query="", headers=(), receive=receive, max_body=100)
+    return Request(method="POST", target="/", path="/", query="", headers=(), receive=receive, max_body=100)
 
 
 @pytest.mark.parametrize("parts", [(b"ab",), (b"a", b"b"), (b"", b"ab"), (b"ab", b"")])

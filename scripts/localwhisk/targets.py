@@ -1,0 +1,93 @@
+"""Request targets as the real server's HTTP library reads them: strictly by RFC 3986, telling where a fault is.
+
+A target that is malformed is refused before anything looks at it. A query is taken apart only by those who ask for a
+parameter of it, and then must be made of `key=value` pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote_plus, unquote_plus
+
+from localwhisk import messages
+from localwhisk.errors import PlainError
+
+_PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@"
+_ENCODED = r"%[0-9A-Fa-f]{2}"
+_PATH = re.compile(rf"(?:[{_PCHAR}/]|{_ENCODED})*")
+_QUERY = re.compile(rf"(?:[{_PCHAR}/?]|{_ENCODED})*")
+_PAIR = re.compile(r"([^=;]*)(?:(=)([^=;]*))?")
+_HEX = frozenset("0123456789abcdefABCDEF")
+_KEPT = "-._~!$'()*,:@/?"  # besides letters and digits, when a query is written again
+
+
+class IllegalQuery(PlainError):
+    """A query that is not made of pairs; what it is answered with where nobody foresees it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(500, text)
+
+
+def check(target: str) -> None:
+    """Raise the 400 for a target with characters that none may have."""
+    if not target.startswith("/"):
+        return
+    end = _end(_PATH, target, 0)
+    if target[end : end + 1] not in ("", "?"):
+        segment_begins = target[end - 1] == "/"
+        _refuse(target, end, messages.SEGMENT_EXPECTED if segment_begins else messages.PATH_EXPECTED)
+    query = end + 1
+    end = _end(_QUERY, target, query)
+    if end < len(target):
+        _refuse(target, end, messages.QUERY_EXPECTED if end == query else messages.QUERY_CHAR_EXPECTED)
+
+
+def pairs(query: str) -> list[tuple[str, str]]:
+    """Keys and values, decoded, in order; raises IllegalQuery."""
+    return [(unquote_plus(key), unquote_plus(value or "")) for key, value in _pairs(query)]
+
+
+def normal(query: str) -> str:
+    """A query written again from its pairs; raises IllegalQuery."""
+    return "&".join(
+        _written(key) if value is None else f"{_written(key)}={_written(value)}" for key, value in _pairs(query)
+    )
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str | None]]:
+    at = 0
+    for part in query.split("&") if query else ():
+        match = _PAIR.match(part)
+        end = match.end() if match else 0
+        if match is None or end < len(part):
+            raise IllegalQuery(messages.illegal_query(part[end], _expected(part[:end], at), at + end + 1))
+        yield match[1], match[3] if match[2] else None
+        at += len(part) + 1
+
+
+def _expected(read: str, start: int) -> str:
+    """What could follow the part of a pair that was read."""
+    if not read:
+        return messages.PAIRS_EXPECTED if start else messages.PAIR_EXPECTED
+    if read.endswith("="):
+        return messages.VALUE_EXPECTED
+    return messages.VALUE_CHAR_EXPECTED if "=" in read else messages.KEY_CHAR_EXPECTED
+
+
+def _written(text: str) -> str:
+    return quote_plus(unquote_plus(text), safe=_KEPT)
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start
+
+
+def _refuse(target: str, at: int, expected: str) -> None:
+    """Raise for the character at `at`; a percent sign is right, what comes after it is not."""
+    if target[at] == "%":
+        at += 2 if target[at + 1 : at + 2] in _HEX else 1
+        expected = messages.HEX_EXPECTED
+    found = target[at] if at < len(target) else None
+    raise PlainError(400, messages.illegal_target(found, expected, at + 1), close=True)
