@@ -69,10 +69,13 @@ def check_id(text: str) -> str:
 def _filter(request: Request) -> str | None:
     """The `name` to look for: 'action' or 'package/action'."""
     value = request.parameter("name")
-    if not value:
+    if value is None or not value.strip():
         return None
-    parts = value.strip("/").split("/")
-    if len(parts) > _MAX_PARTS or not all(names.is_name(part) for part in parts):
+    try:
+        parts = names.path_parts(value)
+    except ValueError:
+        parts = []
+    if not 0 < len(parts) <= _MAX_PARTS:
         raise rejected(400, messages.query_malformed("name", messages.activation_name_malformed(value)))
     return "/".join(part for part in parts if part != names.DEFAULT_PACKAGE)
 

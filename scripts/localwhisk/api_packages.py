@@ -22,11 +22,11 @@ _REWRITTEN = {
 
 
 async def list_all(call: ApiCall) -> Response:
-    """GET packages: all of one's own, the shared ones of another namespace."""
+    """GET packages: all of one's own, those of another namespace that are shared and no bindings."""
     page = Page.read(call.request, COLLECTION, call.engine.limits)
     own = call.namespace == call.identity.namespace
     found = call.engine.catalog.of_kind(
-        Package, lambda package: package.path == call.namespace and (own or package.publish)
+        Package, lambda package: package.path == call.namespace and (own or _is_public(package))
     )
     return page.answer(found, COLLECTION, Package.summary)
 
@@ -89,6 +89,10 @@ async def delete(call: ApiCall) -> Response:
 
 def _doc(call: ApiCall) -> str:
     return f"{call.namespace}/{call.rest[0]}"
+
+
+def _is_public(package: Package) -> bool:
+    return package.publish and package.binding is None
 
 
 def _is_feed(action: Action) -> bool:

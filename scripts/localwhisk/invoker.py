@@ -157,10 +157,12 @@ class Invoker:
 
     async def _outcome(self, call: Call) -> Outcome:
         native = self.native.get(call.action.doc)
-        payload = payloads.with_defaults(payloads.arguments(call.resolved.parameters), call.payload)
+        environment = payloads.environment(call.resolved.parameters, call.payload)
+        given = payloads.without(call.payload, environment)
+        payload = payloads.with_defaults(payloads.arguments(call.resolved.parameters), given)
         if native is not None:
             return await self._run_native(native, call, payload)
-        return await self.runtimes.run(self._spec(call), self._context(call), payload.raw)
+        return await self.runtimes.run(self._spec(call, environment), self._context(call), payload.raw)
 
     async def _run_native(self, native: NativeAction, call: Call, payload: Payload) -> Outcome:
         start = self.clock()
@@ -176,9 +178,8 @@ class Invoker:
             size=len(raw.raw),
         )
 
-    def _spec(self, call: Call) -> ActionSpec:
+    def _spec(self, call: Call, environment: Mapping[str, str]) -> ActionSpec:
         action = call.action
-        environment = payloads.environment(call.resolved.parameters)
         revision = f"{call.identity.namespace}:{action.revision}"
         if environment:
             revision += ":" + ":".join(f"{key}={value}" for key, value in sorted(environment.items()))

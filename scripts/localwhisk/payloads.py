@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,24 @@ def arguments(parameters: KeyValues) -> dict[str, Any]:
     return {pair["key"]: pair["value"] for pair in parameters if not pair.get("init")}
 
 
-def environment(parameters: KeyValues) -> dict[str, str]:
-    """Parameters marked init, as the texts they become in the environment."""
-    return {pair["key"]: _as_text(pair["value"]) for pair in parameters if pair.get("init")}
+def environment(parameters: KeyValues, payload: Payload = EMPTY) -> dict[str, str]:
+    """Parameters marked init, as the texts they become in the environment; the payload may replace them."""
+    given = payload.value if isinstance(payload.value, dict) else {}
+    return {
+        pair["key"]: _as_text(given.get(pair["key"], pair["value"])) for pair in parameters if pair.get("init")
+    }
+
+
+def without(payload: Payload, taken: Collection[str]) -> Payload:
+    """A payload without the members that went into the environment."""
+    if not isinstance(payload.value, dict) or not any(name in payload.value for name in taken):
+        return payload
+    return Payload.of({name: value for name, value in payload.value.items() if name not in taken})
 
 
 def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
     return value if isinstance(value, str) else jsonio.dumps(value).decode()
 
 

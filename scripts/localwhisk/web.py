@@ -24,6 +24,7 @@ MIN_PARTS = 5  # api, v1, web, namespace, package; the action comes after them
 METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
 _ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
 RESERVED = frozenset(("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body"))
+_OPTIONS = "OPTIONS"
 _NO_TYPE = "none/none"  # what the server calls the type of an empty body
 PASS_HEADER = "x-require-whisk-auth"  # noqa: S105  # a name, not a password
 _KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
@@ -55,7 +56,7 @@ async def handle(engine: Engine, request: Request) -> Response:
     cors = [] if custom_options else cors_headers(request)
     try:
         await _admit(engine, request, target)
-        if request.method == "OPTIONS" and not custom_options:
+        if request.method == _OPTIONS and not custom_options:
             return Response(200, headers=cors, offered=_NO_TYPE)
         response = await _run(engine, request, target)
     except ApiError as error:
@@ -138,7 +139,9 @@ def _unknown() -> ApiError:
 
 
 def _authorize(request: Request, target: Target, caller: Identity | None) -> None:
-    """Enforce the annotation require-whisk-auth."""
+    """Enforce the annotation require-whisk-auth; a preflight, which cannot carry a key, passes."""
+    if request.method == _OPTIONS:
+        return
     required = annotation(target.resolved.action.annotations, "require-whisk-auth", default=False)
     if required is False:
         return

@@ -16,17 +16,7 @@ from localwhisk.http import JSON, PLAIN, TEXT, Response, error_response
 _HTML = "text/html; charset=UTF-8"
 _SVG = "image/svg+xml"
 _HTTP_FORM = "message/http"
-_STATUSES = frozenset(
-    (
-        *range(200, 209),
-        226,
-        *(300, 301, 302, 303, 304, 305, 307, 308),
-        *range(400, 419),
-        *(420, 421, 422, 423, 424, 425, 426, 428, 429, 431, 449, 450, 451),
-        *range(500, 512),
-        *(598, 599),
-    )
-)
+_STATUSES = range(200, 600)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -105,7 +95,7 @@ def _http(result: Any) -> Response:
 
 
 def _status(value: Any) -> int:
-    """A known status that may be sent; whole numbers and texts of them."""
+    """A status that may be sent, known or not; whole numbers and texts of them."""
     if isinstance(value, str) and _WHOLE_NUMBER.match(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in _STATUSES:

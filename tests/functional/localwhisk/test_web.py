@@ -247,7 +247,9 @@ def test_a_type_that_is_not_accepted_is_refused_and_named(
         web.put_action(name, "typed", parameters=[{"key": "type", "value": content_type}])
     refused = ask(web, action, accept=accept)
     assert (refused.status, refused.error) == (406, messages.not_acceptable(offered))
-    assert [name for name, _ in refused.headers] == ["x-request-id", "content-type", "content-length"]
+    assert refused.header("access-control-allow-origin") is None
+    assert refused.header("x-openwhisk-activation-id") is None
+    assert (refused.header("x-own"), refused.header("content-type")) == (None, "application/json")
     assert ask(web, action, accept="*/*").status == 200
     assert ask(web, action, accept=offered.split(";", maxsplit=1)[0]).status == 200
 
@@ -265,3 +267,73 @@ def test_a_preflight_offers_no_type(web: LocalWhisk) -> None:
     refused = ask(web, "a.json", "OPTIONS", accept="text/html")
     assert (refused.status, refused.error) == (406, messages.not_acceptable("none/none"))
     assert ask(web, "a.json", "OPTIONS", accept="text/html, */*;q=0.1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("token=abc==", "Illegal query: Invalid input '=', expected '+', query-char, pct-encoded, '&' or 'EOI'"),
+        ("a;b", "Illegal query: Invalid input ';', expected '+', query-char, pct-encoded, '=', '&' or 'EOI'"),
+    ],
+)
+def test_a_query_that_is_not_made_of_pairs(web: LocalWhisk, query: str, text: str) -> None:
+    """The real server stumbles over it, so that nobody relies on it here; the API refuses it."""
+    reply = ask(web, f"a.json?{query}")
+    assert (reply.status, reply.header("content-type")) == (500, "text/plain; charset=UTF-8")
+    assert reply.body.decode().startswith(text)
+    refused = web.call("GET", f"actions?{query}")
+    assert (refused.status, refused.error) == (400, messages.malformed(messages.QUERY_ILLEGAL))
+
+
+def test_a_raw_action_gets_the_query_written_again(local: LocalWhisk) -> None:
+    local.put_web("raw", raw_http=True)
+    asked = ask(local, "raw.json?a=x%20y&b=%7b&__ow_method=no").json
+    assert (asked["__ow_query"], asked["__ow_method"]) == ("a=x+y&b=%7B&__ow_method=no", "get")
+
+
+def test_custom_options_need_no_key(web: LocalWhisk) -> None:
+    """Else no browser could ever ask."""
+    web.runtimes.behaviours["allow"] = lambda _: {"headers": {"Access-Control-Allow-Methods": "GET, PATCH"}}
+    web.put_web("allow", "allow", web_custom_options=True, require_whisk_auth="secret")
+    reply = ask(web, "allow", "OPTIONS")
+    assert reply.all_headers("access-control-allow-methods") == ["GET, PATCH"]
+    assert reply.header("access-control-allow-origin") is None
+    assert ask(web, "allow").status == 401
+
+
+@pytest.mark.parametrize("target", ["a.json", "locked.json"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_beyond_the_owners_budget(new_local: Callable[..., LocalWhisk], target: str, method: str) -> None:
+    """It is told before keys are looked at, of preflights too, and without CORS headers."""
+    local = new_local(limits=replace(ROOMY, invocations_per_minute=0), clock=lambda: 1_000_000_000_000)
+    local.put_web("a")
+    local.put_web("locked", require_whisk_auth="secret")
+    assert ask(local, "none.json", method).status == 404
+    refused = ask(local, target, method, b"x" * 1048577, content_type="text/plain")
+    assert (refused.status, refused.error) == (429, messages.too_many_requests(1, 0))
+    assert refused.header("access-control-allow-origin") is None
+
+
+def test_as_many_in_flight_as_allowed(new_local: Callable[..., LocalWhisk]) -> None:
+    local = new_local(limits=replace(ROOMY, concurrent=0))
+    local.put_web("a")
+    refused = ask(local, "a.json")
+    assert (refused.status, refused.error) == (429, messages.too_many_concurrent(0, 0))
+
+
+def test_an_empty_body_has_the_form_of_its_type(web: LocalWhisk) -> None:
+    def body(content_type: str) -> Any:
+        return ask(web, "a.json", "POST", b"", content_type=content_type).json.get("__ow_body", "none")
+
+    assert body("text/plain") == ""
+    assert body("application/json") == "none"
+    assert body("application/x-www-form-urlencoded") == "none"
+
+
+@pytest.mark.parametrize(("final", "status"), [(True, 400), (False, 200), ("true", 200), (1, 200)])
+def test_only_true_makes_parameters_final(web: LocalWhisk, final: Any, status: int) -> None:
+    web.put_web("final", final=final)
+    web.put_action("final", parameters=[{"key": "x", "value": 1}, {"key": "nothing", "value": None}])
+    assert ask(web, "final.json?x=2").status == status
+    assert ask(web, "final.json?nothing=2").status == 200
+    assert web.call("POST", "actions/final?blocking=true", {"x": 2}).status == status

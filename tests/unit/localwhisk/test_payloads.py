@@ -54,3 +54,12 @@ def test_init_parameters_go_to_the_environment() -> None:
     )
     assert payloads.arguments(parameters) == {"a": 1}
     assert payloads.environment(parameters) == {"b": '{"x":1}', "c": "t"}
+
+
+def test_a_payload_may_replace_what_goes_to_the_environment() -> None:
+    parameters = ({"key": "b", "value": 1, "init": True}, {"key": "c", "value": None, "init": True})
+    sent = Payload.of({"b": True, "x": 1})
+    environment = payloads.environment(parameters, sent)
+    assert environment == {"b": "true", "c": ""}
+    assert payloads.without(sent, environment).value == {"x": 1}
+    assert payloads.without(Payload.of([1]), environment).value == [1]
