@@ -125,9 +125,7 @@ async def invoke(call: ApiCall) -> Response:
 
 async def check_payload_size(call: ApiCall) -> None:
     """Raise 413 for a body that is larger than arguments may be."""
-    size, limit = len(await call.request.body()), call.engine.limits.payload
-    if size > limit:
-        raise ApiError(413, messages.request_larger(size, limit))
+    await call.request.body(most=call.engine.limits.payload)
 
 
 async def read_payload(call: ApiCall) -> Payload:
