@@ -14,7 +14,7 @@ import requests
 from hort import config
 from hort.errors import ConfigError, WhiskUnavailable
 
-FIRE_TIMEOUT_S = (3.0, 10.0)
+FIRE_TIMEOUT_S = READ_TIMEOUT_S = (3.0, 10.0)
 INVOKE_TIMEOUT_S = (3.0, 65.0)
 """OpenWhisk itself answers after 60 s."""
 
@@ -70,35 +70,39 @@ class Namespace:
         namespace, package, action = parts if len(parts) == 3 else [parts[0], "default", parts[-1]]
         return f"/api/v1/web/{quote(namespace)}/{quote(package)}/{quote(action)}"
 
-    def fire(self, trigger: str, payload: Mapping[str, Any]) -> None:
-        """Fires a trigger; WhiskUnavailable unless an active rule took it."""
+    def fire(self, trigger: str, payload: Mapping[str, Any]) -> str:
+        """Fires a trigger; the activation's id. WhiskUnavailable unless an active rule took it."""
         answer = self._post(f"triggers/{quote(trigger)}", payload, FIRE_TIMEOUT_S)
         if answer.status_code == 204:
             raise WhiskUnavailable(f"trigger '{trigger}' has no active rule: nothing would read it")
         if answer.status_code != 202:
             raise WhiskUnavailable(f"trigger '{trigger}' was not fired: {_told(answer)}")
+        return str(_object(answer).get("activationId", ""))
 
     def invoke(self, action: str, params: Mapping[str, Any]) -> Invoked:
         """Invokes an action of this namespace and waits for its result."""
         answer = self._post(f"actions/{quote(action)}?blocking=true&result=true", params, INVOKE_TIMEOUT_S)
-        try:
-            result = answer.json()
-        except ValueError:
-            result = {}
-        return Invoked(answer.status_code == 200, result if isinstance(result, dict) else {}, answer.status_code)
+        return Invoked(answer.status_code == 200, _object(answer), answer.status_code)
+
+    def activation(self, activation_id: str) -> dict[str, Any]:
+        """An activation's record, which OpenWhisk writes at its end; empty where there is none (yet)."""
+        answer = self._send("GET", f"activations/{quote(activation_id)}", READ_TIMEOUT_S)
+        return _object(answer) if answer.status_code == 200 else {}
 
     def _post(self, path: str, body: Mapping[str, Any], timeout: tuple[float, float]) -> requests.Response:
+        return self._send("POST", path, timeout, data=orjson.dumps(body), headers={"Content-Type": "application/json"})
+
+    def _send(self, method: str, path: str, timeout: tuple[float, float], **options: Any) -> requests.Response:
         user, _, password = self.key.partition(":")
         try:
             return self.call(
-                "POST",
+                method,
                 f"{self.host}/api/v1/namespaces/{quote(self.name)}/{path}",
-                data=orjson.dumps(body),
-                headers={"Content-Type": "application/json"},
                 auth=(user, password),
                 timeout=timeout,
                 verify=self.verify,
                 allow_redirects=False,
+                **options,
             )
         except requests.RequestException as error:
             raise WhiskUnavailable(f"the API host does not answer: {type(error).__name__}") from error
@@ -112,10 +116,14 @@ def of_this_action(params: config.Params) -> Namespace:
     return Namespace(api_host, action, key, verify=not config.boolean(params, "api_insecure", default=False))
 
 
-def _told(answer: requests.Response) -> str:
+def _object(answer: requests.Response) -> dict[str, Any]:
     try:
         value = answer.json()
-        text = value.get("error") if isinstance(value, dict) else None
     except ValueError:
-        text = None
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _told(answer: requests.Response) -> str:
+    text = _object(answer).get("error")
     return f"status {answer.status_code}" + (f", {str(text)[:200]}" if text else "")

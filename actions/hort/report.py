@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hort import action, clock, config, keys, redaction, report_fields, seal, store, urls, web
+from hort import action, clock, config, fires, keys, redaction, report_fields, seal, store, urls, web
 from hort.errors import AddressRefused, ReportError, SinkUnavailable, WhiskUnavailable
 from hort.report_fields import Report
-from hort.report_store import RedisReports, Reports
+from hort.report_store import PHOTO_S, Known, RedisReports, Reports
 
-TRIGGER = "photo-submitted"
+TRIGGER, SEQUENCE = "photo-submitted", "recognize"
 MAX_BODY_BYTES = 1_048_576
 METHODS = "POST, GET"
 
@@ -25,8 +25,11 @@ class Whisk(Protocol):
     def web_path(self) -> str:
         """Path of this action as a web action."""
 
-    def fire(self, trigger: str, payload: Mapping[str, Any]) -> None:
-        """Fires a trigger; WhiskUnavailable unless an active rule took it."""
+    def fire(self, trigger: str, payload: Mapping[str, Any]) -> str:
+        """Fires a trigger; the activation's id. WhiskUnavailable unless an active rule took it."""
+
+    def activation(self, activation_id: str) -> dict[str, Any]:
+        """An activation's record; empty where there is none (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,11 @@ def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
         raise ReportError("id", report.report_id, "names another report already", status=409)
     if begun == "new":
         try:
-            desk.whisk.fire(TRIGGER, _payload(report, token, key, now))
+            activation = desk.whisk.fire(TRIGGER, _payload(report, token, key, now))
         except WhiskUnavailable:
             desk.reports.abandon(report.report_id)
             raise
+        desk.reports.fired(report.report_id, activation)
     where = f"{desk.whisk.web_path()}/{report.report_id}"
     body = {"id": report.report_id, "status": "waiting" if begun == "new" else begun, "look_up": where, "index": "plates"}
     return web.answer(202, body, {"location": where})
@@ -111,18 +115,35 @@ def _payload(report: Report, token: str, key: str, now: int) -> dict[str, Any]:
 def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:
     if len(path) != 1:
         return web.problem(404, "the path must be /<id of a report>")
-    status = desk.reports.status(path[0])
+    known = desk.reports.known(path[0])
     try:
         document = desk.find(path[0])
     except SinkUnavailable:
-        if status != "waiting":
+        if known is None or known.status == "stored":
             raise
         document = None  # an index that is just being made has no shard to ask yet
     if document is not None:
         return web.answer(200, {"id": path[0], "status": "stored", "document": document})
-    if status is None:
+    if known is None:
         return web.problem(404, f"report '{path[0][:80]}' is not known")
-    return web.answer(200, {"id": path[0], "status": status})
+    if reason := _failure(desk, path[0], known):
+        return web.answer(200, {"id": path[0], "status": "failed", "reason": reason})
+    return web.answer(200, {"id": path[0], "status": known.status})
+
+
+def _failure(desk: Desk, report_id: str, known: Known) -> str | None:
+    """Why a report will not be stored; it is looked for in OpenWhisk's records as long as the report waits, then noted."""
+    if known.status != "waiting":
+        return known.reason or None
+    try:
+        reason = fires.failure(known.activation, SEQUENCE, desk.whisk.activation)
+    except WhiskUnavailable:
+        reason = None
+    if reason is None and abs(desk.now() - known.fired_ms) > PHOTO_S * 1000:
+        reason = f"nothing has read it within {PHOTO_S // 60} minutes, which is as long as a photo waits"
+    if reason is not None:
+        desk.reports.failed(report_id, fired_ms=known.fired_ms, reason=reason)
+    return reason
 
 
 def run(args: action.Args) -> web.Result:

@@ -9,7 +9,7 @@ the key is elsewhere. A Redis that ends loses the photo, and the report is sent 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from hort import clock, keys, store
@@ -25,19 +25,37 @@ So it does where it was fired so long in the future: a clock was wrong.
 """
 
 Begun = Literal["new", "waiting", "stored", "other"]
+Status = Literal["waiting", "stored", "failed"]
 
 _BEGIN = """
 local known = redis.call('HMGET', KEYS[1], 'digest', 'status', 'fired_ms', 'token')
 if known[1] and known[1] ~= ARGV[1] then return 'other' end
 if known[2] == 'stored' then return 'stored' end
-if known[3] and math.abs(tonumber(ARGV[2]) - tonumber(known[3])) < tonumber(ARGV[3]) then return 'waiting' end
+if known[3] and known[2] ~= 'failed' and math.abs(tonumber(ARGV[2]) - tonumber(known[3])) < tonumber(ARGV[3]) then return 'waiting' end
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'status', 'waiting', 'fired_ms', ARGV[2], 'token', ARGV[4])
+redis.call('HDEL', KEYS[1], 'activation', 'reason')
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 if ARGV[6] == '' then return 'new' end
 if redis.set_repl then redis.set_repl(redis.REPL_NONE) end
 redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
 return 'new'
 """
+_FAILED = """
+local known = redis.call('HMGET', KEYS[1], 'status', 'fired_ms')
+if known[1] ~= 'waiting' or known[2] ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'status', 'failed', 'reason', ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a report: where it is, when it was last fired, the trigger's activation, and why it failed."""
+
+    status: Status
+    fired_ms: int
+    activation: str = ""
+    reason: str = ""
 
 
 class Reports(Protocol):
@@ -46,7 +64,7 @@ class Reports(Protocol):
     def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
         """Notes a report that is about to be read; only at `new` anything was written.
 
-        `waiting`: it is under way; `stored`: done; `other`: another report has this id. The photo is sealed; one of no bytes is not kept.
+        `waiting`: it is under way; `stored`: done; `other`: another report has this id. One that failed is new again. The photo is sealed; one of no bytes is not kept.
         """
 
     def photo(self, token: str) -> bytes | None:
@@ -55,11 +73,17 @@ class Reports(Protocol):
     def abandon(self, report_id: str) -> None:
         """Forgets a report that could not be started, and its photo."""
 
+    def fired(self, report_id: str, activation: str) -> None:
+        """Notes the trigger's activation that has a report read."""
+
     def stored(self, report_id: str) -> None:
         """Notes that a report is in the index, and deletes its photo."""
 
-    def status(self, report_id: str) -> str | None:
-        """`waiting` or `stored`; None for a report that is unknown (or forgotten)."""
+    def failed(self, report_id: str, *, fired_ms: int, reason: str) -> None:
+        """Notes that nothing will come of a report that was fired then, and deletes its photo; unless it is stored, or fired again."""
+
+    def known(self, report_id: str) -> Known | None:
+        """What is known of a report; None where it is unknown (or forgotten)."""
 
 
 class RedisReports:
@@ -92,10 +116,22 @@ class RedisReports:
         if self._client.exists(keys.report(report_id)):
             self._client.hset(keys.report(report_id), "status", "stored")
 
-    def status(self, report_id: str) -> str | None:
+    def fired(self, report_id: str, activation: str) -> None:
         """See `Reports`."""
-        found: bytes | None = self._client.hget(keys.report(report_id), "status")
-        return None if found is None else found.decode()
+        if self._client.exists(keys.report(report_id)):
+            self._client.hset(keys.report(report_id), "activation", activation)
+
+    def failed(self, report_id: str, *, fired_ms: int, reason: str) -> None:
+        """See `Reports`."""
+        if self._client.eval(_FAILED, 1, keys.report(report_id), fired_ms, reason):
+            self._drop_photo(report_id)
+
+    def known(self, report_id: str) -> Known | None:
+        """See `Reports`."""
+        found = {name.decode(): value.decode() for name, value in self._client.hgetall(keys.report(report_id)).items()}
+        if "status" not in found:
+            return None
+        return Known(found["status"], int(found.get("fired_ms", 0)), found.get("activation", ""), found.get("reason", ""))
 
     def _drop_photo(self, report_id: str) -> None:
         token = self._client.hget(keys.report(report_id), "token")
@@ -104,31 +140,30 @@ class RedisReports:
 
 
 @dataclass
-class _Known:
+class _Held:
     digest: str
     token: str
-    fired_ms: int
-    status: str = "waiting"
+    known: Known
 
 
 class MemoryReports:
     """Reports of one process, which never expire, see `Reports`."""
 
     def __init__(self, *, now: Callable[[], int] = clock.now_ms) -> None:
-        self._known: dict[str, _Known] = {}
+        self._held: dict[str, _Held] = {}
         self._photos: dict[str, bytes] = {}
         self._now = now
 
     def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
         """See `Reports`."""
-        known = self._known.get(report_id)
-        if known is not None and known.digest != digest:
+        held = self._held.get(report_id)
+        if held is not None and held.digest != digest:
             return "other"
-        if known is not None and known.status == "stored":
+        if held is not None and held.known.status == "stored":
             return "stored"
-        if known is not None and abs(self._now() - known.fired_ms) < AGAIN_MS:
+        if held is not None and held.known.status == "waiting" and abs(self._now() - held.known.fired_ms) < AGAIN_MS:
             return "waiting"
-        self._known[report_id] = _Known(digest, token, self._now())
+        self._held[report_id] = _Held(digest, token, Known("waiting", self._now()))
         if photo:
             self._photos[token] = photo
         return "new"
@@ -139,18 +174,33 @@ class MemoryReports:
 
     def abandon(self, report_id: str) -> None:
         """See `Reports`."""
-        known = self._known.pop(report_id, None)
-        if known is not None:
-            self._photos.pop(known.token, None)
+        held = self._held.pop(report_id, None)
+        if held is not None:
+            self._photos.pop(held.token, None)
+
+    def fired(self, report_id: str, activation: str) -> None:
+        """See `Reports`."""
+        self._change(report_id, activation=activation)
 
     def stored(self, report_id: str) -> None:
         """See `Reports`."""
-        known = self._known.get(report_id)
-        if known is not None:
-            known.status = "stored"
-            self._photos.pop(known.token, None)
+        self._change(report_id, status="stored")
 
-    def status(self, report_id: str) -> str | None:
+    def failed(self, report_id: str, *, fired_ms: int, reason: str) -> None:
         """See `Reports`."""
-        known = self._known.get(report_id)
-        return None if known is None else known.status
+        known = self.known(report_id)
+        if known is not None and (known.status, known.fired_ms) == ("waiting", fired_ms):
+            self._change(report_id, status="failed", reason=reason)
+
+    def known(self, report_id: str) -> Known | None:
+        """See `Reports`."""
+        held = self._held.get(report_id)
+        return None if held is None else held.known
+
+    def _change(self, report_id: str, **changes: str) -> None:
+        held = self._held.get(report_id)
+        if held is None:
+            return
+        held.known = replace(held.known, **changes)  # type: ignore[arg-type]  # mypy takes each for every field
+        if "status" in changes:
+            self._photos.pop(held.token, None)

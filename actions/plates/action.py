@@ -40,6 +40,7 @@ class Action:
             activation_id: for the log.
         """
         started = time.monotonic()
+        params = contract.of_caller(params)
         refused = None
         try:
             result = self._answer(params, deadline_ms, started)
@@ -100,10 +101,11 @@ def _shaped(result: Document, params: Mapping[str, Any], refused: Refused | None
         if refused is not None:
             result = {"plate": None, "confidence": None, "results": [], "refused": refused.as_json()}
         return {**redaction.applied(result, redaction.of(params)), "report": report}
-    if "__ow_method" in params:
-        status = 200 if refused is None else 400
-        return {"statusCode": status, "headers": {"Content-Type": "application/json"}, "body": result}
-    return result
+    if "__ow_method" not in params:
+        return result
+    if refused is not None:  # what a name resolves to here is not for everybody who has a key
+        result = {"error": {name: urls.without_addresses(text) for name, text in refused.as_json().items()}}
+    return {"statusCode": 200 if refused is None else 400, "headers": {"Content-Type": "application/json"}, "body": result}
 
 
 def _log(activation_id: str, started: float, result: Document, refused: Refused | None) -> None:

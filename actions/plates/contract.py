@@ -20,6 +20,8 @@ DEFAULT_COUNTRY = "us"
 MAX_COUNTRIES = 4
 DEFAULT_TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 20_000, 100, 290_000
 PREWARP_VALUES = 9
+OVER_THE_WEB = frozenset({"url", "image", "photo", "country", "region", "n", "detect_region", "prewarp", "timeout_ms"})
+"""What whoever calls over the web may set; `photo` only to be refused."""
 
 _DATA_URL = re.compile(r"data:[a-zA-Z0-9.+/-]*(;[a-zA-Z0-9=._-]+)*;base64,", re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9_-]{1,16}")
@@ -57,6 +59,13 @@ class Request:
     timeout_ms: int
     policy: urls.Policy
     photo: waiting.Waiting | None = None
+
+
+def of_caller(params: Params) -> Params:
+    """What counts of some parameters: all of an invocation's, which a key of this namespace made; of a web request's those in the list."""
+    if "__ow_method" not in params:
+        return params
+    return {name: value for name, value in params.items() if name in OVER_THE_WEB or name == "__ow_method"}
 
 
 def read(params: Params, trained: Trained) -> Request:

@@ -11,9 +11,10 @@ import redis
 
 from feeds.provider.ledger import DOUBT_MARK, KEPT_MARK, Left, Piece, marked, sorted_out
 from feeds.provider.registrations import Registration
-from feeds.provider.whisk import Outcome, Started, Target
+from feeds.provider.whisk import Outcome, Target
 from hort.batch import Reference
 from hort.errors import FeedRefused, Fenced
+from hort.fires import Started
 from hort.testing import MemoryJournal
 
 

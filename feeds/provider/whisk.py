@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 
 from feeds.provider.log import log
 from hort.errors import FeedRefused
+from hort.fires import Started, rules_of
 
 FIRE_TIMEOUT_S = (3.0, 10.0)
 READ_TIMEOUT_S = (3.0, 10.0)
@@ -51,15 +52,6 @@ class Outcome:
     status: int
     activation: str = ""
     message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What a trigger's activation says of its rules: whether it is there, the errors of active rules, and what they started."""
-
-    known: bool
-    errors: tuple[str, ...] = ()
-    activations: tuple[str, ...] = ()
 
 
 class Whisk(Protocol):
@@ -189,25 +181,6 @@ def outcome(answer: requests.Response) -> Outcome:
     if 400 <= status < 500 and status not in _KEEP:
         return Outcome("refused", status, message=message)
     return Outcome("busy", status, message=message)
-
-
-def rules_of(logs: Any) -> Started:
-    """Reads the lines that OpenWhisk writes into a trigger's activation, one JSON object a rule."""
-    if not isinstance(logs, list) or not logs:
-        return Started(known=False)
-    errors, started, read = [], [], 0
-    for line in logs:
-        try:
-            entry = json.loads(line[line.index("{") :])
-        except (ValueError, AttributeError):
-            continue
-        read += 1
-        error = str(entry.get("error", ""))
-        if not entry.get("success", True) and "is inactive" not in error:
-            errors.append(f"{entry.get('rule')}: {error}"[:_MESSAGE_LIMIT])
-        elif entry.get("activationId"):
-            started.append(str(entry["activationId"]))
-    return Started(known=read > 0, errors=tuple(errors), activations=tuple(started))
 
 
 def _json(answer: requests.Response) -> dict[str, Any]:

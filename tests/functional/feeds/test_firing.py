@@ -10,9 +10,10 @@ from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, MOST_UNFINISHED, UNREADA
 from feeds.provider.meters import Meters
 from feeds.provider.pace import Gate, Pace, next_minute
 from feeds.provider.testing import MemoryWhisk
-from feeds.provider.whisk import Outcome, Started, Target
+from feeds.provider.whisk import Outcome, Target
 from hort import batch, feed_options, keys
 from hort.batch import Message, Messages, Reference
+from hort.fires import Started
 from hort.journal import Part
 from hort.testing import FakeClock, MemoryJournal
 

@@ -151,8 +151,12 @@ class _Whisk:
     def web_path(self) -> str:
         return "/report"
 
-    def fire(self, trigger: str, payload: object) -> None:
+    def fire(self, trigger: str, payload: object) -> str:
         orjson.dumps(payload)
+        return "a1"
+
+    def activation(self, activation_id: str) -> dict[str, Any]:
+        return {}
 
 
 REPORT = {"image": base64.b64encode(b"\xff\xd8\xff\xe0").decode(), "id": "r-1", "time": "2026-01-31T12:00:00Z", "place": {"lat": 1, "lon": 2}, "company": "c", "note": "n", "n": 3, "country": "us"}

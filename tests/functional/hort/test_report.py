@@ -10,7 +10,7 @@ import pytest
 from hort import report, seal, web
 from hort.errors import SinkUnavailable, WhiskUnavailable
 from hort.report import Desk
-from hort.report_store import AGAIN_MS, MemoryReports
+from hort.report_store import AGAIN_MS, PHOTO_S, MemoryReports
 from hort.testing import FakeClock
 from tests.support import pictures
 
@@ -24,14 +24,21 @@ class FakeWhisk:
     def __init__(self) -> None:
         self.fired: list[tuple[str, dict[str, Any]]] = []
         self.fail = ""
+        self.records: dict[str, dict[str, Any]] = {}
 
     def web_path(self) -> str:
         return "/api/v1/web/guest/hort/report"
 
-    def fire(self, trigger: str, payload: Mapping[str, Any]) -> None:
+    def fire(self, trigger: str, payload: Mapping[str, Any]) -> str:
         if self.fail:
             raise WhiskUnavailable(self.fail)
         self.fired.append((trigger, dict(payload)))
+        return f"fire-{len(self.fired)}"
+
+    def activation(self, activation_id: str) -> dict[str, Any]:
+        if self.fail:
+            raise WhiskUnavailable(self.fail)
+        return self.records.get(activation_id, {})
 
 
 class Place:
@@ -131,11 +138,58 @@ def test_a_report_can_be_looked_up(place: Place) -> None:
     assert place.call("GET", "report-1/more")[0] == 404
 
 
+def started(name: str = "recognize") -> dict[str, Any]:
+    return {"logs": [json.dumps({"success": True, "activationId": f"of-{name}", "rule": f"guest/r-{name}", "action": f"guest/{name}"})]}
+
+
+REFUSED = json.dumps({"success": False, "rule": "guest/r", "error": "Too many requests in the last minute (count: 61, allowed: 60)."})
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ({"fire-1": started(), "of-recognize": {"name": "recognize", "response": {"success": False, "status": "whisk internal error", "result": {"error": "Failed to pull container image 'x.inner:5000/p'."}}}}, "Failed to pull container image '***/p'."),
+        ({"fire-1": started(), "of-recognize": {"name": "recognize", "response": {"success": False, "status": "action developer error", "result": None}}}, "action developer error"),
+        ({"fire-1": {"logs": [REFUSED]}}, "guest/r: Too many requests in the last minute (count: 61, allowed: 60)."),
+        ({"fire-1": {"logs": [REFUSED, *started("others")["logs"]]}, "of-others": {"name": "others", "response": {"success": True}}}, "guest/r: Too many requests in the last minute (count: 61, allowed: 60)."),
+    ],
+)  # fmt: skip
+def test_why_a_report_came_to_nothing_is_told_and_kept(place: Place, records: dict[str, Any], reason: str) -> None:
+    place.call(id="report-1", image=PHOTO)
+    place.whisk.records = records
+    failed = (200, {"id": "report-1", "status": "failed", "reason": reason})
+    assert place.call("GET", "report-1") == failed
+    place.whisk.records = {}
+    assert place.call("GET", "report-1") == failed
+    assert place.reports._photos == {}
+    assert place.call(id="report-1", image=PHOTO)[1]["status"] == "waiting"
+    assert len(place.whisk.fired) == 2, "sent again it is read again, at once"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {},
+        {"fire-1": started()},
+        {"fire-1": started(), "of-recognize": {"name": "recognize", "response": {"success": True, "result": {}}}},
+        {"fire-1": {"logs": [REFUSED, *started("others")["logs"]]}},
+    ],
+)
+def test_a_report_waits_as_long_as_something_may_come_of_it(place: Place, records: dict[str, Any]) -> None:
+    place.call(id="report-1", image=PHOTO)
+    place.whisk.records = records
+    assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "waiting"})
+    place.whisk.fail = "the API host does not answer"
+    assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "waiting"})
+    place.clock.advance(PHOTO_S * 1000 + 1)
+    assert place.call("GET", "report-1")[1]["status"] == "failed", "its photo is gone"
+
+
 def test_an_index_that_does_not_answer_is_told(place: Place) -> None:
     def find(_report_id: str) -> None:
         raise SinkUnavailable("Elasticsearch did not answer: ConnectionTimeout")
 
-    place.desk = Desk(place.reports, place.whisk, find, key="secret")
+    place.desk = Desk(place.reports, place.whisk, find, key="secret", now=place.clock)
     assert place.call("GET", "report-1")[0] == 503
     place.call(id="report-1", image=PHOTO)
     assert place.call("GET", "report-1") == (200, {"id": "report-1", "status": "waiting"})

@@ -117,3 +117,14 @@ def test_the_log_line_has_counts_and_no_plate(reader: Reader, capsys: pytest.Cap
     assert (first["activation_id"], first["plates"]) == ("abc", 1)
     assert (second["refused"], second["field"]) == ("bad-n", "n")
     assert "SECRET7" not in str(first)
+
+
+def test_over_the_web_a_list_of_parameters_counts_and_no_address_is_told(reader: Reader) -> None:
+    web: dict[str, Any] = {"__ow_method": "post", "__ow_headers": {}, "__ow_path": ""}
+    settings: dict[str, Any] = {"redis_url": "redis://10.0.0.1", "report": {"id": "x"}, "redact": "true", "redact_key": "k" * 16, "allow_private": True}
+    answer = run(reader, image=PHOTO, n=3, **web, **settings)
+    assert (answer["statusCode"], answer["body"]["plate"], reader.asked[0][1].n) == (200, "SECRET7", 3)
+    refused = run(reader, url="http://10.0.0.5/a.jpg", **web, **settings)
+    assert (refused["statusCode"], refused["body"]["error"]["code"]) == (400, "download-refused")
+    assert "10.0.0.5" not in json.dumps(refused)
+    assert "10.0.0.5" in run(reader, url="http://10.0.0.5/a.jpg")["error"]["reason"], "the owner is told"

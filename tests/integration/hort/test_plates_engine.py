@@ -65,9 +65,13 @@ class Suite:
         url = f"{self.engine.apihost}/api/v1/web/guest/hort/{path}"
         return requests.request(method, url, headers=headers, timeout=60, **options)
 
+    def ended(self, report_id: str) -> str:
+        known = self.reports.known(report_id)
+        return "" if known is None else known.status
+
     def stored(self, report_id: str) -> dict[str, Any]:
         """The report's document, once all is done with the report: its document can be seen before its photo is deleted."""
-        wait_until(lambda: self.reports.status(report_id) == "stored", timeout_s=240, what="the end of the report")
+        wait_until(lambda: self.ended(report_id) == "stored", timeout_s=240, what="the end of the report")
         document: dict[str, Any] = self.web("GET", f"report/{report_id}").json()["document"]
         return document
 
@@ -235,6 +239,34 @@ def test_a_report_that_nothing_would_read_is_refused(suite: Suite, redis_client:
         suite.engine.call("POST", "rules/photo-to-recognize", {"status": "active"})
     assert suite.web("POST", "report", json={"id": "waits-for-a-rule", "image": PHOTO}).status_code == 202
     suite.stored("waits-for-a-rule")
+
+
+def test_a_report_that_no_reader_can_be_started_for_fails_with_the_reason(suite: Suite, redis_client: "redis.Redis") -> None:
+    """The stock image that cannot be pulled left its report waiting for ever."""
+    broken = {"exec": {"kind": "blackbox", "image": "registry.inner:5000/hort/plates:9"}}
+    suite.engine.call("PUT", "actions/hort/plates?overwrite=true", broken)
+    try:
+        report_id = suite.web("POST", "report", json={"image": PHOTO}).json()["id"]
+        wait_until(lambda: suite.web("GET", f"report/{report_id}").json()["status"] == "failed", timeout_s=120, what="the failure")
+        found = suite.web("GET", f"report/{report_id}").json()
+        assert "image" in found["reason"], found
+        assert "registry.inner" not in found["reason"]
+        assert keys_of(redis_client) == []
+    finally:
+        DEPLOYED.clear()
+        suite.deploy()
+    assert suite.web("POST", "report", json={"id": report_id, "image": PHOTO}).json()["status"] == "waiting"
+    suite.stored(report_id)
+
+
+def test_a_reader_that_crashes_fails_its_report(suite: Suite) -> None:
+    suite.reader.reply = {"error": {"code": "broken", "message": "libopenalpr at 10.0.0.1:9 is gone"}}
+    report_id = suite.web("POST", "report", json={"id": "crashes-once", "image": PHOTO}).json()["id"]
+    wait_until(lambda: suite.web("GET", f"report/{report_id}").json()["status"] == "failed", timeout_s=120, what="the failure")
+    assert suite.web("GET", f"report/{report_id}").json()["reason"] == "libopenalpr at *** is gone"
+    suite.reader.reply = answer()
+    assert suite.web("POST", "report", json={"id": "crashes-once", "image": PHOTO}).json()["status"] == "waiting"
+    suite.stored("crashes-once")
 
 
 def test_the_page_has_photos_read(suite: Suite, redis_client: "redis.Redis") -> None:

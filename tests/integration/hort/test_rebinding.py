@@ -185,5 +185,8 @@ class _NoWhisk:
     def web_path(self) -> str:
         return "/report"
 
-    def fire(self, trigger: str, payload: object) -> None:
-        """Taken."""
+    def fire(self, trigger: str, payload: object) -> str:
+        return ""
+
+    def activation(self, activation_id: str) -> dict[str, Any]:
+        return {}

@@ -1,13 +1,14 @@
 """Both stores of reports behave alike; the real one lets go of photos by itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import redis
 from elasticsearch import Elasticsearch
 
 from hort import keys, plate_sink, seal
-from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, MemoryReports, RedisReports, Reports
+from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, Known, MemoryReports, RedisReports, Reports
 from hort.testing import FakeClock
 from tests.support.polling import wait_until
 from tests.support.redis_files import append_only_file
@@ -25,11 +26,16 @@ def begin(reports: Reports, *, digest: str = "d", token: str = "t1", photo: byte
     return reports.begin("report-1", digest=digest, token=token, photo=photo)
 
 
+def status(reports: Reports) -> str | None:
+    known = reports.known("report-1")
+    return None if known is None else known.status
+
+
 def test_a_report_s_life(made: tuple[Reports, FakeClock]) -> None:
     reports, clock = made
-    assert reports.status("report-1") is None
+    assert reports.known("report-1") is None
     assert begin(reports) == "new"
-    assert (reports.status("report-1"), reports.photo("t1")) == ("waiting", b"photo\x00\xff")
+    assert (status(reports), reports.photo("t1")) == ("waiting", b"photo\x00\xff")
     assert begin(reports, token="t2") == "waiting"
     assert reports.photo("t2") is None
     assert begin(reports, digest="other") == "other"
@@ -39,16 +45,35 @@ def test_a_report_s_life(made: tuple[Reports, FakeClock]) -> None:
     clock.advance(-60 * AGAIN_MS)
     assert begin(reports, token="t3") == "new", "it was fired by a clock that was wrong"
     reports.stored("report-1")
-    assert (reports.status("report-1"), reports.photo("t3")) == ("stored", None)
+    assert (status(reports), reports.photo("t3")) == ("stored", None)
     assert begin(reports, token="t4") == "stored"
     assert begin(reports, digest="other") == "other"
+
+
+def test_one_that_failed_keeps_its_reason_and_is_new_when_it_is_sent_again(made: tuple[Reports, FakeClock]) -> None:
+    reports, clock = made
+    begin(reports)
+    reports.fired("report-1", "a1")
+    first = Known("waiting", clock(), "a1")
+    assert reports.known("report-1") == first
+    reports.failed("report-1", fired_ms=first.fired_ms, reason="no image")
+    assert reports.known("report-1") == replace(first, status="failed", reason="no image")
+    assert reports.photo("t1") is None
+    clock.advance(5)
+    assert begin(reports, token="t2") == "new"
+    assert reports.known("report-1") == Known("waiting", clock())
+    reports.failed("report-1", fired_ms=first.fired_ms, reason="of the first time")
+    assert (status(reports), reports.photo("t2") is None) == ("waiting", False)
+    reports.stored("report-1")
+    reports.failed("report-1", fired_ms=clock(), reason="too late")
+    assert status(reports) == "stored"
 
 
 def test_one_that_could_not_be_started_is_forgotten(made: tuple[Reports, FakeClock]) -> None:
     reports, _ = made
     begin(reports)
     reports.abandon("report-1")
-    assert (reports.status("report-1"), reports.photo("t1")) == (None, None)
+    assert (status(reports), reports.photo("t1")) == (None, None)
     assert begin(reports, digest="other") == "new"
 
 
@@ -56,7 +81,7 @@ def test_unknown_reports_and_photos(made: tuple[Reports, FakeClock]) -> None:
     reports, _ = made
     reports.abandon("report-9")
     reports.stored("report-9")
-    assert (reports.status("report-9"), reports.photo("t9")) == (None, None)
+    assert (reports.known("report-9"), reports.photo("t9")) == (None, None)
 
 
 def test_a_report_with_an_address_has_no_photo(made: tuple[Reports, FakeClock]) -> None:

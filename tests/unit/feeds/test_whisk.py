@@ -3,8 +3,9 @@ import json
 import pytest
 import requests
 
-from feeds.provider.whisk import HttpWhisk, Started, Target, outcome, rules_of
+from feeds.provider.whisk import HttpWhisk, Target, outcome
 from hort.errors import FeedRefused
+from hort.fires import Started, rules_of
 
 
 def answer(status: int, body: object = None) -> requests.Response:

@@ -32,7 +32,7 @@ def space(reply: Any, asked: list[Any] | None = None) -> Namespace:
 
 def test_a_fire_goes_to_the_namespace_with_its_key() -> None:
     asked: list[Any] = []
-    space(answered(202), asked).fire("photo-submitted", {"a": 1})
+    assert space(answered(202, b'{"activationId":"a1"}'), asked).fire("photo-submitted", {"a": 1}) == "a1"
     ((arguments, options),) = asked
     assert arguments == ("POST", "https://whisk.example/api/v1/namespaces/guest/triggers/photo-submitted")
     assert (options["auth"], json.loads(options["data"])) == (("user", "password-of-the-namespace"), {"a": 1})
@@ -61,6 +61,14 @@ def test_an_invocation_s_result() -> None:
     assert asked[0][0][1].endswith("/actions/hort/plates?blocking=true&result=true")
     for status, body in ((502, b'{"error":"x"}'), (502, b"nothing"), (200, b"[1]")):
         assert space(answered(status, body)).invoke("a", {}).ok is (status == 200)
+
+
+def test_an_activations_record() -> None:
+    asked: list[Any] = []
+    assert space(answered(200, b'{"name":"a"}'), asked).activation("a1") == {"name": "a"}
+    assert asked[0][0] == ("GET", "https://whisk.example/api/v1/namespaces/guest/activations/a1")
+    for reply in (answered(404, b'{"error":"x"}'), answered(200, b"[]"), answered(200, b"x")):
+        assert space(reply).activation("a1") == {}
 
 
 def test_names() -> None:
