@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 from asyncio import BaseTransport, Transport
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -27,28 +27,42 @@ _MOST_FILES = 65_536
 _MOST = 8192
 
 
+class Client(Protocol):
+    """One end of a connection."""
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it is for the client to go on."""
+
+    def abort(self) -> None:
+        """End it at once."""
+
+    def check(self, now: float) -> None:
+        """Close it if the client lets the engine wait."""
+
+
 class Connections:
     """All that are open, and of them, in this order, those that wait for their client."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: dict[Connection, None] = {}
-        self._waiting: dict[Connection, None] = {}
+        self._open: dict[Client, None] = {}
+        self._waiting: dict[Client, None] = {}
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Client) -> None:
         """Take one in; where all places are taken by requests at work, it is the new one that goes."""
         self._open[connection] = self._waiting[connection] = None
         if len(self._open) > self._most:
             first = next(iter(self._waiting))
             self.remove(first)
-            first.transport.abort()
+            first.abort()
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Client) -> None:
         """Forget one."""
         self._open.pop(connection, None)
         self._waiting.pop(connection, None)
 
-    def note(self, connection: Connection) -> None:
+    def note(self, connection: Client) -> None:
         """Keep in mind whose turn it is, the client's or the engine's."""
         if not connection.waits_for_client:
             self._waiting.pop(connection, None)
@@ -137,6 +151,10 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         self._wait_from_now()
         self._table.note(self)
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.transport.abort()
 
     def check(self, now: float) -> None:
         """Close it if the client lets the engine wait."""

@@ -15,6 +15,7 @@ from localwhisk.store import FILE_NAME
 
 _LOCK = "engine.lock"
 _MARK = "engine.json"
+CERTIFICATE, CERTIFICATE_KEY = "tls.crt", "tls.key"
 OURS = (_MARK, _LOCK, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "runtimes")
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,7 +20,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from localwhisk import connections, private, wskprops
+from localwhisk import connections, private, tls, wskprops
 from localwhisk.activations import Activation
 from localwhisk.alarm_host import AlarmHost
 from localwhisk.app import App
@@ -44,7 +45,23 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: App) -> None:
         self.open = Connections(connections.room())
+        self._accepting: asyncio.Task[None] | None = None
         super().__init__(_config(app, partial(Connection, table=self.open)))
+
+    async def listen(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Serve until `should_exit`."""
+        if context is None:
+            await self.serve(sockets=[listener])
+            return
+        make = partial(Connection, self.config, self.server_state, {}, table=self.open)
+        self._accepting = asyncio.create_task(tls.accept(listener, context, self.open, make))
+        await self.serve(sockets=[])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nobody in any more, and let those go who are."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,14 +86,17 @@ def run(settings: Settings) -> None:
 
 
 def _run(settings: Settings, claim: Claim) -> None:
+    context = tls.context(settings.state, settings.host) if settings.tls else None
     listener = _listen(settings.host, settings.port)
     _return_large_blocks()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    uvloop.run(serve(settings, listener, claim))
+    uvloop.run(serve(settings, listener, claim, context))
 
 
-async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> None:
+async def serve(
+    settings: Settings, listener: socket.socket, claim: Claim, context: ssl.SSLContext | None = None
+) -> None:
     """Start the engine, answer requests, and drain at the end."""
     engine = Engine(
         folder=settings.state,
@@ -87,14 +107,14 @@ async def serve(settings: Settings, listener: socket.socket, claim: Claim) -> No
         retention=settings.retention,
         listener=None if settings.quiet else print_activation,
     )
-    engine.invoker.api_host = address = _address(listener)
+    engine.invoker.api_host = address = _address(listener, "http" if context is None else "https")
     alarms = AlarmHost(engine) if settings.alarms else None
     await engine.start()
     if alarms is not None:
         await alarms.start()
     server = _Server(App(engine, settings.gate if engine.identities.well_known else None))
     _end_on_signals(server)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    serving = asyncio.create_task(server.listen(listener, context))
     await _announce(settings, server, serving, address, claim)
     try:
         await serving
@@ -168,10 +188,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"
 
 
 def _end_on_signals(server: uvicorn.Server) -> None:

@@ -47,6 +47,7 @@ class Settings:
     ready_file: Path | None
     wskprops: Path | None
     alarms: bool
+    tls: bool
     memory_mb: int | None
     quiet: bool
 
@@ -155,6 +156,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--wskprops", type=Path, metavar="FILE", help="point wsk and wskdeploy here, by this .wskprops"
     )
     parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="speak HTTPS, with tls.crt and tls.key in the state folder; made where there are none (wsk -i takes them)",
+    )
+    parser.add_argument(
         "--no-alarms",
         action="store_true",
         help="without the package /whisk.system/alarms, as a stock installation",
@@ -197,6 +203,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         ready_file=options.ready_file,
         wskprops=options.wskprops,
         alarms=not options.no_alarms,
+        tls=options.tls,
         memory_mb=None if options.action_memory is None else _positive("--action-memory", options.action_memory),
         quiet=options.quiet,
     )

@@ -22,7 +22,7 @@ _COLLECTIONS = ("packages", "actions", "triggers", "rules", "activations")
 def run(options: Namespace) -> int:
     """Print it; 0 when it runs, 3 when not."""
     try:
-        remote = Remote(address(options.apihost, options.state), auth(options.auth, options.apihost, options.state))
+        remote = Remote(address(options.apihost, options.state), auth(options.auth, options.apihost, options.state), state=options.state)
         found = _ask(remote, options)
     except NotReached as error:
         sys.stdout.write(json.dumps({"running": False}) + "\n" if options.json else f"not running: {error}\n")

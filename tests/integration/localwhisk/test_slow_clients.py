@@ -2,6 +2,8 @@
 
 import resource
 import socket
+import ssl
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +14,8 @@ from tests.support.engine import Engine
 from tests.support.paths import SCRIPTS
 
 CLIENTS = 1500
+MOST_FILES = 800
+"""Half of 1,024 are for connections; others run actions."""
 WEB = b"POST /api/v1/web/guest/default/page HTTP/1.1\r\nHost: localhost\r\n"
 HALF_SENT = {
     "nothing": b"",
@@ -47,13 +51,36 @@ def _enough_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def files(whisk: Engine) -> int:
+    return len(list(Path(f"/proc/{whisk.pid}/fd").iterdir()))
+
+
+def hold(held: ExitStack, whisk: Engine, sent: bytes) -> None:
+    host, _, port = whisk.apihost.partition("://")[2].partition(":")
+    for _ in range(CLIENTS):
+        client = held.enter_context(socket.create_connection((host, int(port)), timeout=60))
+        client.sendall(sent)
+
+
 @pytest.mark.parametrize("kind", HALF_SENT)
 def test_half_sent_requests_keep_nobody_out(narrow: Engine, kind: str) -> None:
-    host, _, port = narrow.apihost.removeprefix("http://").partition(":")
     with ExitStack() as held:
-        for _ in range(CLIENTS):
-            client = held.enter_context(socket.create_connection((host, int(port)), timeout=60))
-            client.sendall(HALF_SENT[kind])
+        hold(held, narrow, HALF_SENT[kind])
         for _ in range(5):
             assert narrow.call("POST", "actions/page?blocking=true&result=true", {}) == (200, {"ran": True})
-    assert len(list(Path(f"/proc/{narrow.pid}/fd").iterdir())) < 1024
+        assert files(narrow) < MOST_FILES
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
+def test_nor_do_those_that_do_not_agree_on_keys(tmp_path: Path, sent: bytes) -> None:
+    engine = NarrowEngine(tmp_path, "--tls")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "entities" / "tls.crt"))
+    try:
+        with ExitStack() as held:
+            hold(held, engine, sent)
+            for _ in range(5):
+                with urllib.request.urlopen(f"{engine.apihost}/ping", timeout=60, context=trusting) as answer:
+                    assert answer.read() == b"pong"
+            assert files(engine) < MOST_FILES
+    finally:
+        engine.stop()
