@@ -67,6 +67,7 @@ there() { [ -f "$1/.complete" ] && [ -s "$1/$2" ] && { touch -c "$1/.complete" 2
 prune() {
   local mark
   find "$HORT_CACHE" -mindepth 2 -maxdepth 3 -name .complete -mtime +60 2>/dev/null | while read -r mark; do rm -rf -- "${mark%/.complete}"; done
+  find "$HORT_CACHE/bytecode" -type f -mtime +60 -delete 2>/dev/null || true
 }
 
 # locked NAME COMMAND...: one such command at a time over all runs on this machine; the second one waits, then finds the work done.

@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from lib.build import archive, vendor
+from lib.build import archive, bytecode, vendor
 from lib.build.lock import NotLocked
 from lib.build.table import RECIPES, Recipe
 
@@ -36,6 +36,8 @@ def build(name: str, *, root: Path, into: Path, cache: Path, machine: str) -> tu
     recipe = RECIPES[name]
     vendored = vendor.tree(recipe.vendored, lock_file=ROOT / "requirements/actions.txt", cache=cache, machine=machine)
     files = contents(recipe, root=root, vendored=vendored)
+    packages = archive.files_of(vendored) if vendored else {}
+    files = bytecode.compiled(files, packages=packages, cache=cache)
     target, note = into / f"{name}.zip", into / f".{name}.json"
     digest = archive.content_digest(files)
     if _noted(note) == (digest, _sha256(target)):
@@ -81,7 +83,7 @@ def main(argv: list[str]) -> int:
         for name in options.names or RECIPES:
             size, made = build(name, root=ROOT, into=options.into, cache=cache, machine=options.machine)
             print(f"{name:<16} {size / 1e6:>6.2f} MB  {'made' if made else 'unchanged'}", flush=True)
-    except (BuildError, NotLocked, archive.Conflict, vendor.VendorError) as error:
+    except (BuildError, NotLocked, archive.Conflict, bytecode.CompileError, vendor.VendorError) as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return 1
     return 0

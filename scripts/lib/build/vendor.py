@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 
 from lib.build import lock
@@ -16,10 +17,12 @@ GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux2014", 
 MACHINES = ("x86_64", "aarch64")
 
 STRIPPED_FOLDERS = frozenset({"tests", "test", "testing", "__pycache__", "bin", "f2py", "distutils", "_pyinstaller"})
-KEPT_FOLDERS = frozenset({"numpy/testing"})  # numpy imports it by name when an attribute is asked for
+STRIPPED_PATHS = (  # of numpy, what it imports only when it is asked for it, and no action asks
+    *("numpy/random", "numpy/fft", "numpy/polynomial", "numpy/ma", "numpy/_core/_simd.*", "numpy/_core/_*_tests.*"),
+)
 STRIPPED_SUFFIXES = (".pyi", ".pyc", ".pxd", ".h", ".c", ".a", ".lib", ".exe")
 STRIPPED_DIST_INFO = frozenset({"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "entry_points.txt"})
-RULES_VERSION = "1"  # of the rules above: a new one makes the trees anew
+RULES_VERSION = "2"  # of the rules above: a new one makes the trees anew
 
 
 class VendorError(Exception):
@@ -54,10 +57,14 @@ def strip(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         inside = path.relative_to(folder).as_posix()
         if path.is_dir():
-            if path.name in STRIPPED_FOLDERS and inside not in KEPT_FOLDERS:
+            if path.name in STRIPPED_FOLDERS or _is_stripped(inside):
                 shutil.rmtree(path)
-        elif path.name.endswith(STRIPPED_SUFFIXES) or _is_note(inside):
+        elif path.name.endswith(STRIPPED_SUFFIXES) or _is_note(inside) or _is_stripped(inside):
             path.unlink(missing_ok=True)
+
+
+def _is_stripped(inside: str) -> bool:
+    return any(fnmatch(inside, pattern) for pattern in STRIPPED_PATHS)
 
 
 def _is_note(inside: str) -> bool:

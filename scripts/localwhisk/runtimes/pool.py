@@ -74,10 +74,10 @@ def _image(spec: ActionSpec) -> str:
     return spec.image or kinds.image(spec.kind)
 
 
-def _cannot_run(job: _Job) -> Outcome:
+def _not_provisioned(job: _Job, verdict: Verdict) -> Outcome:
     if job.spec.image is None:
         job.logs.note(texts.kind_not_here(job.spec.kind))
-    return job.outcome(verdicts.developer_error(texts.pull_failed(_image(job.spec))))
+    return job.outcome(verdict)
 
 
 class Pool:
@@ -185,7 +185,7 @@ class Pool:
         try:
             worker = slot.worker or self._make_worker(job.spec)
             if worker is None:
-                return _cannot_run(job)
+                return _not_provisioned(job, verdicts.developer_error(texts.pull_failed(_image(job.spec))))
             slot.worker, verdict = worker, None
             if not worker.ready:
                 verdict = await worker.init(job.spec, job.context, job.logs)
@@ -195,7 +195,7 @@ class Pool:
             keep = verdict.keeps_process and not self._closed
             return job.outcome(verdict, begun, init_ms)
         except NotProvisioned as error:
-            return job.outcome(error.verdict)
+            return _not_provisioned(job, error.verdict)
         except OSError as error:
             job.logs.note(f"{type(error).__name__}: {error.strerror}")
             return job.outcome(verdicts.system_error(texts.NO_RESOURCES), begun)
