@@ -11,7 +11,15 @@ import requests
 from demonstrate import keys, processes
 from demonstrate import settings as settings_module
 from demonstrate.feeds import await_subscriptions
-from demonstrate.options import INVOCATIONS_PER_MINUTE, LIVE_URL, PORT, ROOT, Options
+from demonstrate.options import (
+    ANONYMOUS_PER_MINUTE,
+    FIRES_PER_MINUTE,
+    INVOCATIONS_PER_MINUTE,
+    LIVE_URL,
+    PORT,
+    ROOT,
+    Options,
+)
 from demonstrate.plates import Plates
 from demonstrate.settings import SERVICES
 from demonstrate.view import View
@@ -172,7 +180,7 @@ class Suite:
         if wanted not in (0, port):
             self._view.warn(f"port {wanted} is in use by another program, so the engine gets {port}: links elsewhere that name {wanted} lead to that program")
         limits = ["--limits", "raised", "--invocations-per-minute", str(INVOCATIONS_PER_MINUTE)]
-        limits += ["--fires-per-minute", str(INVOCATIONS_PER_MINUTE), "--concurrent", "100"]
+        limits += ["--fires-per-minute", str(FIRES_PER_MINUTE), "--concurrent", "100", "--anonymous-per-minute", str(ANONYMOUS_PER_MINUTE)]
         argv = [str(ROOT / "scripts" / "whisk"), "serve", "--port", str(port), "--state", str(self._options.state / "engine"), *limits]
         if self._options.plates:
             self.plates = Plates(logs=self._logs, env=self.env, tell=self._view.say)
@@ -193,9 +201,7 @@ class Suite:
             self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
         self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
-        if not self._options.city:
-            self.whisk.set_rule("poll-to-divvy", active=False)
-        self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet
+        self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet, or ever
 
     def _register_models(self) -> None:
         for name, what in MODELS:

@@ -10,11 +10,15 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """All limits in one place; sizes in bytes unless the name says MB, times in ms (reference section 7)."""
+    """All limits in one place; sizes in bytes unless the name says MB, times in ms (reference section 7).
+
+    `anonymous_per_minute` is what each web action takes of its owner's minute for callers without a key; the real server has no such bound.
+    """
 
     invocations_per_minute: int = 60
     fires_per_minute: int = 60
     concurrent: int = 30
+    anonymous_per_minute: int | None = None
     sequence_length: int = 50
     timeout_ms: tuple[int, int, int] = (100, 60_000, 300_000)
     memory_mb: tuple[int, int, int] = (128, 256, 512)
@@ -31,13 +35,19 @@ class Limits:
     blocking_ms: int = 60_000
 
     def with_rates(
-        self, *, invocations: int | None = None, fires: int | None = None, concurrent: int | None = None
+        self,
+        *,
+        invocations: int | None = None,
+        fires: int | None = None,
+        concurrent: int | None = None,
+        anonymous: int | None = None,
     ) -> Limits:
         """Same limits with some rates replaced; raises ValueError for a negative one."""
         given = {
             "invocations_per_minute": invocations,
             "fires_per_minute": fires,
             "concurrent": concurrent,
+            "anonymous_per_minute": anonymous,
         }
         chosen = {name: value for name, value in given.items() if value is not None}
         for name, value in chosen.items():

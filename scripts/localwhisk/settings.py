@@ -80,6 +80,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fires-per-minute", type=int, metavar="N")
     parser.add_argument("--concurrent", type=int, metavar="N", help="activations in flight per namespace")
     parser.add_argument(
+        "--anonymous-per-minute",
+        type=int,
+        metavar="N",
+        help="calls without a key that each web action takes in a minute; more get 429 and cost its owner nothing (default: as many as the owner may)",
+    )
+    parser.add_argument(
         "--namespace-limits",
         action="append",
         default=[],
@@ -178,6 +184,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         invocations=options.invocations_per_minute,
         fires=options.fires_per_minute,
         concurrent=options.concurrent,
+        anonymous=options.anonymous_per_minute,
     )
     texts = [*environment.get(IDENTITY, "").split(), *options.identity]
     identities = identity.complete(identity.parse_identity(text) for text in texts)

@@ -44,6 +44,8 @@ class Throttle:
         self._own = dict(own or {})
         self._invocations = RateBudget(lambda name: self.limits(name).invocations_per_minute, clock=clock)
         self._fires = RateBudget(lambda name: self.limits(name).fires_per_minute, clock=clock)
+        self._anonymous = RateBudget(lambda _: limits.anonymous_per_minute or 0, clock=clock)
+        self._clock = clock
         self._in_flight: Counter[str] = Counter()
 
     def limits(self, namespace: str) -> Limits:
@@ -57,6 +59,21 @@ class Throttle:
     def check_invocation(self, namespace: str, *, cors: bool = True) -> None:
         """Same, raised."""
         _raise(self.invocation_refusal(namespace), cors=cors)
+
+    def check_anonymous(self, namespace: str, action: str) -> None:
+        """Count a call of a web action without a key; raises 429 before it costs the owner anything.
+
+        So does one that would take the second half of what the owner may have in flight.
+        """
+        if self._limits.anonymous_per_minute is None:
+            return
+        text = self._anonymous.refusal(action)
+        count, allowed = self._in_flight[namespace], self.limits(namespace).concurrent // 2
+        if text is None and count >= allowed:
+            text = messages.too_many_concurrent(count, allowed)
+        if text is not None:
+            wait_s = 60 - self._clock() // 1000 % 60
+            raise ApiError(429, text, cors=False, headers=[("retry-after", str(wait_s))])
 
     def check_fire(self, namespace: str) -> None:
         """Count a fire; raises 429."""

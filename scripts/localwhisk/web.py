@@ -62,7 +62,7 @@ async def handle(engine: Engine, request: Request) -> Response:
     except ApiError as error:
         if not error.cors and request.header("origin") is None:
             raise  # as the real server; a page is to read why it was refused
-        plain = ApiError(error.status, error.text, cors=False, negotiated=error.negotiated)
+        plain = ApiError(error.status, error.text, cors=False, negotiated=error.negotiated, headers=error.headers)
         response = error_response(plain, request.transaction_id)
     response.headers = cors + response.headers
     return response
@@ -80,6 +80,8 @@ def cors_headers(request: Request) -> list[tuple[str, str]]:
 
 async def _admit(engine: Engine, request: Request, target: Target) -> None:
     """Raise 429, 403 or 413 before keys are looked at; a preflight costs its owner an invocation, too."""
+    if engine.identities.of_header(request.header("authorization")) is None:
+        engine.throttle.check_anonymous(target.owner.namespace, target.resolved.action.doc)
     engine.throttle.check_invocation(target.owner.namespace, cors=False)
     name = names.of_parts(target.resolved.action.doc.split("/"), target.owner.namespace)
     try:

@@ -181,6 +181,16 @@ def test_the_owner_pays(new_local: Callable[..., LocalWhisk]) -> None:
     assert (reply.status, reply.header("access-control-allow-origin")) == (429, None)
 
 
+def test_callers_without_a_key_may_be_given_a_share(new_local: Callable[..., LocalWhisk]) -> None:
+    local = new_local(limits=replace(ROOMY, invocations_per_minute=4, anonymous_per_minute=2), clock=lambda: 1_000_000_000_000)
+    local.put_web("a")
+    answers = [ask(local, "a.json", origin="null") for _ in range(9)]
+    assert [answer.status for answer in answers] == [200] * 2 + [429] * 7
+    assert answers[-1].header("retry-after") == "20"
+    assert answers[-1].header("access-control-allow-origin") == "*", "a page reads why and when"
+    assert [local.call("GET", f"{WEB}/a.json", identity=GUEST).status for _ in range(3)] == [200, 200, 429]
+
+
 def test_methods(web: LocalWhisk) -> None:
     for method in ("GET", "PUT", "POST", "DELETE", "PATCH"):
         assert ask(web, "page", method).body == method.lower().encode()

@@ -69,3 +69,32 @@ def test_limits_of_one_namespace_are_not_those_of_the_others() -> None:
     assert refusals["guest"] == [None, None]
     assert refusals["team"] == [None, "Too many requests in the last minute (count: 2, allowed: 1)."]
     assert throttle.limits("team").fires_per_minute == 5
+
+
+def test_callers_without_a_key_have_a_share_by_action_and_cost_the_owner_no_more() -> None:
+    clock = Clock()
+    throttle = Throttle(Limits(invocations_per_minute=3, fires_per_minute=3, concurrent=4, anonymous_per_minute=1), clock=clock)
+    throttle.check_anonymous("guest", "guest/a")
+    throttle.check_anonymous("guest", "guest/b")
+    with pytest.raises(ApiError, match=r"count: 2, allowed: 1") as caught:
+        throttle.check_anonymous("guest", "guest/a")
+    assert (caught.value.status, caught.value.headers) == (429, (("retry-after", "60"),))
+    assert [throttle.invocation_refusal("guest") for _ in range(3)] == [None] * 3, "what was refused is not counted"
+    clock.ms += 60_000
+    throttle.check_anonymous("guest", "guest/a")
+
+
+def test_callers_without_a_key_have_half_of_what_may_be_in_flight() -> None:
+    throttle = Throttle(Limits(concurrent=4, anonymous_per_minute=9), clock=Clock())
+    throttle.begin("guest")
+    throttle.check_anonymous("guest", "a")
+    throttle.begin("guest")
+    with pytest.raises(ApiError, match="in flight"):
+        throttle.check_anonymous("guest", "a")
+    throttle.check_invocation("guest")
+
+
+def test_there_is_no_share_unless_one_is_asked_for() -> None:
+    throttle = make(Clock(), concurrent=0)
+    for _ in range(9):
+        throttle.check_anonymous("guest", "guest/a")
