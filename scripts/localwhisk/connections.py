@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from localwhisk import messages
+from localwhisk.http import TARGET, Scope
 
 HEAD_S = 10.0
 BODY_S = 20.0
@@ -126,8 +127,9 @@ class Connection(HttpToolsProtocol):
         self._wait_from_now()
 
     def on_headers_complete(self) -> None:
-        """Expect a body."""
+        """Expect a body; the application is to see the target as it came, fragment and all."""
         super().on_headers_complete()
+        cast("Scope", self.scope)[TARGET] = self.url
         self._in_head = False
         self._head_bytes = 0
         self._wait_from_now()

@@ -17,6 +17,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+TARGET = "localwhisk.target"
+"""Where a scope has the target of the request as it came, given the server that makes it so."""
+
 JSON = "application/json"
 PLAIN = "text/plain"
 TEXT = f"{PLAIN}; charset=UTF-8"
@@ -75,9 +78,10 @@ class Request:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         path = raw_path.split(b"?", 1)[0].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
+        target: bytes | None = scope.get(TARGET)
         request = cls(
             method=scope["method"],
-            target=f"{path}?{query}" if query else path,
+            target=target.decode("latin-1") if target else f"{path}?{query}" if query else path,
             path=without_dots(path),
             query=query,
             headers=headers,

@@ -34,7 +34,8 @@ class Sequences:
         limit = self.invoker.limits.sequence_length
         found = self._resolve(call, reference)
         if found is None or call.tally.components >= limit:
-            account.fail(messages.SEQUENCE_COMPONENT_MISSING if found is None else messages.SEQUENCE_TOO_LONG)
+            too_long = call.tally.components >= limit
+            account.fail(messages.SEQUENCE_TOO_LONG if too_long else messages.SEQUENCE_COMPONENT_MISSING)
             return None
         activation = await self._run(call, found, payload)
         account.add(activation)
