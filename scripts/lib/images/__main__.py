@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from lib.images import building, sizes, trial
+from lib.images import building, pins, sizes, trial
 from lib.images.engines import EngineError, builder, runner
 from lib.images.table import RECIPES
 
@@ -26,6 +26,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     test.add_argument("--photo", type=Path, help="a photo with a plate (default: the one beside the repository)")
     weigh = commands.add_parser("sizes", help="print what each image adds")
     weigh.add_argument("--json", action="store_true", help="as JSON")
+    commands.add_parser("pin", help="write the digests that the tags of others' images have by now into docker/; asks a registry of images")
     options = parser.parse_args(argv)
     for name in getattr(options, "names", []):
         if name not in {recipe.name for recipe in RECIPES}:
@@ -41,6 +42,9 @@ def main(argv: list[str]) -> int:
             building.build(builder(), options.names, cache=Path(os.environ["HORT_CACHE"]), arguments=options.build_arg)
         elif options.command == "test":
             trial.run(runner(), photo=options.photo)
+        elif options.command == "pin":
+            changed = pins.refresh(runner())
+            print("\n".join(f"{tag} {digest}" for tag, digest in changed.items()) or "all digests are those of today")
         else:
             rows = sizes.measure(builder())
             print(json.dumps(rows, indent=1) if options.json else sizes.table(rows))

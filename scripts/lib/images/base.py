@@ -1,4 +1,4 @@
-"""The image that all others begin with: pulled where a registry of images answers, else made here by debootstrap.
+"""The image that all others begin with: pulled by its digest where a registry of images answers, else made here by debootstrap.
 
 What is made here is what debian:bookworm-slim is: the packages of priority required, with the security updates, without manuals, translations
 and documentation (their copyright files stay). apt checks everything against Debian's signatures.
@@ -12,8 +12,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lib.images import pins
 from lib.images.engines import Engine, EngineError
-from lib.images.table import BASE
+from lib.images.table import BASE, HUB
 
 SUITE = "bookworm"
 _SOURCES = """Types: deb
@@ -32,14 +33,16 @@ _LEFT_OUT = ("usr/share/info", "usr/share/linda", "usr/share/lintian", "usr/shar
 _LEAVINGS = (*_LEFT_OUT, "var/lib/apt/lists", "var/log/apt", "tmp")
 
 
-def ensure(engine: Engine) -> str:
-    """Sees to it that the base is on this machine; returns how it came."""
-    if engine.has(BASE):
-        return "there"
-    if engine.pull(BASE):
-        return "pulled"
+def ensure(engine: Engine) -> tuple[str, str]:
+    """Sees to it that the base is on this machine; returns its name and how it came."""
+    pinned = HUB + pins.base()
+    for name in (pinned, BASE):
+        if engine.has(name):
+            return name, "there"
+    if engine.pull(pinned):
+        return pinned, "pulled"
     _make(engine)
-    return "made by debootstrap"
+    return BASE, "made by debootstrap"
 
 
 def _make(engine: Engine) -> None:

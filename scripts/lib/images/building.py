@@ -19,17 +19,19 @@ ROOT = Path(__file__).resolve().parents[3]
 def build(engine: Engine, names: Sequence[str], *, cache: Path, arguments: Sequence[str]) -> None:
     """Builds the named images, or all; what is there and unchanged comes from the engine's cache of layers."""
     print(f"building with {engine.name}", flush=True)
-    print(f"{'base':<10} {base.ensure(engine)}", flush=True)
+    name, origin = base.ensure(engine)
+    print(f"{'base':<10} {name} {origin}", flush=True)
     for recipe in RECIPES:
         if names and recipe.name not in names:
             continue
         started = time.monotonic()
         file = ROOT / "docker" / recipe.name / "Dockerfile"
+        values = [f"BASE={name}", *arguments] if "ARG BASE=" in file.read_text(encoding="utf-8") else arguments
         with _context(recipe, cache) as context:
             if recipe.dev:
-                engine.build(recipe.dev_image, file=file, target="dev", context=context, arguments=arguments)
+                engine.build(recipe.dev_image, file=file, target="dev", context=context, arguments=values)
             target = "runtime" if recipe.dev else None
-            engine.build(recipe.image, file=file, target=target, context=context, arguments=arguments)
+            engine.build(recipe.image, file=file, target=target, context=context, arguments=values)
         print(f"{recipe.name:<10} {recipe.image} built in {time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -74,6 +74,14 @@ class Engine:
             return False
         return True
 
+    def digest(self, image: str) -> str:
+        """Pulls a tag and returns the digest of its list of platforms, or of the image where it has one platform."""
+        self.output("pull", image, timeout_s=PULL_S)
+        found = json.loads(self.output("inspect", "--type", "image", image))[0]
+        digests = [name.rpartition("@")[2] for name in found["RepoDigests"]]
+        of_list = [digest for digest in digests if digest != found.get("Digest")]
+        return str([*of_list, *digests][0])
+
     def build(self, image: str, *, file: Path, target: str | None, context: Path, arguments: Sequence[str]) -> None:
         """Builds one stage of a Dockerfile."""
         command = ["build"] if self.name == "docker" else ["bud" if self.name == "buildah" else "build", *_rootless()]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.images import base
 from lib.images.engines import Engine
-from lib.images.table import BASE, LIMIT_MB, RECIPES
+from lib.images.table import LIMIT_MB, RECIPES
 
 
 def measure(engine: Engine) -> list[dict[str, Any]]:
     """One row an image, megabytes (10^6 bytes) of its unpacked layers."""
     rows: list[dict[str, Any]] = []
-    names = [("base", BASE, "Debian bookworm-slim"), *((recipe.name, recipe.image, recipe.reason) for recipe in RECIPES)]
+    names = [("base", base.ensure(engine)[0], "Debian bookworm-slim"), *((recipe.name, recipe.image, recipe.reason) for recipe in RECIPES)]
     before = 0.0
     for name, image, reason in names:
         total = engine.size(image) / 1e6

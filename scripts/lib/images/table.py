@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BASE = "docker.io/library/debian:bookworm-slim"
+HUB = "docker.io/library/"
+"""Where the base is pulled from; docker adds it by itself, podman and buildah would ask."""
+BASE = "hort/base:bookworm"
+"""The base as it is made here where it cannot be pulled."""
 LIMIT_MB = 220
 
 

@@ -46,7 +46,7 @@ def test_ports_are_opened_on_the_given_address_alone() -> None:
 
 def test_images_are_pinned_and_of_no_named_registry() -> None:
     foreign = [service["image"] for service in SERVICES.values() if "build" not in service]
-    assert all(re.fullmatch(r"[a-z-]+:\d+\.\d+\.\d+", image) for image in foreign), foreign
+    assert all(re.fullmatch(r"[a-z-]+:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", image) for image in foreign), foreign
 
 
 def test_the_provider_is_built_from_its_dockerfile() -> None:

@@ -1,12 +1,13 @@
 """The layered images: which engine builds and runs them, what the tables say, what the Dockerfiles promise."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lib.images import engines, sizes
+from lib.images import base, engines, pins, sizes
 from lib.images.engines import Engine, EngineError
 from lib.images.table import BASE, FINAL, RECIPES
 from tests.support.paths import ROOT
@@ -69,6 +70,7 @@ def test_the_command_of_a_build(tools: Any, tmp_path: Path) -> None:
 
 
 def test_sizes_are_what_each_image_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "has", lambda _, image: image == BASE)
     weights = {BASE: 80_000_000, **{recipe.image: 90_000_000 + 10_000_000 * i for i, recipe in enumerate(RECIPES)}}
     monkeypatch.setattr(Engine, "size", lambda _, image: weights[image])
     rows = sizes.measure(Engine("podman"))
@@ -83,10 +85,59 @@ def test_the_dockerfiles_keep_their_promises(recipe: Any) -> None:
     stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert len(stages) >= 2
     before = RECIPES[RECIPES.index(recipe) - 1] if recipe is not RECIPES[0] else None
-    assert stages[-1] == (f"${{{before.name.upper()}}}" if before else "debian:bookworm-slim")
+    assert stages[-1] == (f"${{{before.name.upper()}}}" if before else "${BASE}")
     if before:
         assert f"ARG {before.name.upper()}={before.image}" in text
     assert ("AS dev" in text) == recipe.dev
+
+
+def test_images_of_others_are_pinned_and_all_of_ours_begin_with_the_same_one() -> None:
+    for path in pins.files():
+        text = path.read_text()
+        named = re.findall(r"^(?:FROM|\s*image:|ARG BASE=|ARG \w+=(?=hort/))\s*(\S+)", text, re.MULTILINE)
+        foreign = [name for name in named if not name.startswith(("${", "hort/", "hort-", "scratch"))]
+        assert all(pins.PINNED.fullmatch(name) for name in foreign), (path, foreign)
+    bases = {name for path in pins.files()[:-1] for name in re.findall(r"^ARG BASE=(.*)", path.read_text(), re.MULTILINE)}
+    assert bases == {pins.base()}
+
+
+def test_the_base_is_pulled_by_its_digest_or_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = f"docker.io/library/{pins.base()}"
+    here: set[str] = set()
+    pulled: list[str] = []
+    monkeypatch.setattr(Engine, "has", lambda _, image: image in here)
+    monkeypatch.setattr(base, "_make", lambda _: here.add(BASE))
+
+    def pull(_: Engine, image: str) -> bool:
+        pulled.append(image)
+        return len(pulled) == 1
+
+    monkeypatch.setattr(Engine, "pull", pull)
+    assert base.ensure(Engine("podman")) == (pinned, "pulled")
+    assert base.ensure(Engine("podman")) == (BASE, "made by debootstrap")
+    assert base.ensure(Engine("podman")) == (BASE, "there")
+    assert pulled == [pinned, pinned]
+
+
+INSPECTED = {
+    "docker": {"RepoDigests": ["debian@sha256:NEW"]},
+    "podman": {"Digest": "sha256:ONE", "RepoDigests": ["docker.io/library/debian@sha256:ONE", "docker.io/library/debian@sha256:NEW"]},
+}
+
+
+@pytest.mark.parametrize("name", INSPECTED)
+def test_pin_writes_the_digest_of_all_platforms_wherever_a_tag_is_pinned(tools: Any, tmp_path: Path, name: str) -> None:
+    old, new = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+    document = json.dumps([INSPECTED[name]]).replace("sha256:NEW", new)
+    tools(**{name: f"echo \"$*\" >> {tmp_path}/calls\n[ $1 = pull ] || echo '{document}'"})
+    for file, text in {"a/Dockerfile": f"ARG BASE=debian:12@{old}\nFROM ${{BASE}}\n", "compose.yaml": f"image: debian:12@{old}\n"}.items():
+        (tmp_path / "files" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "files" / file).write_text(text)
+    assert pins.refresh(Engine(name), folder=tmp_path / "files") == {"debian:12": new}
+    assert (tmp_path / "files/a/Dockerfile").read_text() == f"ARG BASE=debian:12@{new}\nFROM ${{BASE}}\n"
+    assert (tmp_path / "files/compose.yaml").read_text() == f"image: debian:12@{new}\n"
+    assert (tmp_path / "calls").read_text().startswith("pull docker.io/library/debian:12\n")
+    assert pins.refresh(Engine(name), folder=tmp_path / "files") == {}
 
 
 def test_the_last_image_is_not_root_and_listens_where_openwhisk_calls() -> None:
