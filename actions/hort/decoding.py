@@ -16,13 +16,17 @@ import orjson
 from hort import clock, documents, event_time, mapped_fields, payload, replay, schema, strict_json
 from hort.batch import Messages
 from hort.decoded import Block, Decoded, Identity, Key
+from hort.errors import BatchTooLarge
 from hort.flatten import Flat, flatten
 from hort.ingest_options import IngestOptions
-from hort.payload import Undecodable
+from hort.payload import OverBudget, Undecodable
 
 STAGE = "ingest"
 MAX_KEY_LENGTH = 256
 """Characters of a device type, a device id and an event."""
+STAGED_BYTES = 64_000_000
+"""What a bounded batch may become in memory, by these rules of thumb beside the bytes of documents and dead letters."""
+RECORD_BYTES, VALUE_BYTES, ROUTE_BYTES = 150, 48, 1_000
 MAX_PLANNED = 100_000
 """Fields of all the shapes that are remembered; records of a shape beyond take the longer way."""
 MAX_OVER = 10_000
@@ -59,20 +63,25 @@ class _Origin:
     received: int
 
 
-def decode(messages: Messages, options: IngestOptions, known: schema.Known, *, batch_id: str) -> Decoded:
+def decode(
+    messages: Messages, options: IngestOptions, known: schema.Known, *, batch_id: str, bounded: bool = False
+) -> Decoded:
     """Every message as records or as one dead letter.
+
+    `bounded`: BatchTooLarge where that is more than the actions may hold at once. Else what is beyond the batch's budget for
+    arrays and compressed payloads becomes dead letters.
 
     Fields in `unknown` of the result are not in its statistics: extend the schemas and decode again. A device type that
     `known` does not have has an empty schema that may grow.
     """
-    decoder = _Decoder(messages, options, known, batch_id)
+    decoder = _Decoder(messages, options, known, batch_id, bounded=bounded)
     decoder.run()
     return decoder.decoded
 
 
 class _Decoder:
     def __init__(
-        self, messages: Messages, options: IngestOptions, known: schema.Known, batch_id: str
+        self, messages: Messages, options: IngestOptions, known: schema.Known, batch_id: str, *, bounded: bool
     ) -> None:
         self.decoded = Decoded()
         self._messages = messages
@@ -90,6 +99,8 @@ class _Decoder:
         self._seen: set[str] = set()
         self._over: set[tuple[str, str]] = set()
         self._planned = 0
+        self._bounded = bounded
+        self._room = STAGED_BYTES
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -136,6 +147,8 @@ class _Decoder:
             value = payload.parse(origin.content, self._options.caps, self._budget)
             items = payload.records(value, self._options.caps, self._budget)
         except Undecodable as problem:
+            if self._bounded and isinstance(problem, OverBudget):
+                raise BatchTooLarge(str(problem)) from problem
             self._dead(origin, problem, origin.content)
             return
         problems: dict[int, Undecodable] = {}
@@ -150,19 +163,24 @@ class _Decoder:
 
     def _dead(self, origin: _Origin, problem: Undecodable, content: bytes, items: Sequence[int] = ()) -> None:
         self.decoded.counts[f"dead.{problem.reason}"] += 1
-        self.decoded.dead.append(
-            documents.dead_letter(
-                self._name(origin.position),
-                stage=STAGE,
-                reason=problem.reason,
-                detail=problem.detail,
-                topic=origin.topic,
-                batch_id=self._batch_id,
-                payload=content,
-                at_ms=min(max(origin.received, 0), event_time.LATEST_MS),
-                items=items,
-            )
+        letter = documents.dead_letter(
+            self._name(origin.position),
+            stage=STAGE,
+            reason=problem.reason,
+            detail=problem.detail,
+            topic=origin.topic,
+            batch_id=self._batch_id,
+            payload=content,
+            at_ms=min(max(origin.received, 0), event_time.LATEST_MS),
+            items=items,
         )
+        self._take_room(len(letter))
+        self.decoded.dead.append(letter)
+
+    def _take_room(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0 and self._bounded:
+            raise BatchTooLarge(f"more than {STAGED_BYTES} bytes are made of the batch")
 
     def _dead_items(
         self, origin: _Origin, items: list[Any], problems: dict[int, Undecodable], *, whole: bool
@@ -204,7 +222,9 @@ class _Decoder:
         block.rows.append(len(decoded.lines))
         block.values += block.pick(data)
         stamp = (self._stamps.get(at) or self._stamp(at)) if at == received else _two_stamps(at, received)
-        decoded.lines.append(_LINE % (name, name, route.head, stamp, orjson.dumps(data)))
+        line = _LINE % (name, name, route.head, stamp, orjson.dumps(data))
+        self._take_room(len(line) + RECORD_BYTES + VALUE_BYTES * len(block.names))
+        decoded.lines.append(line)
         decoded.key_index.append(route.number if route.number >= 0 else self._number(route))
         decoded.times.append(at)
 
@@ -266,6 +286,7 @@ class _Decoder:
             names = ("batch_id", "device_type", "device_id", "event", "topic")
             head = orjson.dumps(dict(zip(names, (self._batch_id, *key, topic), strict=True)))
             route = _Route(key, b"," + head[1:-1], self._plans.setdefault(key[0], {}))
+            self._take_room(ROUTE_BYTES + len(head))
             self._routes[topic, key] = route
         return route
 

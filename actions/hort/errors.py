@@ -33,6 +33,12 @@ class BatchError(HortError):
     code = "batch"
 
 
+class BatchTooLarge(HortError):
+    """What a batch becomes is more than an action may hold at once: it has to be cut."""
+
+    code = "batch"
+
+
 class StoreUnavailable(HortError):
     """Redis did not answer within the retries allowed; the batch stays in its journal."""
 

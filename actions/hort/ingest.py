@@ -19,7 +19,7 @@ from hort.batch import Messages, Reference
 from hort.counters import Counters, RedisCounters
 from hort.decoded import Decoded
 from hort.decoding import STAGE, decode
-from hort.errors import BatchError, HortError
+from hort.errors import BatchError, BatchTooLarge, HortError
 from hort.ingest_options import IngestOptions
 from hort.journal import Journal, RedisJournal
 from hort.repeats import RedisRepeats, Repeats
@@ -70,7 +70,17 @@ class Ingest:
             return None
         if tries > limit:
             return unprocessable.buried(reference, raw, tries=tries, at_ms=self.journal.created(reference) or 0, whole=whole)
-        return self._healthy(batch.unpack(raw) if messages is None else messages, reference, search=tries > 1)
+        return self._bounded(batch.unpack(raw) if messages is None else messages, reference, raw, search=tries > 1)
+
+    def _bounded(self, messages: Messages, reference: Reference, raw: bytes, *, search: bool) -> Decoded | None:
+        """A batch decoded as far as the actions can hold it at once: one that is too large is cut, where that can be."""
+        try:
+            return self._healthy(messages, reference, search=search, bounded=len(messages) > 1)
+        except BatchTooLarge:
+            raw = raw or self.journal.load(reference) or b""
+            if unprocessable.split(reference, raw, self.journal, self.counters):
+                return None
+        return self._healthy(messages, reference, search=False, bounded=False)
 
     def _stage(self, reference: Reference, decoded: Decoded | None) -> action.Result:
         if decoded is None:
@@ -91,7 +101,7 @@ class Ingest:
             return action.done(reference)
         return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
 
-    def _healthy(self, messages: Messages, reference: Reference, *, search: bool) -> Decoded:
+    def _healthy(self, messages: Messages, reference: Reference, *, search: bool, bounded: bool) -> Decoded:
         """A batch decoded without the messages at which the decoder raises; `search` notes where it is, should it be killed."""
 
         def attempt(positions: range) -> Decoded:
@@ -101,7 +111,7 @@ class Ingest:
         if search:
             unprocessable.search(reference, self.journal, STAGE, len(messages), attempt)
         try:
-            return self._decode(messages, reference.batch_id)
+            return self._decode(messages, reference.batch_id, bounded=bounded)
         except (HortError, redis.RedisError):
             raise
         except Exception as error:
@@ -109,20 +119,20 @@ class Ingest:
             if not bad:
                 raise
             good = sorted({*range(len(messages))} - {*bad})
-            decoded = self._decode(messages.only(good, batch_id=reference.batch_id), reference.batch_id)
+            decoded = self._decode(messages.only(good, batch_id=reference.batch_id), reference.batch_id, bounded=bounded)
             unprocessable.bury(decoded, reference, messages, bad, detail=f"ingest cannot take it: {type(error).__name__}")
             return decoded
 
-    def _decode(self, messages: Messages, batch_id: str) -> Decoded:
+    def _decode(self, messages: Messages, batch_id: str, *, bounded: bool) -> Decoded:
         """Decodes until every field has its kind, then drops what earlier batches brought."""
         known = dict(self.schemas.known())
-        decoded = decode(messages, self.options, known, batch_id=batch_id)
+        decoded = decode(messages, self.options, known, batch_id=batch_id, bounded=bounded)
         for _ in range(MAX_SCHEMA_ROUNDS):
             if not decoded.unknown:
                 break
             known.update(self.schemas.extend(decoded.unknown))
             del decoded  # not to hold it while the next one grows
-            decoded = decode(messages, self.options, known, batch_id=batch_id)
+            decoded = decode(messages, self.options, known, batch_id=batch_id, bounded=bounded)
         decoded.counts["fields-unsettled"] += sum(map(len, decoded.unknown.values()))
         if decoded.identities:
             repeats = self.repeats.claim(decoded.identities, ttl_ms=self.options.dedupe_ms)

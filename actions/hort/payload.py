@@ -39,6 +39,10 @@ class Undecodable(Exception):
         self.detail = detail
 
 
+class OverBudget(Undecodable):
+    """A message is well by itself and too much for what is left to its batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caps:
     """How large a message and a record may be."""
@@ -82,7 +86,8 @@ def inflate(payload: bytes, caps: Caps, budget: Budget) -> bytes:
             parts.append(inflater.decompress(rest, limit - size + 1))
             size += len(parts[-1])
             if size > limit:
-                raise Undecodable("too-large", f"compressed payload inflates to more than {limit} bytes")
+                kind = OverBudget if limit < caps.payload_bytes else Undecodable
+                raise kind("too-large", f"compressed payload inflates to more than {limit} bytes")
             if not inflater.eof:
                 raise Undecodable("bad-gzip", "compressed payload ends too early")
             rest = inflater.unused_data
@@ -108,7 +113,7 @@ def records(value: Any, caps: Caps, budget: Budget) -> list[Any]:
             "too-many-records", f"array of {len(value)} records, allowed are {caps.records_per_message}"
         )
     if len(value) - 1 > budget.records:
-        raise Undecodable(
+        raise OverBudget(
             "too-many-records", f"array of {len(value)} records, {budget.records + 1} are left to this batch"
         )
     budget.records -= len(value) - 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
@@ -35,9 +35,12 @@ class Records:
         self.key_index = array("I", key_index)
         if sys.byteorder == "big":
             self.key_index.byteswap()
-        cut = [line.partition(_DATA) for line in events.split(b"\n")[1::2]]
-        self.heads = [parts[0] for parts in cut]
-        self.data = [parts[2][:-1] for parts in cut]
+        self.heads: list[bytes] = []
+        self.data: list[bytes] = []
+        for document in _documents(events):
+            head, _, data = document.partition(_DATA)
+            self.heads.append(head)
+            self.data.append(data[:-1])
         self._context = [b',"analytics":null,"type_analytics":null}'] * len(self.keys)
         self._analytics: list[bytes] = [b"null"] * len(self.keys)
         self._check()
@@ -114,3 +117,11 @@ class Records:
             )
         if not all(self.data):
             raise BatchError("a staged record has no data")
+
+
+def _documents(events: bytes) -> Iterator[bytes]:
+    """The second line of each pair, one at a time: a batch may be large."""
+    end = -1
+    while begin := events.find(b"\n", end + 1) + 1:
+        end = events.find(b"\n", begin)
+        yield events[begin:end]

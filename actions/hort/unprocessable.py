@@ -68,8 +68,11 @@ def search(reference: Reference, journal: Journal, step: str, count: int, attemp
 
 def split_unread(reference: Reference, raw: bytes, journal: Journal, counters: Counters, *, tries: int) -> bool:
     """Cuts a batch that ingest does not get through with; False where it is not to be cut, or cannot be."""
-    if tries <= SPLIT_AFTER:
-        return False
+    return tries > SPLIT_AFTER and split(reference, raw, journal, counters)
+
+
+def split(reference: Reference, raw: bytes, journal: Journal, counters: Counters) -> bool:
+    """Cuts a batch that is not ingested yet; False where it cannot be."""
     try:
         done = parts.split_messages(journal, reference, raw, step=STAGE)
     except UNREADABLE:

@@ -106,8 +106,8 @@ def test_two_deliveries_at_once_do_not_lose_the_dead_letters_that_score_added() 
     reference = world.put(messages({"n": 1}, b"nope"))
     first, decode = world.ingest, Ingest._decode
 
-    def decode_while_overtaken(ingest: Ingest, *args: Any) -> Any:
-        decoded = decode(ingest, *args)
+    def decode_while_overtaken(ingest: Ingest, *args: Any, bounded: bool) -> Any:
+        decoded = decode(ingest, *args, bounded=bounded)
         monkeypatch.setattr(Ingest, "_decode", decode)
         world.ingest.run(reference, None)
         dead = (world.journal.read_stage(reference, ["dead"]) or {})["dead"]
@@ -121,6 +121,57 @@ def test_two_deliveries_at_once_do_not_lose_the_dead_letters_that_score_added() 
     assert answer == {"batch_id": "aaaa-0-1", "journal": JOURNAL, "records": 1, "dead": 1}
     assert (world.journal.read_stage(reference, ["dead"]) or {})["dead"].endswith(b"score's")
     assert world.counters.all()["ingest.records"] == 1
+
+
+def drained(world: World) -> list[dict[str, bytes]]:
+    """The stages of all parts of what is in the journal, each acknowledged."""
+    stages = []
+    while waiting := world.journal.due(JOURNAL, now=ARRIVAL * 2, limit=100):
+        for entry in waiting:
+            if not world.ingest.run(entry.reference, None).get("acked"):
+                stages.append(world.journal.read_stage(entry.reference, FIELDS) or {})
+                world.journal.ack(entry.reference)
+    return stages
+
+
+@pytest.mark.parametrize("bad", [b"nope", b"x" * 900])
+def test_a_batch_that_becomes_too_large_is_cut_and_nothing_of_it_is_lost(monkeypatch: pytest.MonkeyPatch, bad: bytes) -> None:
+    monkeypatch.setattr("hort.decoding.STAGED_BYTES", 6_000)
+    world = World()
+    world.put(messages(*({"n": number} for number in range(40)), bad), f"aaaa-0-{ARRIVAL:012x}00000000")
+    stages = drained(world)
+
+    assert len(stages) > 4
+    found = [row for stage in stages for row in documents(stage["events"])]
+    assert {row["record_id"]: row["data"]["n"] for row in found} == {f"aaaa-0-{ARRIVAL:012x}00000000.{number}": number for number in range(40)}
+    assert len(found) == 40
+    assert [row["reason"] for stage in stages for row in documents(stage["dead"])] == ["not-json"]
+
+
+def test_arrays_that_are_too_many_records_together_are_cut_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hort.payload.MAX_ARRAY_RECORDS", 10)
+    world = World({"max_records_per_message": 9})
+    world.put(messages(*([{"n": 1}] * 8 for _ in range(5))), f"aaaa-0-{ARRIVAL:012x}00000000")
+    stages = drained(world)
+
+    assert sum(int(stage["count"]) for stage in stages) == 40
+    assert not any(stage["dead"] for stage in stages)
+
+
+def test_a_single_message_is_never_too_large_to_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hort.decoding.STAGED_BYTES", 10)
+    world = World()
+    assert int(world.run([{"n": 1}, {"n": 2}])["count"]) == 2
+
+
+def test_messages_that_came_without_a_journal_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hort.decoding.STAGED_BYTES", 10)
+    world = World()
+    content = messages({"n": 1}, {"n": 2})
+    reference = batch.direct_reference(batch.pack(content))
+    world.journal.put_direct(reference, batch.pack(content), count=2, now=ARRIVAL)
+
+    assert world.ingest.run(reference, content)["records"] == 2
 
 
 def test_batch_that_is_stored_already_is_left_alone() -> None:
