@@ -159,7 +159,7 @@ function feedTile({ feeds }) {
   const held = feeds.find((feed) => feed.hold);
   if (held) return { big: "held", sub: held.hold, state: "warn" };
   const fires = total(feeds, "fires");
-  return { big: "on", sub: fires === null ? "connected" : `${plural(fires, "fire")}, ${count(total(feeds, "refires") ?? 0)} again` };
+  return { big: "on", sub: fires === null ? "connected" : `${plural(fires, "fire")}, ${count(total(feeds, "refires"))} again` };
 }
 
 function rateTile(answer, before) {

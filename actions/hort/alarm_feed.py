@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import requests
 
-from hort import config, feed, web
+from hort import config, feed, urls, web
 from hort.errors import FeedRefused, HortError
 
 KINDS = ("alarm", "once", "interval")
@@ -78,7 +78,11 @@ def _web_action() -> str:
 
 
 def handle_web(args: Mapping[str, Any], *, call: feed.Call = requests.request) -> web.Result:
-    """The web action: passes what a feed action asks, and the caller's key, to the provider."""
+    """The web action: passes what a feed action asks, and the caller's key, to the provider, whose address it does not tell."""
+    return web.guarded(lambda: _handled_web(args, call), away={})
+
+
+def _handled_web(args: Mapping[str, Any], call: feed.Call) -> web.Result:
     try:
         given = web.json_object(web.raw_body(args.get("__ow_body")), limit=MAX_BODY_BYTES)
         namespace, auth_key = args.get("__ow_user"), _basic(args)
@@ -88,7 +92,7 @@ def handle_web(args: Mapping[str, Any], *, call: feed.Call = requests.request) -
         body |= {"namespace": namespace, "api_host": os.environ.get("__OW_API_HOST", "")}
         return web.answer(200, feed.ask(call, "POST", args, body, auth_key, path="alarms"))
     except (HortError, web.BadBody) as error:
-        return web.problem(400, str(error))
+        return web.problem(400, urls.without_addresses(str(error)))
 
 
 def _basic(args: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def handle(desk: Desk, request: web.Request) -> web.Result:
     except ReportError as error:
         return web.problem(error.status, str(error), field=error.field, reason=error.reason)
     except (WhiskUnavailable, SinkUnavailable) as error:
-        return web.refusal(503, str(error), retry_s=web.RETRY_S)
+        return web.refusal(503, urls.without_addresses(str(error)), retry_s=web.RETRY_S)
 
 
 def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
@@ -99,7 +99,7 @@ def _check_address(desk: Desk, url: str) -> None:
     try:
         urls.resolve(url, desk.policy, resolver=desk.resolver)
     except AddressRefused as error:
-        raise ReportError("url", urls.shown(url), f"is not allowed: {error.reason}") from error
+        raise ReportError("url", urls.shown(url), f"is not allowed: {urls.without_addresses(error.reason)}") from error
 
 
 def _payload(report: Report, token: str, key: str, now: int) -> dict[str, Any]:
