@@ -17,7 +17,7 @@ from hort import clock, config, keys, store, web
 
 READS = "reads_per_minute"
 """Parameter: how often strangers may read each of our pages and the registry."""
-DEFAULT_READS = 30
+DEFAULT_READS = 60
 MAX_PER_MINUTE = 100_000
 MINUTE_S = 60
 KEPT_S = 2 * MINUTE_S
