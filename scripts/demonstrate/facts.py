@@ -44,17 +44,19 @@ class Facts:
 
 
 class Reader:
-    """Reads facts; a part that does not answer is named in `problems` and does not hide the others."""
+    """Reads facts; of a part that does not answer the last ones stay, and `problems` names it and says how old they are."""
 
     def __init__(self, *, elasticsearch_url: str, redis_url: str, provider_url: str, whisk: Whisk) -> None:
         self._search = elastic.connect({"elasticsearch_url": elasticsearch_url}).client
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5)
         self._provider_url = provider_url
         self._whisk = whisk
+        self._known: dict[str, Any] = {}
+        self._heard: dict[str, float] = {}
 
     def read(self, *, refreshed: bool = False) -> Facts:
         """The facts now; `refreshed`: with everything written so far."""
-        found: dict[str, Any] = {"at": time.monotonic()}
+        now = time.monotonic()
         problems = []
         for name, part in (
             ("Redis", self._from_redis),
@@ -63,10 +65,12 @@ class Reader:
             ("engine", self._from_engine),
         ):
             try:
-                found |= part()
+                self._known |= part()
+                self._heard[name] = now
             except (redis.RedisError, ApiError, TransportError, requests.RequestException, RuntimeError) as error:
-                problems.append(f"{name}: {str(error).splitlines()[0][:120]}")
-        return Facts(**found, problems=tuple(problems))
+                age = f"what it holds is {now - self._heard[name]:.0f} s old" if name in self._heard else "what it holds is not known"
+                problems.append(f"{name} ({age}): {str(error).splitlines()[0][:120]}")
+        return Facts(at=now, **self._known, problems=tuple(problems))
 
     def closing(self) -> bool:
         """Whether windows are being closed or written at this moment: somebody has the turn, or documents wait."""

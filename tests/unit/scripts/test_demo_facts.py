@@ -1,0 +1,40 @@
+from typing import Any
+
+import pytest
+import requests
+
+from demonstrate import facts
+from demonstrate.facts import Reader
+from demonstrate.whisk import Whisk
+
+PARTS = ("_from_redis", "_from_elasticsearch", "_from_provider", "_from_engine")
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    for part in PARTS:
+        monkeypatch.setattr(Reader, part, lambda _: {})
+    found = Reader(elasticsearch_url="http://127.0.0.1:9", redis_url="redis://127.0.0.1:9", provider_url="", whisk=Whisk("http://127.0.0.1:9", "a:b"))
+    return found
+
+
+def away(*_: Any) -> dict[str, Any]:
+    raise requests.ConnectionError("refused")
+
+
+def test_what_does_not_answer_keeps_its_last_numbers_with_their_age(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Elasticsearch gone the demo showed 0 stored, 0 windows, 0 dead letters."""
+    seconds = [100.0]
+    monkeypatch.setattr(facts.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(Reader, "_from_elasticsearch", lambda _: {"documents": {"all-events": 599}, "windows": 7})
+    assert reader.read().problems == ()
+    seconds[0] += 12
+    monkeypatch.setattr(Reader, "_from_elasticsearch", away)
+    found = reader.read()
+    assert (found.documents, found.windows, found.at) == ({"all-events": 599}, 7, 112.0)
+    assert found.problems == ("Elasticsearch (what it holds is 12 s old): refused",)
+
+
+def test_what_never_answered_is_not_known(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reader, "_from_redis", away)
+    assert reader.read().problems == ("Redis (what it holds is not known): refused",)
