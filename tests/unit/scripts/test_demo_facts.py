@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 import requests
 
-from demonstrate import facts
 from demonstrate.facts import Reader
 from demonstrate.whisk import Whisk
 
@@ -14,8 +13,7 @@ PARTS = ("_from_redis", "_from_elasticsearch", "_from_provider", "_from_engine")
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     for part in PARTS:
         monkeypatch.setattr(Reader, part, lambda _: {})
-    found = Reader(elasticsearch_url="http://127.0.0.1:9", redis_url="redis://127.0.0.1:9", provider_url="", whisk=Whisk("http://127.0.0.1:9", "a:b"))
-    return found
+    return Reader(elasticsearch_url="http://127.0.0.1:9", redis_url="redis://127.0.0.1:9", provider_url="", whisk=Whisk("http://127.0.0.1:9", "a:b"))
 
 
 def away(*_: Any) -> dict[str, Any]:
@@ -25,7 +23,7 @@ def away(*_: Any) -> dict[str, Any]:
 def test_what_does_not_answer_keeps_its_last_numbers_with_their_age(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """With Elasticsearch gone the demo showed 0 stored, 0 windows, 0 dead letters."""
     seconds = [100.0]
-    monkeypatch.setattr(facts.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr("demonstrate.facts.time.monotonic", lambda: seconds[0])
     monkeypatch.setattr(Reader, "_from_elasticsearch", lambda _: {"documents": {"all-events": 599}, "windows": 7})
     assert reader.read().problems == ()
     seconds[0] += 12
