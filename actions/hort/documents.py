@@ -45,11 +45,16 @@ RESULT_DEPTH = 20
 
 
 def safe_id(doc_id: str) -> str:
-    """The id itself where Elasticsearch takes it, else a digest of it (empty, or more than 512 bytes of UTF-8)."""
+    """The id itself where Elasticsearch takes it, else a digest of it (empty, no UTF-8, or more than 512 bytes of it)."""
     raw = doc_id.encode("utf-8", "surrogatepass")
-    if 0 < len(raw) <= MAX_ID_BYTES:
+    if 0 < len(raw) <= MAX_ID_BYTES and doc_id == well_formed(doc_id):
         return doc_id
     return "sha256-" + hashlib.sha256(raw).hexdigest()
+
+
+def well_formed(text: str) -> str:
+    """The text with lone surrogates, which no JSON in UTF-8 can hold, written as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def action_line(doc_id: str, *, version: int | None = None) -> bytes:
@@ -124,10 +129,10 @@ def dead_letter(
         "@timestamp": clock.iso(at_ms),
         "stage": stage,
         "reason": reason,
-        "detail": detail[:MAX_DETAIL],
-        "topic": topic,
+        "detail": well_formed(detail[:MAX_DETAIL]),
+        "topic": well_formed(topic),
         "batch_id": batch_id,
-        "message_id": message_id,
+        "message_id": well_formed(message_id),
         "payload_base64": base64.b64encode(payload[:MAX_DEAD_PAYLOAD]).decode(),
         "payload_bytes": len(payload),
         "payload_truncated": len(payload) > MAX_DEAD_PAYLOAD,

@@ -124,7 +124,7 @@ def test_put_off_until_it_is_lifted(world: World, reason: str, capsys: pytest.Ca
 
 def test_document_that_cannot_be_parsed_is_a_dead_letter_and_the_others_are_stored(world: World) -> None:
     world.put()
-    bad = documents.bulk_line("bad", {"@timestamp": "never", "data": {}})
+    bad = documents.bulk_line("bad", b'{"@timestamp":"\\ud800","data":{}}')
     stage = world.journal.read_stage(REFERENCE, ["events"])
     assert stage is not None
     world.journal.write_stage(REFERENCE, {"events": stage["events"] + bad})

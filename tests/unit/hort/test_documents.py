@@ -77,3 +77,14 @@ def test_dead_letter_bounds_what_it_says() -> None:
     assert len(letter["detail"]) == MAX_DETAIL
     assert letter["_id"] == "m-s"
     assert letter["@timestamp"] == "2026-01-31T12:00:00.123Z"
+
+
+def test_lone_surrogates_keep_no_dead_letter_back() -> None:
+    """Elasticsearch repeats in its errors what a device sent; a batch whose letters could not be written came back for ever."""
+    lines = dead_letter(
+        "m\ud800", stage="sink", reason="r", detail="'\ud800'", topic="t\udfff", batch_id="b", payload=b"?", at_ms=0
+    )
+
+    head, letter = map(orjson.loads, lines.splitlines())
+    assert (letter["detail"], letter["topic"], letter["message_id"]) == ("'\\ud800'", "t\\udfff", "m\\ud800")
+    assert head["index"]["_id"].startswith("sha256-")
