@@ -17,6 +17,7 @@ from localwhisk import (
     messages,
     names,
     negotiation,
+    page,
     targets,
     web,
 )
@@ -25,6 +26,7 @@ from localwhisk.browsers import Gate
 from localwhisk.engine import Engine
 from localwhisk.errors import ApiError, PlainError, rejected, route_not_found
 from localwhisk.http import (
+    CHALLENGE,
     Receive,
     Request,
     Response,
@@ -87,6 +89,8 @@ class App:
             return
         request = Request.from_scope(scope, receive, max_body=self.engine.limits.request)
         response = await self.respond(request)
+        if page.wanted(request):  # a browser that is asked for a key sends it for pages of other sites, too
+            response.headers = [header for header in response.headers if header[0] != CHALLENGE]
         if _is_web(request):
             response.headers += browsers.APART
         await response.send(send, transaction_id=request.transaction_id, head=request.method == "HEAD")

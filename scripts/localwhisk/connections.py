@@ -23,9 +23,16 @@ UNREAD_S = 30.0
 LEAST_RATE = 1000
 """Bytes a second below which a body counts as slow, and an answer as not taken."""
 MOST_HEAD_BYTES = 64 * 1024
+MOST_HEADERS = 256
+MOST_AHEAD = 16
+"""Requests that a client may send before it has the answer to an earlier one."""
 SWEEP_S = 1.0
 _MOST_FILES = 65_536
 _MOST = 8192
+
+
+class TooMuch(Exception):
+    """Ends the parsing, so that the connection is closed with a 400."""
 
 
 class Client(Protocol):
@@ -126,8 +133,17 @@ class Connection(HttpToolsProtocol):
         self._in_message = self._in_head = True
         self._wait_from_now()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one; what follows a body is none of the request's."""
+        if len(self.headers) >= MOST_HEADERS:
+            raise TooMuch
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Expect a body; the application is to see the target as it came, fragment and all."""
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise TooMuch
         super().on_headers_complete()
         cast("Scope", self.scope)[TARGET] = self.url
         self._in_head = False

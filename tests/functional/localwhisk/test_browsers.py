@@ -116,3 +116,10 @@ def test_the_policy_of_an_action_stays_beside_the_engines(local: LocalWhisk) -> 
     policies = local.call("GET", "/api/v1/web/guest/default/page").all_headers("content-security-policy")
     assert policies == [own["content-security-policy"], SANDBOX]
     assert local.call("GET", "actions").all_headers("content-security-policy") == []
+
+
+def test_no_browser_is_asked_for_a_key_it_would_send_for_other_pages(local: LocalWhisk) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    replies = [local.call("GET", "/api/v1/namespaces", identity=None, headers=headers) for headers in ({}, browser)]
+    assert [reply.header("www-authenticate") is not None for reply in replies] == [True, False]
+    assert [reply.status for reply in replies] == [401, 401]

@@ -13,7 +13,9 @@ from localwhisk.connections import (
     HEAD_S,
     IDLE_S,
     LEAST_RATE,
+    MOST_AHEAD,
     MOST_HEAD_BYTES,
+    MOST_HEADERS,
     UNREAD_S,
     Connection,
     Connections,
@@ -172,6 +174,31 @@ def test_a_head_has_a_bound(start: bytes, said: bytes) -> None:
             sent += len(filler)
             assert sent < 2 * MOST_HEAD_BYTES + 4000
         assert said in transport.written
+
+    run(scenario)
+
+
+def test_requests_sent_ahead_and_headers_have_a_bound() -> None:
+    async def scenario() -> None:
+        service = Service()
+        service.answering.clear()
+        connection, transport = await service.open(GET * 1000)
+        assert transport.closed
+        assert len(connection.pipeline) == MOST_AHEAD
+        connection, transport = await service.open(b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 10_000)
+        assert transport.closed
+        assert len(connection.headers) == MOST_HEADERS
+
+    run(scenario)
+
+
+def test_what_follows_a_body_is_no_header() -> None:
+    async def scenario() -> None:
+        service = Service()
+        connection, transport = await service.open(CHUNKED + b"1\r\na\r\n0\r\nAuthorization: x\r\n\r\n")
+        assert connection.headers == [(b"host", b"h"), (b"transfer-encoding", b"chunked")]
+        assert b"200 OK" in transport.written
+        assert service.bodies == [b"a"]
 
     run(scenario)
 
