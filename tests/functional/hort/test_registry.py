@@ -275,3 +275,14 @@ def test_an_address_that_is_refused_shows_no_secret(models_registry: Registry, u
     status, body = call(models_registry, "PUT", "/m", {"url": url})
     assert status == 422
     assert "hunter2" not in json.dumps(body)
+
+
+def test_strangers_are_not_told_where_a_model_could_not_be_reached(models_registry: Registry) -> None:
+    call(models_registry, "PUT", "/m", {"url": URL})
+    models_registry.store.add_stats("m", counts={}, facts={"last_error": "cannot connect to 10.0.0.5:8000: Connection refused"})
+    models_registry.store.set_active(b'{"models":[],"last_error":"connect: cannot connect to registry.inner:80"}', poll=1)
+    for key, where in (("secret", "10.0.0.5:8000"), ("", "***")):
+        assert call(models_registry, "GET", "/m", key=key)[1]["state"]["last_error"] == f"cannot connect to {where}: Connection refused"
+    everything = call(models_registry, "GET", "/", key="")[1]
+    assert everything["poll"]["last_error"] == "connect: cannot connect to ***"
+    assert "10.0.0.5" not in json.dumps(everything)

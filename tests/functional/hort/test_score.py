@@ -322,6 +322,30 @@ def test_counts_and_numbers_tell_what_happened(bench: Bench) -> None:
     assert "last_at" not in numbers["bad"]
 
 
+def test_the_last_error_is_the_cause_and_not_that_the_breaker_is_open(bench: Bench) -> None:
+    """It became "the breaker is open", and nobody learned that the connection was refused."""
+
+    async def refused(_: outgoing.Call) -> outgoing.Answer:
+        raise CallFailed("connect", "cannot connect: Connection refused")
+
+    bench.sender.replies["gone"] = refused
+    gone = model("gone", concurrency=1, breaker={"failures": 2, "within_s": 60, "open_s": 10})
+    store = MemoryModelStore()
+    for _ in range(2):  # it opens in the first batch, and is open in the second one
+        sheets = bench.run(gone)
+        score.note(store, list(sheets.values()), kept=True, now=bench.clock())
+        assert sheets["gone"].counts["open"] > 0
+        assert store.stats(["gone"])["gone"]["last_error"] == "cannot connect: Connection refused"
+    assert score.troubles(list(sheets.values())) == {"gone": {"open": 5, "error": "open"}}
+
+
+def test_the_last_error_is_the_cause_and_not_that_time_was_over() -> None:
+    (sheet,) = score.sheets_for(staged.records(staged.bikes(5)), [model("gone")])
+    sheet.failed([0], "error", 1.0, "status 503: boom")
+    sheet.finish("timeout", "the batch's time for scoring was over")
+    assert (dict(sheet.counts), sheet.last_error) == ({"error": 1, "timeout": 4}, "status 503: boom")
+
+
 def test_the_active_list_is_read_at_most_once_a_second() -> None:
     store, now = MemoryModelStore(), [0.0]
     active = score.ActiveModels(store, monotonic=lambda: now[0])
