@@ -9,7 +9,7 @@ from typing import Any
 from localwhisk import messages
 from localwhisk.engine import Engine
 from localwhisk.errors import rejected
-from localwhisk.http import Request, Response, json_value
+from localwhisk.http import Request, Response, integer, json_value
 from localwhisk.identity import Identity
 from localwhisk.limits import Limits
 
@@ -58,8 +58,7 @@ def _integer(request: Request, name: str, default: int, collection: str) -> int:
     value = request.parameter(name)
     if value is None:
         return default
-    try:
-        return int(value)
-    except ValueError:
-        detail = messages.not_integer(value, collection)
-        raise rejected(400, messages.query_malformed(name, detail)) from None
+    number = integer(value, bits=32)
+    if number is None:
+        raise rejected(400, messages.query_malformed(name, messages.not_integer(value, collection)))
+    return number

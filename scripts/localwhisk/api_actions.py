@@ -14,7 +14,7 @@ from localwhisk.components import check_components, check_sequence
 from localwhisk.entities import Action, Exec, KeyValues, Package, merged
 from localwhisk.errors import ApiError, rejected
 from localwhisk.execs import ExecPut
-from localwhisk.http import ACTIVATION_ID, Response, json_bytes, json_value
+from localwhisk.http import ACTIVATION_ID, Response, integer, json_bytes, json_value
 from localwhisk.invoker import Call
 from localwhisk.names import Name
 from localwhisk.payloads import Payload
@@ -152,11 +152,12 @@ def _wait(call: ApiCall) -> int:
     value = call.request.parameter("timeout")
     if value is None:
         return limit
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= limit:
+    number = integer(value, bits=32)
+    if number is None or not 0 < number <= limit:
         raise rejected(
             400, messages.query_malformed("timeout", messages.TIMEOUT_MALFORMED.format(limit=limit))
         )
-    return int(value)
+    return number
 
 
 def _name(call: ApiCall) -> Name:

@@ -9,7 +9,7 @@ from localwhisk.access import require_owner
 from localwhisk.activations import ID_LENGTH, Query
 from localwhisk.api import ApiCall, Page
 from localwhisk.errors import ApiError, missing, rejected, route_not_found
-from localwhisk.http import Request, Response, json_bytes, json_value
+from localwhisk.http import Request, Response, integer, json_bytes, json_value
 
 COLLECTION = "activations"
 _ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -84,7 +84,7 @@ def _epoch(request: Request, name: str) -> int | None:
     value = request.parameter(name)
     if value is None:
         return None
-    try:
-        return int(value)
-    except ValueError:
-        raise rejected(400, messages.query_malformed(name, messages.not_epoch(value))) from None
+    number = integer(value, bits=64)
+    if number is None:
+        raise rejected(400, messages.query_malformed(name, messages.not_epoch(value)))
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -31,7 +32,8 @@ API_METHODS = "GET, DELETE, POST, PUT, HEAD"
 
 _ID_ALPHABET = string.ascii_letters + string.digits
 _TRUE = frozenset(("true", "yes", "on", "1"))
-_FALSE = frozenset(("false", "no", "off", "0", ""))
+_FALSE = frozenset(("false", "no", "off", "0"))
+_WHOLE = re.compile(r"[+-]?[0-9]+\Z")
 _BODILESS = (204, 304)
 _MOST_DISCARDED = 2  # times the largest body
 _SYSTEM_ID_PREFIX = "sid_"
@@ -56,6 +58,14 @@ def without_dots(path: str) -> str:
     if parts[-1] in (".", ".."):
         kept.append("")
     return "/" + "/".join(kept)
+
+
+def integer(text: str, *, bits: int) -> int | None:
+    """A whole number as Java reads it; None for what is none or does not fit."""
+    if len(text) > bits or not _WHOLE.match(text):
+        return None
+    value = int(text)
+    return value if -(1 << bits - 1) <= value < 1 << bits - 1 else None
 
 
 @dataclass(slots=True)
@@ -118,13 +128,12 @@ class Request:
         return next((value for key, value in pairs if key == name), None)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Boolean query parameter; raises 400 for another word."""
-        value = self.parameter(name)
-        if value is None:
+        """Boolean query parameter, one without a value left out; raises 400 for another word."""
+        word = (self.parameter(name) or "").lower()
+        if not word:
             return default
-        word = value.lower()
         if word not in _TRUE and word not in _FALSE:
-            raise rejected(400, messages.query_malformed(name, messages.not_boolean(value)))
+            raise rejected(400, messages.query_malformed(name, messages.not_boolean(word)))
         return word in _TRUE
 
     def forget_body(self) -> None:
