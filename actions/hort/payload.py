@@ -26,6 +26,8 @@ MAX_NAME_LENGTH = 256
 
 _AUTO_WINDOW_BITS = 47
 """zlib finds out by itself whether it reads gzip or zlib."""
+_STRETCH = 2048
+"""What is given to an inflater at once: each copies what is left of it, and a payload may be thousands of empty members."""
 _GZIP = b"\x1f\x8b"
 _ZLIB_FIRST_BYTE = 0x78
 
@@ -79,18 +81,20 @@ def inflate(payload: bytes, caps: Caps, budget: Budget) -> bytes:
     """The content of gzip (also of several members) or zlib, never more than the caps allow."""
     limit = min(caps.payload_bytes, budget.left)
     parts: list[bytes] = []
-    size, rest = 0, payload
+    size, begin, whole = 0, 0, memoryview(payload)
     try:
-        while rest:
+        while begin < len(whole):
             inflater = zlib.decompressobj(_AUTO_WINDOW_BITS)
-            parts.append(inflater.decompress(rest, limit - size + 1))
-            size += len(parts[-1])
-            if size > limit:
-                kind = OverBudget if limit < caps.payload_bytes else Undecodable
-                raise kind("too-large", f"compressed payload inflates to more than {limit} bytes")
-            if not inflater.eof:
-                raise Undecodable("bad-gzip", "compressed payload ends too early")
-            rest = inflater.unused_data
+            while not inflater.eof:
+                stretch = whole[begin : begin + _STRETCH]
+                if not stretch:
+                    raise Undecodable("bad-gzip", "compressed payload ends too early")
+                parts.append(inflater.decompress(stretch, limit - size + 1))
+                size += len(parts[-1])
+                if size > limit:
+                    kind = OverBudget if limit < caps.payload_bytes else Undecodable
+                    raise kind("too-large", f"compressed payload inflates to more than {limit} bytes")
+                begin += len(stretch) - len(inflater.unused_data)
     except zlib.error as error:
         raise Undecodable("bad-gzip", f"compressed payload cannot be inflated: {error}") from error
     finally:

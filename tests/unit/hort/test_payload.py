@@ -33,6 +33,29 @@ def test_gzip_of_several_members_is_one_content() -> None:
     assert parsed(gzip.compress(b'{"a":') + gzip.compress(b"1}")) == {"a": 1}
 
 
+def test_thousands_of_empty_members_are_not_copied_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inflater keeps a copy of what follows its member: given the whole rest each time, one message took seconds."""
+    real, left = zlib.decompressobj, []
+
+    class Inflater:
+        def __init__(self, bits: int) -> None:
+            self._real = real(bits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            return self._real.decompress(data, most)
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(self._real, name)
+            if name == "unused_data":
+                left.append(len(value))
+            return value
+
+    monkeypatch.setattr(zlib, "decompressobj", Inflater)
+    members = 2000
+    assert parsed(gzip.compress(b"") * members + gzip.compress(b'{"a": 1}')) == {"a": 1}
+    assert sum(left) < members * 4096
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
