@@ -12,16 +12,15 @@ CHUNK: Final = 1 << 15
 
 
 class Guarded:
-    """A file that gives at most `at_once` bytes in one piece, and no place beyond `end` (None: to its end).
+    """A file that gives at most `at_once` bytes in one piece.
 
     zipfile and tarfile ask for as much at once as the archive claims that its table, a name or a header has. `allowance` bounds
     what is read in many pieces, too, until it is set again.
     """
 
-    def __init__(self, file: IO[bytes], *, at_once: int, end: int | None = None) -> None:
+    def __init__(self, file: IO[bytes], *, at_once: int) -> None:
         self._file = file
         self._at_once = at_once
-        self._end = end
         self.allowance: int | None = None
 
     def read(self, size: int | None = -1) -> bytes:
@@ -37,9 +36,7 @@ class Guarded:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place, which only the file itself may count from its end."""
-        if self._end is not None and (whence != 0 or offset > self._end):
-            raise Refused(f"more than {self._end} bytes unpacked")
+        """Go to a place."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

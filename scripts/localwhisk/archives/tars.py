@@ -13,15 +13,13 @@ from localwhisk.archives.tree import DEFAULT_BOUNDS, Bounds, File, Folder, Link,
 from localwhisk.archives.writing import write
 
 _HEADER_BYTES: Final = 1 << 16
-_PER_ENTRY: Final = 3 * tarfile.BLOCKSIZE  # what a header, its padding and a long name take in the tar
 _WHAT: Final = "tar.gz"
 
 
 def untar(content: IO[bytes], folder: Path, *, bounds: Bounds = DEFAULT_BOUNDS) -> int:
     """Unpack into an empty folder; returns the number of files, raises Refused before anything is written."""
     inflated = cast("IO[bytes]", gzip.GzipFile(fileobj=content))
-    end = bounds.size + bounds.entries * _PER_ENTRY
-    guarded = Guarded(inflated, at_once=_HEADER_BYTES, end=end)
+    guarded = Guarded(inflated, at_once=_HEADER_BYTES)
     tree: Tree[int] = Tree(bounds)
     for member in _members(guarded):
         tree.add(member.name, _node(member, tree))
@@ -30,7 +28,10 @@ def untar(content: IO[bytes], folder: Path, *, bounds: Bounds = DEFAULT_BOUNDS) 
 
 
 def _members(guarded: Guarded) -> Iterator[tarfile.TarInfo]:
-    """Yield the headers one by one, none of which is kept: each may have as much as the allowance."""
+    """Yield the headers one by one, none of which is kept: each may have as much as the allowance.
+
+    What follows a header is inflated when the next one is asked for: by then its size was looked at.
+    """
     guarded.allowance = _HEADER_BYTES
     with reading(_WHAT):
         archive = tarfile.open(fileobj=cast("IO[bytes]", guarded), mode="r:")  # noqa: SIM115  # the file is the caller's

@@ -176,6 +176,15 @@ def test_headers_of_a_tar_are_bounded_together(tmp_path: Path) -> None:
     assert peak(lambda: unpacked(untar, content, tmp_path)) < 8 << 20
 
 
+def test_a_map_of_holes_is_bounded(tmp_path: Path) -> None:
+    """GNU's sparse format 1.0: tarfile reads the map, as long as it says it is, before it gives the entry."""
+    info = tarfile.TarInfo("a")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a", "GNU.sparse.realsize": "1"}
+    header = info.tobuf(tarfile.PAX_FORMAT)
+    content = gzip.compress(header + b"9999999\n" + b"1\n" * (8 << 20), 9)
+    assert peak(lambda: unpacked(untar, content, tmp_path)) < 8 << 20
+
+
 def test_a_tar_that_inflates_for_ever_is_not_read_to_its_end(tmp_path: Path) -> None:
     info = tarfile.TarInfo("a")
     info.size = 8 << 30
