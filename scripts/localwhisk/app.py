@@ -89,10 +89,10 @@ class App:
             return
         request = Request.from_scope(scope, receive, max_body=self.engine.limits.request)
         response = await self.respond(request)
-        if page.wanted(request):  # a browser that is asked for a key sends it for pages of other sites, too
-            response.headers = [header for header in response.headers if header[0] != CHALLENGE]
         if _is_web(request):
             response.headers += browsers.APART
+        elif page.wanted(request):  # a browser that is asked for a key sends it for pages of other sites, too
+            response.headers = [header for header in response.headers if header[0] != CHALLENGE]
         await response.send(send, transaction_id=request.transaction_id, head=request.method == "HEAD")
 
     async def respond(self, request: Request) -> Response:

@@ -36,17 +36,19 @@ class Gate:
     def check(self, request: Request, *, web: bool) -> None:
         """Raise 403 for a request that another site's page made; `web` is one for a web action."""
         host = (request.header("host") or "").lower()
-        if host and not self._lets_in(self.hosts, host, without_port(host)) and not is_loopback(without_port(host)):
+        name = without_port(host)
+        if host and not is_loopback(name) and not _among(self.hosts, host, name):
             raise ApiError(403, messages.foreign_host(host), cors=False)
         origin = (request.header("origin") or "").lower()
-        if not origin or origin.partition("://")[2] == host or self._lets_in(self.origins, origin):
+        if not origin or origin.partition("://")[2] == host or _among(self.origins, origin):
             return
         if web and origin == _OPAQUE and request.header("authorization") is None:
             return  # a page of a web action calls another
         raise ApiError(403, messages.foreign_origin(origin), cors=False)
 
-    def _lets_in(self, allowed: frozenset[str], *names: str) -> bool:
-        return ANY in allowed or not allowed.isdisjoint(names)
+
+def _among(allowed: frozenset[str], *names: str) -> bool:
+    return ANY in allowed or not allowed.isdisjoint(names)
 
 
 def without_port(host: str) -> str:

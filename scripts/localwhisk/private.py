@@ -12,6 +12,7 @@ _OTHERS = 0o077
 def write(path: Path, text: str) -> None:
     """Write a file in one step; raises OSError."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial.unlink(missing_ok=True)  # of a process that crashed
     try:
         create(partial, text)
         partial.replace(path)

@@ -72,6 +72,13 @@ def test_a_fire_is_the_owners(hosted: LocalWhisk) -> None:
     assert result["__ow_headers"]["authorization"].startswith("Basic ")
 
 
+def test_a_schedule_outlives_the_key_of_its_owner(hosted: LocalWhisk) -> None:
+    feed(hosted, "CREATE", cron="0 0 1 1 *")
+    replaced = {**registration(hosted), "apikey": "00000000-0000-0000-0000-000000000009:replaced"}
+    assert hosted.run(hosted.prepared._fire(replaced)) == 202
+    assert hosted.run(hosted.prepared._fire({**replaced, "namespace": "nobody"})) == 401
+
+
 def test_statuses_of_fires_that_do_nothing(hosted: LocalWhisk) -> None:
     feed(hosted, "CREATE", cron="0 0 1 1 *")
     found = registration(hosted)

@@ -123,3 +123,7 @@ def test_no_browser_is_asked_for_a_key_it_would_send_for_other_pages(local: Loca
     replies = [local.call("GET", "/api/v1/namespaces", identity=None, headers=headers) for headers in ({}, browser)]
     assert [reply.header("www-authenticate") is not None for reply in replies] == [True, False]
     assert [reply.status for reply in replies] == [401, 401]
+    asking = {"statusCode": 401, "headers": {"www-authenticate": "Basic"}, "body": "whose?"}
+    local.runtimes.behaviours["page"] = lambda _: asking
+    local.put_web("page", "page")
+    assert local.call("GET", "/api/v1/web/guest/default/page", headers=browser).header("www-authenticate") == "Basic", "its own"
