@@ -40,9 +40,9 @@ def openwhisk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("event", "method", "where", "body"),
     [
-        ("CREATE", "POST", "json", {"params": GOOD}),
+        ("CREATE", "POST", "json", {"params": GOOD, "keep": []}),
         ("read", "GET", "params", {}),
-        ("UPDATE", "PUT", "json", {"params": GOOD}),
+        ("UPDATE", "PUT", "json", {"params": GOOD, "keep": []}),
         ("DELETE", "DELETE", "params", {}),
         ("PAUSE", "PUT", "json", {"active": False}),
         ("UNPAUSE", "PUT", "json", {"active": True}),
