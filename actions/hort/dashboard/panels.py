@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from hort import anomaly
+from hort import anomaly, urls
 from hort.dashboard.queries import WORRIES
 from hort.dashboard.view import STATS, View
 
@@ -217,7 +217,7 @@ def dead_letters(answer: Answer) -> Panel:
             "at": source.get("@timestamp"),
             "stage": source.get("stage"),
             "reason": source.get("reason"),
-            "detail": str(source.get("detail") or "")[:MAX_DETAIL],
+            "detail": urls.without_addresses(str(source.get("detail") or "")[:MAX_DETAIL]),
             "topic": _short(source.get("topic") or ""),
             "bytes": source.get("payload_bytes"),
         }

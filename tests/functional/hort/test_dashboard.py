@@ -276,4 +276,6 @@ def test_what_providers_and_searches_say_names_no_address() -> None:
     answer = collector(FakeSearch(replaced={documents.ALARMS: _answer({"error": {"type": "x", "reason": "[es01][10.0.0.5:9300] is gone"}})}), known)({})
     assert answer["registry"]["last_error"] == "connect: cannot connect to ***: refused"
     assert answer["errors"]["alarms"] == "[es01]*** is gone"
+    letter = {"detail": "model m: cannot connect to 10.0.0.7:8000: Connection refused"}
+    assert panels.dead_letters({"hits": {"hits": [{"_source": letter}]}})["rows"][0]["detail"] == "model m: cannot connect to ***: Connection refused"
     assert state_module._registered({"reason": {"message": "no route to 10.1.2.3"}})["reason"] == "no route to ***"
