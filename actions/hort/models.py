@@ -26,7 +26,9 @@ WEB_ACTION_PATH = "/api/v1/web/"
 PROTOCOLS = ("json", "query", "instances")
 ON_ERROR = ("ignore", "retry", "dead-letter")
 MODES = ("active", "shadow")
-READ_ONLY = frozenset({"name", "revision", "created_at", "updated_at", "state"})
+SEALED = "sealed_url"
+"""Member that holds a model's whole address for other registries' polls, see `hort.registry`."""
+READ_ONLY = frozenset({"name", "revision", "created_at", "updated_at", "state", SEALED})
 """Keys of an answer that a request may repeat: what was read can be written back as it is."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -219,7 +221,7 @@ def _url(key: str, value: Any) -> str:
     except AddressRefused as error:
         raise ModelError(key, urls.shown(value), f"is not usable: {error.reason}") from error
     if urls.is_masked(value):
-        raise ModelError(key, urls.shown(value), f"holds {urls.MASK} for a value that only readers with the key are shown")
+        raise ModelError(key, urls.shown(value), f"holds {urls.MASK} for a value that is shown to nobody: write the whole address, or poll with the registry's key")
     return str(value)
 
 

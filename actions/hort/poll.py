@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, models, outgoing, strict_json, urls, web
+from hort import clock, models, outgoing, seal, strict_json, urls, web
 from hort.counters import Counters
 from hort.errors import AddressRefused, CallFailed, ModelError
 from hort.model_store import ModelStore
@@ -34,7 +34,7 @@ class Listing:
 
 
 def http_fetch(policy: urls.Policy, *, timeout_s: float, key: str = "") -> Fetch:
-    """Reads a registry over HTTP; PollFailed unless it answers 200. A registry of HoRT shows whole addresses to its `key` only."""
+    """Reads a registry over HTTP; PollFailed unless it answers 200. A registry of HoRT seals whole addresses for its `key`."""
     headers = {"Accept": "application/json", **({web.KEY_HEADER: key} if key else {})}
 
     def fetch(url: str) -> bytes:
@@ -56,7 +56,7 @@ def http_fetch(policy: urls.Policy, *, timeout_s: float, key: str = "") -> Fetch
 
 
 def poll(
-    store: ModelStore, counters: Counters, *, url: str, fetch: Fetch, now: Callable[[], int] = clock.now_ms
+    store: ModelStore, counters: Counters, *, url: str, fetch: Fetch, key: str = "", now: Callable[[], int] = clock.now_ms
 ) -> dict[str, Any]:
     """One poll: writes the active list and says what it holds; a poll that fails keeps the last good list and says so.
 
@@ -64,7 +64,7 @@ def poll(
     """
     number = store.begin_poll()
     try:
-        found = listing(fetch(url)) if url else own(store)
+        found = listing(fetch(url), key=key) if url else own(store)
     except PollFailed as error:
         counters.add({"models.poll-failed": 1})
         return _keep(store, str(error)[:MAX_ERROR], now())
@@ -92,8 +92,11 @@ def own(store: ModelStore) -> Listing:
     return Listing(found.models, refused + found.refused)
 
 
-def listing(body: bytes) -> Listing:
-    """The models in a registry's answer: our own form (`models`), or the original's (`endpoints`, called by `query`)."""
+def listing(body: bytes, *, key: str = "") -> Listing:
+    """The models in a registry's answer: our own form (`models`), or the original's (`endpoints`, called by `query`).
+
+    `key` opens the addresses that a registry of HoRT has sealed for it.
+    """
     try:
         value = strict_json.loads(body)
     except strict_json.Refused as error:
@@ -101,10 +104,17 @@ def listing(body: bytes) -> Listing:
     if not isinstance(value, dict):
         raise PollFailed("the registry's answer is not an object with 'models' or 'endpoints'")
     if isinstance(value.get("models"), list):
-        return _checked(value["models"], limit=models.MAX_MODELS)
+        return _checked([_opened(item, key) for item in value["models"]], limit=models.MAX_MODELS)
     if isinstance(value.get("endpoints"), list):
         return _checked(_original(value["endpoints"]), limit=models.MAX_MODELS)
     raise PollFailed("the registry's answer holds neither a list 'models' nor a list 'endpoints'")
+
+
+def _opened(value: Any, key: str) -> Any:
+    """A model with its whole address, where that is sealed under the key."""
+    sealed = value.get(models.SEALED) if isinstance(value, dict) else None
+    address = seal.opened(sealed, key) if isinstance(sealed, str) and key else None
+    return value if address is None else {**value, "url": address}
 
 
 def _original(endpoints: list[Any]) -> list[Any]:

@@ -40,10 +40,13 @@ def normal(plate: str) -> str:
 
 
 def of(params: config.Params) -> Redaction | None:
-    """The redaction that parameters `redact` and `redact_key` ask for; None where plates are kept as read."""
-    if not config.boolean(params, "redact", default=False):
-        return None
+    """The redaction that parameters `redact` and `redact_key` ask for; None where plates are kept as read.
+
+    A key asks for it by itself, so that an empty `redact` does not switch off what somebody has made a key for.
+    """
     key = config.text(params, "redact_key", default="").encode()
+    if not config.boolean(params, "redact", default=bool(key)):
+        return None
     if len(key) < MIN_KEY_BYTES:
         raise ConfigError("redact_key", f"{len(key)} bytes", f"must have {MIN_KEY_BYTES} bytes or more where redact is true")
     return Redaction(key)

@@ -1,7 +1,7 @@
 """The model registry: reading, adding, changing and removing models, and the HTTP answers for it.
 
-Anybody may read. A model's address is whole only for those who ask for it and may write (see `hort.urls.masked`); the answer to
-a change is masked, too, for OpenWhisk keeps it in an activation record.
+Anybody may read. What is secret in a model's address is masked in every answer (see `hort.urls.masked`), for OpenWhisk keeps
+answers in activation records. Who asks with the registry's key gets the address besides, sealed under that key (`sealed_url`, see `hort.seal`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from hort import clock, models, urls, web
+from hort import clock, models, seal, urls, web
 from hort.breaker import Breakers
 from hort.errors import AddressRefused, HortError, ModelError, ModelUnknown, RegistryBusy, RegistryFull
 from hort.model_store import ModelStore
@@ -137,7 +137,7 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         if len(path) > 1:
             return web.problem(404, "the path must be /<name of a model>")
         if request.method in {"GET", "HEAD"}:
-            return _read(registry, path, whole=web.may_write(request, key=registry.key))
+            return _read(registry, path, sealed=web.has_key(request, key=registry.key))
         if request.method not in {"PUT", "PATCH", "DELETE"}:
             headers = {"allow": METHODS}
             return web.answer(405, {"error": f"{request.method} is not supported, {METHODS} are"}, headers)
@@ -158,21 +158,25 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         return web.problem(status, str(error), **facts)
 
 
-def _read(registry: Registry, path: tuple[str, ...], *, whole: bool) -> web.Result:
-    """One model or all; whoever may not write sees addresses masked, for a query may hold a model's key."""
+def _read(registry: Registry, path: tuple[str, ...], *, sealed: bool) -> web.Result:
+    """One model or all, with masked addresses; whoever has the key gets those that hold a secret sealed, too."""
     found = [registry.get(path[0])] if path else registry.all()
-    if not whole:
-        found = [_masked(model) for model in found]
-    described = registry.described(found)
-    active = active_list(registry.store)
-    poll = {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")}
-    if not whole:
-        for facts in (poll, *(model["state"] for model in described)):
-            facts["last_error"] = facts["last_error"] and urls.without_addresses(facts["last_error"])
+    shown = [_masked(model) for model in found]
+    described = registry.described(shown)
+    for document, model, masked in zip(described, found, shown, strict=True):
+        if sealed and model.url != masked.url:
+            document[models.SEALED] = seal.text(model.url, registry.key)
     if path:
         return web.answer(200, described[0])
-    endpoints = [{model.name: model.url} for model in found if model.enabled]
-    return web.answer(200, {"endpoints": endpoints, "models": described, "poll": poll})
+    active = active_list(registry.store)
+    return web.answer(
+        200,
+        {
+            "endpoints": [{model.name: model.url} for model in shown if model.enabled],
+            "models": described,
+            "poll": {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")},
+        },
+    )
 
 
 def _write(registry: Registry, request: web.Request, name: str) -> web.Result:

@@ -41,6 +41,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NO_HOSTS = frozenset({"true", "false", "yes", "no", "on", "off", "all", "any", "none", "null"})
+"""Words that somebody means otherwise than as a host's name."""
 _SPECIAL = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16"))
 )
@@ -89,6 +91,8 @@ def policy(params: Mapping[str, Any], name: str = "allow_private") -> Policy:
     networks: list[Network] = []
     hosts: set[str] = set()
     for item in config.strings(params, name):
+        if item.lower() in _NO_HOSTS:
+            raise ConfigError(name, item, "must hold true or false alone, networks such as 10.0.0.0/8, or host names")
         if re.fullmatch(r"[0-9.]+(/\d+)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/\d+)?", item):
             networks.append(_network(name, item))
         elif _HOST.fullmatch(item) and ":" not in item:

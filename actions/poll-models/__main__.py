@@ -19,6 +19,7 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
         RedisCounters(client),
         url=config.text(params, "registry_url", default=""),
         fetch=poll.http_fetch(urls.policy(params), timeout_s=timeout_s, key=key),
+        key=key,
     )
     if result["last_error"]:
         action.log("models.poll", error=result["last_error"], models=len(result["models"]))

@@ -16,9 +16,11 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from campaign.stream import QOS
 from campaign.verdict import FAULTS, KINDS, LOST, Verdict
+from localwhisk.lines import printable
 
 SHOWN = 20
 """Findings of a kind that are printed; the JSON holds all of them."""
@@ -101,11 +103,11 @@ class Report:
         for kind in KINDS:
             findings = self.verdict.findings[kind]
             for finding in findings[:SHOWN]:
-                print(finding.line(), file=out)
+                print(printable(finding.line()), file=out)
             if len(findings) > SHOWN:
                 print(f"{kind}: {len(findings) - SHOWN} more, see the JSON", file=out)
         for problem in self.problems:
-            print(f"problem: {problem}", file=out)
+            print(printable(f"problem: {problem}"), file=out)
         print(self.sentence(), file=out)
 
     def sentence(self) -> str:
@@ -186,7 +188,7 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]], out: TextIO) -> None:
         for number, name in enumerate(names):
             table.add_column(name, justify="right" if number else "left")
         for line in cells:
-            table.add_row(*line)
+            table.add_row(*map(Text, line))
         Console(file=out).print(table)
         return
     out.write(plain_table(title, names, cells))
@@ -208,5 +210,5 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return printable(str(value))
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"

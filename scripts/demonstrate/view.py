@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demonstrate.facts import Facts
+from localwhisk.lines import printable
 
 
 class View(Protocol):
@@ -59,7 +60,7 @@ class PlainView:
 
     def say(self, text: str) -> None:
         """One line."""
-        print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
+        print(f"[{time.monotonic() - self._began:6.1f} s] {printable(text)}", flush=True)
 
     def warn(self, text: str) -> None:
         """One line."""
@@ -114,11 +115,11 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """A line above whatever is live."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A line in red above whatever is live."""
-        self._console.print(f"WARNING: {text}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        self._console.print(f"WARNING: {printable(text)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leaves the steps as lines that stay."""
@@ -182,7 +183,7 @@ class LiveView:
             for name in sorted(properties.get("avg", {}))[:3]:
                 values = [properties.get(what, {}).get(name) for what in ("avg", "std", "min", "max")]
                 cells = ["" if value is None else f"{value:,.2f}" for value in values]
-                table.add_row(str(window["window_end"])[11:19], window["devicetype"], str(window["count"]), name, *cells)
+                table.add_row(str(window["window_end"])[11:19], _foreign(window["devicetype"]), str(window["count"]), _foreign(name), *cells)
         return table
 
     @staticmethod
@@ -191,9 +192,14 @@ class LiveView:
         for column in ("model", "ok", "error", "timeout", "open"):
             table.add_column(column, justify="left" if column == "model" else "right")
         for name, states in facts.by_model.items():
-            table.add_row(name, *(str(states.get(status, 0)) for status in ("ok", "error", "timeout", "open")))
+            table.add_row(_foreign(name), *(str(states.get(status, 0)) for status in ("ok", "error", "timeout", "open")))
         return table
 
     @staticmethod
     def _problems(facts: Facts) -> Text:
-        return Text("\n".join(f"not answering: {problem}" for problem in facts.problems), style="red")
+        return Text("\n".join(f"not answering: {printable(problem)}" for problem in facts.problems), style="red")
+
+
+def _foreign(text: str) -> Text:
+    """What somebody else wrote: neither markup nor anything that a terminal obeys."""
+    return Text(printable(text))

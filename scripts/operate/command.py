@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TextIO
 
 import redis
 from elastic_transport import TransportError
@@ -14,6 +15,7 @@ from elasticsearch import ApiError
 
 from hort.document_store import RequestRefused, StoreBusy
 from hort.errors import HortError
+from localwhisk.lines import printable
 from operate.activations import WhiskFailed
 from operate.connections import NotConnected
 
@@ -43,8 +45,22 @@ def carried_out(work: Callable[[], int]) -> int:
         return 130
 
 
+def say(text: str, *, file: TextIO | None = None) -> None:
+    """Prints one line; what devices and others sent in it moves no cursor, forges no line and turns no direction."""
+    print(printable(text), file=file)
+
+
+def payload(content: bytes) -> None:
+    """Writes a payload: its own bytes to a file or a pipe, to a terminal lines that can do nothing to it."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(content)
+        return
+    for line in content.decode("utf-8", "backslashreplace").split("\n"):
+        say(line)
+
+
 def _failed(text: str) -> int:
-    print(f"error: {text}", file=sys.stderr)
+    say(f"error: {text}", file=sys.stderr)
     return USAGE
 
 

@@ -20,7 +20,7 @@ from hort import clock, documents, keys
 from hort.journal import RedisJournal
 from hort.topics import DEFAULT_PATTERN, TopicPattern, compile_pattern
 from operate import connections
-from operate.command import Refused, carried_out, moment, positive
+from operate.command import Refused, carried_out, moment, payload, positive, say
 from operate.letters import STAGES, Filters, Letter
 from operate.replaying import LOCK_S, LOCK_WAIT_S, Outcome, Replayer, batches_of, feeds_of
 from operate.search import Search
@@ -104,10 +104,10 @@ def list_letters(options: argparse.Namespace) -> int:
     if options.json:
         return _print_json([_facts(letter) for letter in rows])
     for letter in rows:
-        print(f"{clock.iso(letter.received_ms)}  {letter.stage}/{letter.reason}  {letter.topic}")
-        print(f"    {letter.id}  {_short(letter.detail)}")
+        say(f"{clock.iso(letter.received_ms)}  {letter.stage}/{letter.reason}  {letter.topic}")
+        say(f"    {letter.id}  {_short(letter.detail)}")
     if not rows:
-        print("no dead letters")
+        say("no dead letters")
     return 0
 
 
@@ -120,8 +120,8 @@ def _list_counts(desk: Desk, filters: Filters) -> int:
     if desk.options.json:
         return _print_json([{"stage": names[0], "reason": names[1], "count": count} for names, count in rows])
     for names, count in rows:
-        print(f"{count:>9,}  {'/'.join(names)}")
-    print(f"{sum(count for _, count in rows):>9,}  dead letters")
+        say(f"{count:>9,}  {'/'.join(names)}")
+    say(f"{sum(count for _, count in rows):>9,}  dead letters")
     return 0
 
 
@@ -129,15 +129,15 @@ def show(options: argparse.Namespace) -> int:
     """One letter with its payload as text where it is text."""
     letter = _one(Desk(options), options.id)
     if options.payload:
-        sys.stdout.buffer.write(letter.payload)
+        payload(letter.payload)
         return 0
     facts = _facts(letter) | {"payload": letter.payload.decode("utf-8", "backslashreplace")}
     if options.json:
         return _print_json(facts)
     shown = facts.pop("payload")
     for name, value in facts.items():
-        print(f"{name:<14} {value}")
-    print(f"{'payload':<14} {shown[:SHOWN]}{' ... (--payload writes all of it)' if len(shown) > SHOWN else ''}")
+        say(f"{name:<14} {value}")
+    say(f"{'payload':<14} {shown[:SHOWN]}{' ... (--payload writes all of it)' if len(shown) > SHOWN else ''}")
     return 0
 
 
@@ -158,7 +158,7 @@ def replay(options: argparse.Namespace) -> int:
     outcome, replayer, ids = Outcome(), desk.replayer(), desk.meant()
     for feed in replayer.feeds:
         if not feed.active:
-            print(f"feed {feed.trigger} is switched off: what is replayed through it waits in its journal", file=sys.stderr)
+            say(f"feed {feed.trigger} is switched off: what is replayed through it waits in its journal", file=sys.stderr)
     # Letters that die again are written again, with a new time: the ids are settled before the first replay.
     for page in _pages(list(ids)):
         replayer.replay(page, outcome, timeout_s=options.timeout)
@@ -182,7 +182,7 @@ def drop(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"dropped": gone, "gone": missing})
     else:
-        print(f"{len(gone)} dropped" + (f", {len(missing)} were not there" if missing else ""))
+        say(f"{len(gone)} dropped" + (f", {len(missing)} were not there" if missing else ""))
     return 1 if missing else 0
 
 
@@ -200,7 +200,7 @@ def _agreed(desk: Desk, verb: str) -> None:
     chosen = islice(desk.found(_filters(options)), options.limit)
     counted = Counter((letter.stage, letter.reason) for letter in chosen)
     for (stage, reason), count in counted.most_common():
-        print(f"{count:>9,}  {stage}/{reason}", file=sys.stderr)
+        say(f"{count:>9,}  {stage}/{reason}", file=sys.stderr)
     total = sum(counted.values())
     if not total:
         return
@@ -215,15 +215,15 @@ def _report(outcome: Outcome, *, json_form: bool) -> None:
     if json_form:
         _print_json({name: getattr(outcome, name) for name in Outcome.__slots__})
         return
-    print(f"{len(outcome.replayed)} replayed and stored")
+    say(f"{len(outcome.replayed)} replayed and stored")
     for what, reasons in (("died again", outcome.again), ("cannot be replayed", outcome.refused)):
         for name, reason in reasons.items():
-            print(f"  {what}: {name}: {_short(reason)}")
+            say(f"  {what}: {name}: {_short(reason)}")
     for what, names in (("is being replayed already", outcome.under_way), ("is not there (any more)", outcome.gone)):
         for name in names:
-            print(f"  {what}: {name}")
+            say(f"  {what}: {name}")
     for batch_id in outcome.waiting:
-        print(f"  not stored in time, goes on by itself: batch {batch_id}; see scripts/trace {batch_id}")
+        say(f"  not stored in time, goes on by itself: batch {batch_id}; see scripts/trace {batch_id}")
 
 
 # -- the command line ------------------------------------------------------------------------------------------------

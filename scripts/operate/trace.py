@@ -18,7 +18,7 @@ import redis
 from hort import keys
 from operate import connections
 from operate.activations import HttpWhisk
-from operate.command import Refused, carried_out, positive
+from operate.command import Refused, carried_out, positive, say
 from operate.families import Families
 from operate.search import Search
 from operate.tracing import Trace, Tracer
@@ -41,7 +41,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(trace) for trace in found], indent=2))
     else:
-        print("\n\n".join("\n".join(lines(trace)) for trace in found))
+        for number, trace in enumerate(found):
+            for line in (*([""] if number else []), *lines(trace)):
+                say(line)
     if not found:
         print(f"nothing has the id {options.id!r}" if options.id else "no record has such a topic", file=sys.stderr)
     return 0 if found else 1

@@ -133,7 +133,7 @@ def test_a_registry_that_masks_its_addresses_is_said_to(polling: Polling) -> Non
     polling.foreign({"endpoints": [{"m": URL + "?token=***"}], "models": [{"name": "m", "url": URL + "?token=***"}]})
     found = active_list(polling.store)
     assert found["models"] == []
-    assert "readers with the key" in found["last_error"]
+    assert "shown to nobody" in found["last_error"]
 
 
 def interrupted(polling: Polling, meanwhile: Callable[[], object], *, fails: bool) -> dict[str, Any]:

@@ -236,21 +236,31 @@ MASKED_URL = "http://model.example/score?token=***&v=***"
 
 @pytest.mark.parametrize("path", ["/", "/m"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_only_who_may_write_sees_what_is_secret_in_an_address(models_registry: Registry, method: str, path: str) -> None:
+def test_nobody_sees_what_is_secret_in_an_address(models_registry: Registry, method: str, path: str) -> None:
     assert call(models_registry, "PUT", "/m", {"url": SECRET_URL})[1]["url"] == MASKED_URL
     assert call(models_registry, "PATCH", "/m", {"retries": 1})[1]["url"] == MASKED_URL
-    for key in ("", "wrong", "secre", "secret\0", "sécret", "s" * 100_000):
+    for key in ("", "wrong", "secre", "secret\0", "sécret", "s" * 100_000, "secret"):
         shown = json.dumps(call(models_registry, method, path, key=key))
         assert "hunter2" not in shown
         assert MASKED_URL in shown
-    assert SECRET_URL in json.dumps(call(models_registry, method, path))
+        assert ("sealed_url" in shown) == (key == "secret"), "an answer stays in an activation record, the key does not"
 
 
-def test_the_original_s_contract_holds_masked_and_whole(models_registry: Registry) -> None:
+def test_the_original_s_contract_holds_masked(models_registry: Registry) -> None:
     call(models_registry, "PUT", "/m", {"url": SECRET_URL})
     call(models_registry, "PUT", "/plain", {"url": URL})
-    assert call(models_registry, "GET", "/", key="")[1]["endpoints"] == [{"m": MASKED_URL}, {"plain": URL}]
-    assert call(models_registry, "GET", "/")[1]["endpoints"] == [{"m": SECRET_URL}, {"plain": URL}]
+    for key in ("", "secret"):
+        body = call(models_registry, "GET", "/", key=key)[1]
+        assert body["endpoints"] == [{"m": MASKED_URL}, {"plain": URL}]
+    assert [models.SEALED in model for model in body["models"]] == [True, False], "only where there is something to seal"
+
+
+@pytest.mark.parametrize(("key", "address"), [("secret", SECRET_URL), ("wrong", None), ("", None)])
+def test_another_registry_s_poll_opens_the_address_with_the_key(models_registry: Registry, key: str, address: str | None) -> None:
+    call(models_registry, "PUT", "/m", {"url": SECRET_URL})
+    body = json.dumps(call(models_registry, "GET", "/")[1]).encode()
+    assert [model.url for model in poll.listing(body, key=key).models] == ([address] if address else [])
+    assert b"hunter2" not in body
 
 
 def test_a_masked_address_that_is_written_back_replaces_nothing(models_registry: Registry) -> None:
@@ -259,8 +269,8 @@ def test_a_masked_address_that_is_written_back_replaces_nothing(models_registry:
     for method, value in (("PUT", shown), ("PATCH", {"url": MASKED_URL})):
         status, body = call(models_registry, method, "/m", value)
         assert (status, body["field"]) == (422, "url")
-        assert "readers with the key" in body["reason"]
-    assert call(models_registry, "GET", "/m")[1]["url"] == SECRET_URL
+        assert "shown to nobody" in body["reason"]
+    assert models_registry.get("m").url == SECRET_URL
 
 
 def test_the_own_registry_s_poll_gets_the_whole_address(models_registry: Registry) -> None:

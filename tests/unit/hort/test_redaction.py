@@ -17,6 +17,17 @@ def test_nothing_is_redacted_unless_asked_for() -> None:
     assert redaction.of({}) is None
     assert redaction.of({"redact": "", "redact_key": ""}) is None
     assert redaction.of({"redact": "false", "redact_key": KEY}) is None
+
+
+def test_an_empty_switch_does_not_switch_off_what_there_is_a_key_for() -> None:
+    for params in ({"redact": "", "redact_key": KEY}, {"redact_key": KEY}, {"redact": None, "redact_key": KEY}):
+        assert redaction.of(params) is not None
+
+
+@pytest.mark.parametrize("word", ["ture", "ja", " ", "2", "null", []])
+def test_an_odd_switch_is_refused_by_its_name(word: object) -> None:
+    with pytest.raises(ConfigError, match="parameter 'redact'"):
+        redaction.of({"redact": word, "redact_key": KEY})
     assert redaction.applied(answer(), None) == answer()
 
 

@@ -231,7 +231,7 @@ def test_the_parameter_allows_what_it_names(
             urls.resolve("http://model.example/", rules, resolver=answering(address))
 
 
-@pytest.mark.parametrize("value", ["10.0.0.0/99", "bad host", 7, ["ok", 3], "1.2.3.4.5"])
+@pytest.mark.parametrize("value", ["10.0.0.0/99", "bad host", 7, ["ok", 3], "1.2.3.4.5", "yes", "on", "*", "all", " true", "10.0.0.0/8,true"])
 def test_a_policy_that_cannot_be_read_names_the_parameter(value: object) -> None:
     with pytest.raises(ConfigError, match="allow_private"):
         urls.policy({"allow_private": value})
