@@ -2,7 +2,6 @@
 
 import io
 import sys
-from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -73,9 +72,9 @@ def test_a_trace_says_what_devices_sent_in_lines_of_its_own(capsys: pytest.Captu
 
 
 @pytest.fixture
-def facts() -> Iterator[Facts]:
+def facts() -> Facts:
     window = {"window_end": "2026-01-01T00:00:00Z", "devicetype": HOSTILE, "count": 1, "properties": {"avg": {HOSTILE: 1.0}}}
-    yield Facts(last_windows=(window,), by_model={HOSTILE: {"ok": 1}}, problems=(HOSTILE,))
+    return Facts(last_windows=(window,), by_model={HOSTILE: {"ok": 1}}, problems=(HOSTILE,))
 
 
 def test_neither_view_of_the_demo_obeys_a_device(facts: Facts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
