@@ -5,6 +5,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -112,7 +113,7 @@ def closed(whisk: Engine, journal: RedisJournal) -> int:
     return next(iter(seen.values()))
 
 
-def invoke(whisk: Engine, name: str, params: dict[str, object]) -> dict[str, object]:
+def invoke(whisk: Engine, name: str, params: dict[str, Any]) -> dict[str, Any]:
     status, answer = whisk.call("POST", f"actions/{name}?blocking=true&result=true", params)
     assert status == 200, answer
     assert isinstance(answer, dict)
