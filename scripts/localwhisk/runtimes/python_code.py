@@ -87,10 +87,22 @@ def _check(folder: Path) -> None:
     environment = folder / "virtualenv"
     if environment.is_dir() and not any((environment / place / "activate_this.py").is_file() for place in ("bin", "Scripts")):
         problems.append(texts.INVALID_VIRTUALENV)
-    if not (folder / "main__.py").is_file() and not (folder / "main__" / "__init__.py").is_file():
+    main = next((path for path in (folder / "main__" / "__init__.py", folder / "main__.py") if path.is_file()), None)
+    if main is None:
         problems.append(texts.NO_MAIN_IN_ZIP)
+    elif (reason := _undecodable(main)) is not None:
+        problems.append(reason)
     if problems:
         raise CodeError(texts.CANNOT_BUILD, log="\n".join(problems))
+
+
+def _undecodable(file: Path) -> str | None:
+    """Say why the image cannot read a file: it takes every source for UTF-8, whatever its first line says."""
+    try:
+        file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        return str(error)
+    return None
 
 
 def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path) -> None:

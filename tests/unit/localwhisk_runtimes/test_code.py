@@ -93,6 +93,13 @@ def test_what_another_image_has_compiled_does_not(tmp_path: Path) -> None:
     assert error.value.log == "Execution environment version mismatch. See logs for details."
 
 
+def test_a_main_file_is_utf8_whatever_it_says(tmp_path: Path) -> None:
+    source = base64.b64encode("# -*- coding: latin-1 -*-\ndef main(a): return {'é': 1}".encode("latin-1")).decode()
+    with pytest.raises(CodeError, match="failed to generate or locate") as error:
+        acquire(cache(tmp_path), spec(source, binary=True))
+    assert "can't decode byte 0xe9" in error.value.log
+
+
 def test_a_virtualenv_without_its_script_is_invalid(tmp_path: Path) -> None:
     files = {"virtualenv/lib/python3.11/site-packages/a.py": ""}
     with pytest.raises(CodeError, match="failed to generate or locate") as error:
