@@ -129,7 +129,7 @@ class Firing:
         if now < gate.not_before:
             return min(gate.not_before - now, IDLE_MS)
         again = self._again(now)
-        if again is None and gate.in_flight >= gate.max_unacked:
+        if again is None and not gate.room:
             return BLOCKED_MS
         if wait := gate.pace.wait(now):
             return min(wait, IDLE_MS)
@@ -192,6 +192,8 @@ class Firing:
             times[name] = due = None if time is None else self._fired[name].due(time)
             if due is not None and due != time:
                 self._journal.retry_at(name, due)
+            if due is None:
+                self._gate.done(self._steady() - self._fired[name].at)
         self._fired = {name: fire for name, fire in self._fired.items() if times.get(name) is not None}
         return times
 
@@ -216,6 +218,8 @@ class Firing:
         self.fires += 1
         self._meters.fires.labels(self.target.trigger, str(outcome.status or "unreachable")).inc()
         if outcome.kind == "accepted":
+            if (last := self._fired.get(entry.reference)) is not None and now >= last.at + last.deadline:
+                self._gate.late()
             self._fired[entry.reference] = _Fire(now, deadline, entry.attempts)
             carried = "messages" in payload and "journal" not in payload  # as it was fired: the options may have changed since
             self._accepted(entry, outcome, carried=carried)

@@ -64,11 +64,21 @@ class Backoff:
         self._tries = 0
 
 
+LEAST_UNACKED = 2
+"""So many batches are under way however slow they are: one that hangs shall not hold up the others."""
+QUICK_MS = 1_000
+"""A batch that took no longer than this since its fire found containers that were warm."""
+BACKLOG = 2
+"""Where so many batches wait, more must be under way, however long each takes."""
+
+
 @dataclass(slots=True)
 class Gate:
     """What the intake must know of the firing: it cuts a batch early only when that can be fired at once.
 
-    `in_flight` batches are unfinished and count against `max_unacked`, `stuck` ones have been unfinished for too long to do so.
+    `in_flight` batches are unfinished and count against `unacked`, `stuck` ones have been unfinished for too long to do so.
+    `unacked` moves between LEAST_UNACKED and `max_unacked` as TCP's congestion window does (additive increase, multiplicative decrease):
+    each batch more that is under way wants a container more of each action, and where there is no memory for them they evict one another.
     `batches` and `bytes` are the journal's, as it was looked at last and with what was put since; `added` is all that was ever put,
     `known` tells whether it was looked at at all.
     """
@@ -86,12 +96,39 @@ class Gate:
     oldest_ms: int = 0
     not_before: int = 0
     firing: bool = True
+    unacked: int = LEAST_UNACKED
+    short: bool = False
+    """Whether something has waited for room since the last batch was done."""
 
     def wait(self, now: int) -> int:
-        """Milliseconds until a fresh batch could be fired at once; a guess where that is up to others."""
-        if not self.firing or self.batches - self.stuck > self.in_flight or self.in_flight >= self.max_unacked:
+        """Milliseconds until a fresh batch could be fired at once; a guess where that is up to others. Asked for messages that wait."""
+        self.short = self.short or (not self.room and self.pace.wait(now) == 0)
+        if not self.firing or self.waiting or not self.room:
             return 50
         return max(self.pace.wait(now), self.not_before - now, 0)
+
+    @property
+    def waiting(self) -> int:
+        """Batches that wait in the journal for their first fire."""
+        return max(0, self.batches - self.stuck - self.in_flight)
+
+    @property
+    def room(self) -> bool:
+        """Whether one batch more may be under way."""
+        return self.in_flight < min(self.unacked, self.max_unacked)
+
+    def done(self, took_ms: int) -> None:
+        """A batch is done, so long after its last fire."""
+        short = self.short or self.waiting > 0
+        if short and (took_ms <= QUICK_MS or self.waiting >= BACKLOG):
+            self.unacked = min(self.unacked + 1, self.max_unacked)
+        elif not short:
+            self.unacked = max(self.unacked - 1, LEAST_UNACKED)
+        self.short = False
+
+    def late(self) -> None:
+        """A batch was not done by its deadline."""
+        self.unacked = max(self.unacked // 2, LEAST_UNACKED)
 
     @property
     def full(self) -> bool:

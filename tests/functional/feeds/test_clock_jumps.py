@@ -48,6 +48,7 @@ class Bench:
         self.ledger.token += 1
         config = feed_options.parse(self.options)
         self.gate = Gate(Pace(config.max_fires_per_minute), config.max_unacked, 10_000, 10**9)
+        self.gate.unacked = config.max_unacked
         clocks: dict[str, Any] = {"clock": self.wall, "steady": self.steady, "meters": self.meters, "gate": self.gate}
         self.intake = Intake(
             Stream(REGISTRATION, "/guest/t", "client"),

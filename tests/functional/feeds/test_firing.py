@@ -8,7 +8,7 @@ import redis
 
 from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, MOST_UNFINISHED, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
-from feeds.provider.pace import Gate, Pace, next_minute
+from feeds.provider.pace import LEAST_UNACKED, Gate, Pace, next_minute
 from feeds.provider.testing import MemoryWhisk
 from feeds.provider.whisk import Outcome, Target
 from hort import batch, feed_options, keys
@@ -30,6 +30,7 @@ class Bench:
         self.journal = MemoryJournal()
         self.whisk = MemoryWhisk(clock=self.clock)
         self.gate = Gate(Pace(config.max_fires_per_minute), config.max_unacked, 1000, 10**9)
+        self.gate.unacked = config.max_unacked
         self.off: list[Outcome] = []
         self.away = False
         self.meters = Meters()
@@ -87,7 +88,7 @@ def test_a_fire_carries_the_reference() -> None:
 
 
 def test_fires_are_spread_over_the_minute_and_never_more_than_the_budget() -> None:
-    bench = Bench(max_fires_per_minute=20, max_unacked=1000)
+    bench = Bench(max_fires_per_minute=20, max_unacked=1000, ack_deadline_s=600)
     for _ in range(100):
         bench.put()
     bench.run(180_000)
@@ -296,6 +297,56 @@ def test_an_unreadable_activation_is_given_up_after_some_fires() -> None:
     bench.run(400_000)
     assert len(bench.whisk.fires) == UNREADABLE_ATTEMPTS
     assert bench.journal.size(bench.journals[0]) == 0
+
+
+def under_way(bench: Bench, *, takes: int, seconds: int, every: int) -> int:
+    """The most batches under way at once where each takes so long (ms) and a new one comes each `every` ms."""
+    most = 0
+    for _ in range(seconds * 10):
+        if bench.clock.now % every < 100:
+            bench.put()
+        bench.run(100)
+        there = [(at, fire) for at, fire in zip(bench.whisk.at, bench.whisk.fires, strict=True) if _there(bench, fire)]
+        most = max(most, len({fire["batch_id"] for _, fire in there}))
+        for at, fire in there:
+            if bench.clock.now >= at + takes:
+                bench.journal.ack(Reference(fire["batch_id"], fire["journal"]))
+    return most
+
+
+def _there(bench: Bench, fire: dict[str, Any]) -> bool:
+    return bench.journal.load(Reference(fire["batch_id"], fire["journal"])) is not None
+
+
+def test_as_few_batches_are_under_way_as_keep_up() -> None:
+    def bench() -> Bench:
+        fresh = Bench(max_fires_per_minute=600, max_unacked=8)
+        fresh.gate.unacked = LEAST_UNACKED
+        return fresh
+
+    assert under_way(bench(), takes=400, seconds=60, every=1_400) == 1
+    slow = bench()
+    assert under_way(slow, takes=5_000, seconds=60, every=3_000) == LEAST_UNACKED
+    assert under_way(slow, takes=5_000, seconds=120, every=800) == 8, "what waits must go on"
+    busy = bench()
+    assert under_way(busy, takes=600, seconds=60, every=200) >= 4
+    assert under_way(busy, takes=400, seconds=60, every=1_400) <= 4
+    assert busy.gate.unacked == LEAST_UNACKED, "what is not used is given up"
+
+
+def test_batches_that_are_late_halve_what_is_under_way() -> None:
+    bench = Bench(max_fires_per_minute=600, max_unacked=8, ack_deadline_s=30)
+    for _ in range(8):
+        bench.put()
+    bench.run(31_000)
+    assert len(bench.whisk.fires) > 8, "fired again"
+    assert bench.gate.unacked == LEAST_UNACKED
+    failing = Bench(max_fires_per_minute=600, max_unacked=8, ack_deadline_s=30)
+    failing.whisk.rules, failing.whisk.ended = Started(known=True, activations=("b" * 32,)), {"b" * 32: False}
+    failing.put()
+    failing.run(10_000)
+    assert len(failing.whisk.fires) > 2
+    assert failing.gate.unacked == 8, "a batch that failed says nothing of how many there may be"
 
 
 THROTTLED = "guest/r: Too many requests in the last minute (count: 61, allowed: 60)."
