@@ -2,6 +2,8 @@
 
 import re
 
+import yaml
+
 from hort import close, config, feed_options
 from tests.support.paths import ROOT
 
@@ -28,3 +30,13 @@ def test_everybody_gets_the_same_partitions() -> None:
 def test_what_is_not_exported_means_the_default() -> None:
     assert close.settings({"partitions": "", "window_s": ""}) == close.settings({})
     assert config.lookup({"partitions": ""}, "partitions") is None
+
+
+def test_one_batch_and_the_clockwork_fit_into_what_the_page_says() -> None:
+    package = yaml.safe_load(MANIFEST)["packages"]["hort"]
+    memory = {name: action["limits"]["memorySize"] for name, action in package["actions"].items()}
+    stream = sum(memory[name.strip()] for name in package["sequences"]["stream"]["actions"].split(","))
+    assert stream == 1024, "the standalone server's pool"
+    assert stream + memory["close"] + memory["poll-models"] + memory["divvy"] == 1536
+    assert "With 1.5 GB everything stays warm" in README
+    assert {name for name, size in memory.items() if size > 128} == {"ingest", "window", "score", "sink", "close", "plates"}
