@@ -79,7 +79,7 @@ def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
     if report.url is not None:
         _check_address(desk, report.url)
     token, key = secrets.token_urlsafe(24), seal.new_key()
-    sealed = seal.crossed(report.photo or b"", key)
+    sealed = seal.crossed(report.photo or (report.url or "").encode(), key)
     begun = desk.reports.begin(report.report_id, digest=report.digest(), token=token, photo=sealed)
     if begun == "other":
         raise ReportError("id", report.report_id, "names another report already", status=409)
@@ -103,12 +103,10 @@ def _check_address(desk: Desk, url: str) -> None:
 
 
 def _payload(report: Report, token: str, key: str, now: int) -> dict[str, Any]:
-    """What the trigger carries: facts, where the photo is and what opens it, never the photo."""
+    """What the trigger carries: facts, where photo or address are and what opens them; OpenWhisk keeps it in an activation record."""
     received = clock.iso(now)
     given_as = "url" if report.photo is None else "image"
     facts = {"time": received, **report.facts, "received_at": received, "given_as": given_as}
-    if report.photo is None:
-        return {**report.reading, "report": facts, "url": report.url}
     return {**report.reading, "report": facts, "photo": keys.photo(token), "photo_key": key}
 
 

@@ -67,13 +67,14 @@ class Action:
             self._places.release()
 
     def _read(self, request: Request, deadline: float) -> Document:
-        field, photo = "image", request.image
+        field, photo, url = "image", request.image, request.url
         if request.photo is not None:
             photo = waiting.fetch(request.photo, deadline=deadline, max_bytes=limits.MAX_BYTES)
-        elif photo is None:
+            url = waiting.address(photo)
+        if photo is None or url is not None:
             field = "url"
             photo = download.fetch(
-                request.url or "",
+                url or "",
                 policy=request.policy,
                 deadline=deadline,
                 max_bytes=limits.MAX_BYTES,

@@ -1,4 +1,4 @@
-"""A photo that waits in Redis: reports hand theirs on by reference, since OpenWhisk would keep it in an activation's record otherwise.
+"""A photo that waits in Redis, or its address: reports hand theirs on by reference, since OpenWhisk would keep it in an activation's record otherwise.
 
 One GET over a socket of its own: the image does without a Redis client.
 """
@@ -22,6 +22,8 @@ from plates.errors import Refused
 MAX_SECONDS = 5.0
 PORT = 6379
 _SCHEMES = ("redis", "rediss")
+_ADDRESSES = (b"http://", b"https://")
+"""No photo begins like this."""
 _KEY = re.compile(r"hort:\{reports\}:photo:[A-Za-z0-9_-]{16,64}")
 _OPENS = re.compile(rf"[0-9a-f]{{{2 * seal.KEY_BYTES}}}")
 _LINE = 4096
@@ -72,6 +74,11 @@ def fetch(waiting: Waiting, *, deadline: float, max_bytes: int) -> bytes:
     if photo is None:
         raise Refused("download-failed", "photo", "it no longer waits: it was read already, or for too long by nobody")
     return seal.crossed(photo, waiting.opens)
+
+
+def address(content: bytes) -> str | None:
+    """The address that waited in the photo's place; None where it is a photo."""
+    return content.decode("ascii", "replace") if content.startswith(_ADDRESSES) else None
 
 
 def _connection(host: str, port: int, deadline: float) -> socket.socket:

@@ -82,12 +82,16 @@ def test_a_report_fires_the_trigger_with_a_reference_to_its_photo(place: Place) 
     assert JPEG not in sealed
 
 
-def test_a_report_with_an_address_keeps_no_photo(place: Place) -> None:
-    status, _ = place.call(url="https://photos.example/a.jpg")
+def test_a_report_with_an_address_hands_it_on_as_it_does_a_photo(place: Place) -> None:
+    address = "https://photos.example/a.jpg?signature=hunter2"
+    status, _ = place.call(url=address)
     assert status == 202
     payload = place.whisk.fired[0][1]
-    assert (payload["url"], payload["report"]["given_as"]) == ("https://photos.example/a.jpg", "url")
-    assert "photo" not in payload
+    assert "photos.example" not in repr(payload), "it may hold a signature, and OpenWhisk keeps what a trigger is fired with"
+    assert (set(payload), payload["report"]["given_as"]) == ({"report", "photo", "photo_key"}, "url")
+    sealed = place.reports.photo(payload["photo"].rsplit(":", 1)[1])
+    assert sealed is not None
+    assert seal.crossed(sealed, payload["photo_key"]) == address.encode()
     place.address = "10.0.0.7"
     status, body = place.call(url="https://inside.example/a.jpg")
     assert (status, body["field"]) == (422, "url")

@@ -53,6 +53,20 @@ def run(reader: Reader, deadline_ms: int | None = None, **params: Any) -> dict[s
     return Action(reader).run(params, deadline_ms=deadline_ms, activation_id="abc")
 
 
+@pytest.mark.parametrize(("content", "field"), [(b"\xff\xd8photo", "image"), (b"https://photos.example/a.jpg?signature=x", "url")])
+def test_what_waits_for_a_report_is_a_photo_or_its_address(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, content: bytes, field: str
+) -> None:
+    monkeypatch.setattr("plates.waiting.fetch", lambda *_args, **_options: content)
+    monkeypatch.setattr("plates.download.fetch", lambda url, **_options: b"from " + url.encode())
+    waits: dict[str, Any] = {"photo": "hort:{reports}:photo:" + "t" * 32, "photo_key": "0" * 64, "redis_url": "redis://r"}
+    answer = run(reader, report={"id": "report-1"}, **waits)
+
+    assert answer["report"] == {"id": "report-1"}
+    assert reader.asked[0][::2] == ((content if field == "image" else b"from " + content), field)
+    assert "signature" not in repr(answer)
+
+
 def test_photo_and_options_reach_the_reader(reader: Reader) -> None:
     assert run(reader, image=PHOTO, country="eu", n=3)["plate"] == "SECRET7"
     (photo, options, field, _), *_ = reader.asked
