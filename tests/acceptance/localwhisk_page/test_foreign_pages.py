@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -16,7 +17,8 @@ WEB = [{"key": "web-export", "value": True}]
 ACTION = {"exec": {"kind": "python:3.11", "code": "def main(args):\n    return {'ran': True}\n"}}
 PAGE = """
 def main(args):
-    return {'headers': {'content-type': args.get('type', 'text/html')}, 'body': args.get('body', ''), 'html': args.get('body', '')}
+    shown = args.get('body', '')
+    return {'headers': {'content-type': args.get('type', 'text/html')}, 'body': shown, 'html': shown, 'svg': shown}
 """
 ATTACK = """
 async (host) => {
@@ -63,6 +65,10 @@ def attack(page: Any, whisk: Engine) -> list[str]:
     return list(page.evaluate(ATTACK % (whisk.auth, json.dumps(ACTION).replace("\\", "\\\\").replace("'", "\\'")), whisk.apihost))
 
 
+def address(whisk: Engine, extension: str, **parameters: str) -> str:
+    return f"{whisk.apihost}/api/v1/web/guest/default/page{extension}?{urlencode(parameters)}"
+
+
 def names(whisk: Engine, collection: str) -> set[str]:
     return {one["name"] for one in whisk.call("GET", collection)[1]}
 
@@ -81,10 +87,21 @@ def test_a_page_of_another_site_can_do_nothing(whisk: Engine, browser: Any, else
     assert names(whisk, "activations") == set()
 
 
-@pytest.mark.parametrize("target", ["page?body=<p>", "page.html?body=<p>", "page?type=image/svg%2Bxml&body=<svg xmlns='http://www.w3.org/2000/svg'/>", "page?type=text/xml&body=<x/>"])
-def test_a_page_of_a_web_action_reaches_web_actions_only(whisk: Engine, browser: Any, target: str) -> None:
+@pytest.mark.parametrize(
+    ("extension", "kind", "body"),
+    [
+        ("", "text/html", "<p>"),
+        (".html", "text/html", "<p>"),
+        (".svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        ("", "text/xml", "<x/>"),
+    ],
+)
+def test_a_page_of_a_web_action_reaches_web_actions_only(
+    whisk: Engine, browser: Any, extension: str, kind: str, body: str
+) -> None:
     page = browser.new_page()
-    page.goto(f"{whisk.apihost}/api/v1/web/guest/default/{target}")
+    shown = page.goto(address(whisk, extension, type=kind, body=body))
+    assert shown.headers["content-type"].startswith(kind)
     assert page.evaluate("self.origin") == "null"
     assert attack(page, whisk) == ["web"]
     page.close()
@@ -93,7 +110,7 @@ def test_a_page_of_a_web_action_reaches_web_actions_only(whisk: Engine, browser:
 
 def test_a_form_that_is_posted_to_a_web_action_shows_a_page_apart_too(whisk: Engine, browser: Any) -> None:
     page = browser.new_page()
-    page.goto(f"{whisk.apihost}/api/v1/web/guest/default/page?body=<form method=post><input name=body value=posted></form>")
+    page.goto(address(whisk, "", body="<form method=post><input name=body value=posted></form>"))
     page.evaluate("document.forms[0].submit()")
     page.wait_for_selector("text=posted")
     assert page.evaluate("self.origin") == "null"
