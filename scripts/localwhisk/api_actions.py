@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from localwhisk import kinds, limit_puts, messages, names, payloads, puts
+from localwhisk import kinds, limit_puts, messages, payloads, puts
 from localwhisk.access import require_owner
 from localwhisk.activations import Activation
 from localwhisk.api import ApiCall, Page
@@ -162,8 +162,6 @@ def _wait(call: ApiCall) -> int:
 
 def _name(call: ApiCall) -> Name:
     package = call.rest[0] if len(call.rest) > 1 else None
-    if package == names.DEFAULT_PACKAGE:
-        package = None
     return Name(call.namespace, package, call.rest[-1])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from localwhisk import jsonio, messages, targets
+from localwhisk import jsonio, media, messages, targets
 from localwhisk.errors import ApiError, PlainError, malformed, rejected
 
 Scope = MutableMapping[str, Any]
@@ -190,9 +190,9 @@ class Request:
         declared = self.header("content-type")
         if declared is None and not raw:
             return raw
-        media = (declared or "application/octet-stream").split(";")[0].strip().lower()
-        if media != JSON and (raw or declared is not None):
-            raise rejected(415, messages.unsupported_type(declared or "application/octet-stream"))
+        kind = media.parse(declared or media.OCTETS)
+        if kind is None or kind.name != JSON:
+            raise rejected(415, messages.unsupported_type(kind.canonical() if kind else declared or ""))
         return raw
 
     def accept(self) -> list[str]:

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*((?:;.*)?)\Z", re.DOTALL)
+_TEXT = (
+    "asp cache-manifest calendar css csv event-stream html markdown mcf plain richtext tab-separated-values uri-list "
+    "vnd.wap.wml vnd.wap.wmlscript x-asm x-c x-component x-h x-java-source x-pascal x-script x-scriptcsh x-scriptelisp "
+    "x-scriptksh x-scriptlisp x-scriptperl x-scriptperl-module x-scriptphyton x-scriptrexx x-scriptscheme x-scriptsh "
+    "x-scripttcl x-scripttcsh x-scriptzsh x-server-parsed-html x-setext x-sgml x-speech x-uuencode x-vcalendar x-vcard xml"
+)
+_APPLICATION_TEXT = (
+    "atom+xml base64 javascript problem+xml rss+xml soap+xml vnd.google-earth.kml+xml x-latex x-vrml "
+    "x-www-form-urlencoded xhtml+xml xml xml-dtd"
+)
 _TEXT_TYPES = frozenset(
-    (
-        "application/xml",
-        "application/atom+xml",
-        "application/rss+xml",
-        "application/soap+xml",
-        "application/xhtml+xml",
-        "application/javascript",
-        "application/x-www-form-urlencoded",
-        "application/x-vrml",
-        "application/xml-dtd",
-    )
+    [f"text/{name}" for name in _TEXT.split()] + [f"application/{name}" for name in _APPLICATION_TEXT.split()]
+)
+"""What the server knows to be characters; any other type is binary, unless it names a charset."""
+_JSON_TYPES = frozenset(
+    f"application/{name}" for name in ("json", "json-patch+json", "merge-patch+json", "problem+json", "vnd.api+json")
 )
 OCTETS = "application/octet-stream"
 
@@ -36,9 +40,14 @@ class MediaType:
         return self.name == "application/json" or self.name.endswith("+json")
 
     @property
+    def is_known_json(self) -> bool:
+        """Whether the server knows it for JSON, so that it may be written as text."""
+        return self.name in _JSON_TYPES
+
+    @property
     def is_text(self) -> bool:
         """Whether bodies of this type are characters (JSON apart)."""
-        return self.name.startswith("text/") or self.name in _TEXT_TYPES
+        return self.name in _TEXT_TYPES or (not self.is_known_json and "charset" in dict(self.parameters))
 
     @property
     def charset(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from localwhisk import jsonio, media, messages
 from localwhisk.activations import Activation
 from localwhisk.errors import ApiError, PlainError, terminated
+from localwhisk.execs import is_base64
 from localwhisk.http import JSON, PLAIN, TEXT, Response, error_response
 
 _HTML = "text/html; charset=UTF-8"
@@ -129,18 +130,18 @@ def _header_value(name: str, value: Any) -> str:
 
 
 def _with_text(body: str, content_type: str | None) -> Response:
-    """A text is HTML by default; of a binary type it must be base64, of JSON it may be."""
+    """A text is HTML by default; of a type that is neither text nor known JSON it must be base64, of JSON it may be."""
     if content_type is None:
         return _typed(body.encode("utf-8", "replace"), _HTML)
     kind = _known(content_type)
     if kind.is_text:
         return _typed(body.encode("utf-8", "replace"), kind.for_text())
-    decoded = _base64(body)
-    if decoded is not None:
-        return _typed(decoded, kind.canonical())
-    if kind.is_json:
+    if kind.is_known_json and not is_base64(body):
         return _typed(body.encode("utf-8", "replace"), kind.canonical())
-    raise terminated(400, messages.WEB_TYPE_MISMATCH)
+    decoded = _base64(body)
+    if decoded is None:
+        raise terminated(400, messages.WEB_TYPE_MISMATCH)
+    return _typed(decoded, kind.canonical())
 
 
 def _with_json(body: Any, content_type: str | None) -> Response:

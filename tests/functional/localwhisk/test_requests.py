@@ -232,6 +232,27 @@ def test_malformed_bodies(local: LocalWhisk, collection: str, body: Any, text: s
     assert reply.header("access-control-allow-origin") is None
 
 
+@pytest.mark.parametrize(
+    ("content_type", "shown"),
+    [
+        ("Text/Plain;charset=utf-8", "text/plain; charset=UTF-8"),
+        ("application/x-www-form-urlencoded", "application/x-www-form-urlencoded"),
+        ("application/hal+json", "application/hal+json"),
+        ("garbage", "garbage"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_bodies_of_another_type(local: LocalWhisk, content_type: str, shown: str, body: bytes) -> None:
+    """Empty ones, too."""
+    reply = local.call("PUT", "packages/p", body, headers={"content-type": content_type})
+    assert (reply.status, reply.error) == (415, messages.unsupported_type(shown))
+
+
+def test_the_default_package_has_no_name_in_the_api(local: LocalWhisk) -> None:
+    local.put_action("a")
+    assert local.call("GET", "actions/default/a").status == 404
+
+
 @pytest.mark.parametrize("member", ["exec", "parameters", "annotations", "limits", "version", "publish"])
 @pytest.mark.parametrize("collection", ["actions", "triggers", "packages"])
 def test_null_is_left_out(local: LocalWhisk, collection: str, member: str) -> None:

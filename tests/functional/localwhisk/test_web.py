@@ -51,6 +51,8 @@ def test_arguments_of_a_get(web: LocalWhisk) -> None:
         ("text/plain", b"plain", {"__ow_body": "plain", "q": "1"}),
         ("application/xml", b"<a/>", {"__ow_body": "<a/>", "q": "1"}),
         ("application/octet-stream", b"\x00\x01\xff", {"__ow_body": "AAH/", "q": "1"}),
+        ("text/yaml", b"a: 1", {"__ow_body": "YTogMQ==", "q": "1"}),
+        ("text/yaml; charset=utf-8", b"a: 1", {"__ow_body": "a: 1", "q": "1"}),
         ("garbage", b"x", {"__ow_body": "eA==", "q": "1"}),
     ],
 )

@@ -32,6 +32,8 @@ def test_what_is_no_content_type(header: str) -> None:
         ("text/xml", False, True),
         ("application/xml", False, True),
         ("application/javascript", False, True),
+        ("text/markdown", False, True),
+        ("text/yaml", False, False),
         ("image/svg+xml", False, False),
         ("application/octet-stream", False, False),
     ],
@@ -39,3 +41,14 @@ def test_what_is_no_content_type(header: str) -> None:
 def test_sorts(name: str, is_json: bool, is_text: bool) -> None:
     kind = media.MediaType(name)
     assert (kind.is_json, kind.is_text) == (is_json, is_text)
+
+
+def test_a_charset_makes_characters_of_any_type_but_json() -> None:
+    charset = (("charset", "UTF-8"),)
+    assert media.MediaType("text/yaml", charset).is_text
+    assert not media.MediaType("application/json", charset).is_text
+
+
+@pytest.mark.parametrize(("name", "known"), [("application/problem+json", True), ("application/hal+json", False)])
+def test_json_that_is_known(name: str, known: bool) -> None:
+    assert media.MediaType(name).is_known_json is known

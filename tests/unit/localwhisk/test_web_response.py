@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from localwhisk import messages
 from localwhisk.activations import Activation
 from localwhisk.errors import PlainError
 from localwhisk.http import Response
@@ -179,3 +180,24 @@ def test_an_array_is_the_servers_own_failure() -> None:
     with pytest.raises(PlainError) as caught:
         shown([1, 2], "json")
     assert caught.value.status == 500
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        ("text/markdown", "# a", (200, "text/markdown; charset=UTF-8", b"# a")),
+        ("text/yaml; charset=utf-8", "a: 1", (200, "text/yaml; charset=UTF-8", b"a: 1")),
+        ("application/problem+json", "{}", (200, "application/problem+json", b"{}")),
+        ("application/json", "e30=", (200, JSON, b"{}")),
+        ("application/json", "e30", (200, JSON, b"e30")),
+        ("application/hal+json", "e30", (200, "application/hal+json", b"{}")),
+    ],
+)
+def test_texts_of_a_type(content_type: str, body: str, expected: tuple[int, str, bytes]) -> None:
+    assert summary(shown({"headers": {"content-type": content_type}, "body": body})) == expected
+
+
+@pytest.mark.parametrize("content_type", ["text/yaml", "application/hal+json", "image/png"])
+def test_a_type_the_server_does_not_know_is_binary(content_type: str) -> None:
+    response = shown({"headers": {"content-type": content_type}, "body": "{}"})
+    assert (response.status, messages.WEB_TYPE_MISMATCH.encode() in response.body) == (400, True)
