@@ -122,6 +122,7 @@ TABLE: tuple[Meaning, ...] = (
     _said("sink.{index}", "stored", "Documents stored"),
     _trouble("journal.vanished", "lost", "Documents lost for good", reason="batch-vanished"),
     _trouble("plates.too-many", "photos_refused", "Photos from the page that were not read because too many came in a minute"),
+    _trouble("quota.used-up.{kind}", "shares_used_up", "Minutes in which strangers used up their share: of reads of a page or the registry, or of photos"),
     _said("plates.{status}", "photos", "Reports stored, by what was read"),
     _trouble("feed.{what}.{reason}", "feed_trouble", "What a provider met, all feeds together; its own metrics say which"),
 )

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from redis import RedisError
 
 from hort import clock, config, keys, store, web
+from hort.counters import RedisCounters
 
 READS = "reads_per_minute"
 """Parameter: how often strangers may read each of our pages and the registry."""
@@ -31,7 +32,7 @@ class Counts(Protocol):
 
 
 class RedisCounts:
-    """A count over all processes; a process that has seen the end of a share asks Redis no more in that minute."""
+    """A count over all processes; one that has seen the end of a share notes it once for all and asks Redis no more in that minute."""
 
     def __init__(self, client: store.Client) -> None:
         self._client: Any = client
@@ -48,6 +49,8 @@ class RedisCounts:
             pipeline.expire(key, KEPT_S)
             found = int(pipeline.execute()[0])
         self._seen[kind] = (minute, found)
+        if found > most:
+            RedisCounters(self._client).add({f"quota.used-up.{kind}": 1}, token=f"quota-{kind}-{minute}")
         return found
 
 

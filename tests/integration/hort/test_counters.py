@@ -11,6 +11,7 @@ from feeds.provider.tally import Tally
 from hort import keys, store
 from hort.counters import CALLERS_KEPT_S, KEPT_S, RedisCounters
 from hort.model_store import RedisModelStore
+from hort.quota import RedisCounts
 
 NOW = 1_700_000_000_000
 
@@ -90,3 +91,12 @@ def test_what_is_remembered_goes_by_itself(redis_client: redis.Redis, token: str
 def test_all_keys_are_in_one_slot(redis_client: redis.Redis) -> None:
     RedisCounters(redis_client).add({"a.x": 1})
     assert {key.decode().split(":")[1] for key in redis_client.scan_iter()} == {"{stats}"}
+
+
+def test_a_share_is_one_for_all_processes_and_its_end_is_counted_once(redis_client: "redis.Redis") -> None:
+    processes = [RedisCounts(redis_client) for _ in range(3)]
+    assert [one.count("dashboard", 7, most=2) for one in processes] == [1, 2, 3]
+    assert [one.count("dashboard", 7, most=2) for one in processes] == [4, 5, 3], "one that saw the end asks no more"
+    assert RedisCounters(redis_client).all() == {"quota.used-up.dashboard": 1}
+    assert redis_client.ttl(keys.quota("dashboard", 7)) > 0
+    assert processes[0].count("dashboard", 8, most=2) == processes[0].count("plates-page", 7, most=2) == 1
