@@ -5,6 +5,17 @@ from __future__ import annotations
 import re
 
 _SECRET = re.compile(r"(?:^|_)(?:password|secret|key|token)$")
+_LOGIN = re.compile(r"(?<=//)[^/?#\s'\"]*@")
+_QUERY = re.compile(r"(?<==)[^=&#\s'\"]+")
+_LONGEST = 200
+
+
+def shown(value: object) -> str:
+    """A value fit for a message that others read: short, and an address without its login and the values of its query."""
+    text = _LOGIN.sub("", repr(value))
+    address, question, query = text.partition("?") if "://" in text else (text, "", "")
+    text = address + question + _QUERY.sub("***", query)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 class HortError(Exception):
@@ -21,7 +32,7 @@ class ConfigError(HortError):
     def __init__(self, name: str, value: object, reason: str) -> None:
         if value is not None and _SECRET.search(name):
             value = "***"
-        super().__init__(f"parameter '{name}' {reason}, got {value!r}" if value is not None else f"parameter '{name}' {reason}")
+        super().__init__(f"parameter '{name}' {reason}" + (f", got {shown(value)}" if value is not None else ""))
         self.name = name
         self.value = value
         self.reason = reason
@@ -57,7 +68,7 @@ class ModelError(HortError):
     code = "model"
 
     def __init__(self, field: str, value: object, reason: str) -> None:
-        super().__init__(f"model field '{field}' {reason}, got {value!r}")
+        super().__init__(f"model field '{field}' {reason}" + (f", got {shown(value)}" if value is not None else ""))
         self.field = field
         self.value = value
         self.reason = reason
@@ -69,7 +80,7 @@ class ReportError(HortError):
     code = "report"
 
     def __init__(self, field: str, value: object, reason: str, *, status: int = 422) -> None:
-        super().__init__(f"'{field}' {reason}" + (f", got {value!r}" if value is not None else ""))
+        super().__init__(f"'{field}' {reason}" + (f", got {shown(value)}" if value is not None else ""))
         self.field = field
         self.reason = reason
         self.status = status

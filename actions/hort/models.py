@@ -144,7 +144,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
         if key in READ_ONLY:
             continue
         if key not in _CHECKS:
-            raise ModelError(key[:100], _short(value), f"is not known; known are {', '.join(_CHECKS)}")
+            raise ModelError(key[:100], None, f"is not known; known are {', '.join(_CHECKS)}")
         result[key] = _DEFAULTS[key] if value is None else _CHECKS[key](key, value)
     return result
 

@@ -137,7 +137,8 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         if len(path) > 1:
             return web.problem(404, "the path must be /<name of a model>")
         if request.method in {"GET", "HEAD"}:
-            return _read(registry, path, sealed=web.has_key(request, key=registry.key))
+            trusted, sealed = web.may_write(request, key=registry.key), web.has_key(request, key=registry.key)
+            return _read(registry, path, trusted=trusted, sealed=sealed)
         if request.method not in {"PUT", "PATCH", "DELETE"}:
             headers = {"allow": METHODS}
             return web.answer(405, {"error": f"{request.method} is not supported, {METHODS} are"}, headers)
@@ -158,25 +159,23 @@ def handle(registry: Registry, request: web.Request) -> web.Result:
         return web.problem(status, str(error), **facts)
 
 
-def _read(registry: Registry, path: tuple[str, ...], *, sealed: bool) -> web.Result:
-    """One model or all, with masked addresses; whoever has the key gets those that hold a secret sealed, too."""
+def _read(registry: Registry, path: tuple[str, ...], *, trusted: bool, sealed: bool) -> web.Result:
+    """One model or all, secrets masked. Who may not write sees no address in errors; who has the key gets whole ones sealed."""
     found = [registry.get(path[0])] if path else registry.all()
     shown = [_masked(model) for model in found]
     described = registry.described(shown)
     for document, model, masked in zip(described, found, shown, strict=True):
         if sealed and model.url != masked.url:
             document[models.SEALED] = seal.text(model.url, registry.key)
+    active = active_list(registry.store)
+    poll = {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")}
+    if not trusted:
+        for facts in (poll, *(model["state"] for model in described)):
+            facts["last_error"] = facts["last_error"] and urls.without_addresses(facts["last_error"])
     if path:
         return web.answer(200, described[0])
-    active = active_list(registry.store)
-    return web.answer(
-        200,
-        {
-            "endpoints": [{model.name: model.url} for model in shown if model.enabled],
-            "models": described,
-            "poll": {"polled_at": active.get("polled_at"), "last_error": active.get("last_error")},
-        },
-    )
+    endpoints = [{model.name: model.url} for model in shown if model.enabled]
+    return web.answer(200, {"endpoints": endpoints, "models": described, "poll": poll})
 
 
 def _write(registry: Registry, request: web.Request, name: str) -> web.Result:

@@ -10,6 +10,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from hort import config
+from hort.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 CONNECT_TIMEOUT_S = 3.0
@@ -23,16 +24,19 @@ AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
 
 @lru_cache(maxsize=8)
 def client(url: str) -> Client:
-    """The client of one address; answers are bytes."""
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
-        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
-    )
+    """The client of one address; answers are bytes. ConfigError where it is none, without it: a password may be anywhere in it."""
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_keepalive=True,
+            health_check_interval=30,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+            retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+        )
+    except ValueError:
+        raise ConfigError("redis_url", None, "must be redis://, rediss:// or unix:// with a host, a port and a number") from None
 
 
 def now_ms(client: Client) -> int:
