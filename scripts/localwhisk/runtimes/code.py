@@ -45,8 +45,9 @@ class CodeError(Exception):
 class Packing:
     """How one family's proxy takes code: the archives it knows, and what it makes of a folder.
 
-    `text_archives`: an archive is known by its first bytes even where the code came as text. `refuse` words the error over an archive that cannot be unpacked, or over binary code that is none (format None) where
-    `single_binary` is false. `lay_out` arranges the folder; it raises CodeError when something is missing.
+    `text_archives`: an archive is known by its first bytes even where the code came as text. `single_binary`: binary code
+    that is no archive is a single file. `refuse` words the error over an archive that cannot be unpacked, or over binary code
+    that is none (format None). `lay_out` arranges the folder; it raises CodeError when something is missing.
     """
 
     family: str
