@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -111,12 +110,11 @@ def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path) -> 
     if not requirements.is_file() or environment.is_dir():
         return
     until = time.monotonic() + spec.timeout_ms / 1000
-    with tempfile.TemporaryDirectory() as scratch:
-        settings = {name: value for name, value in os.environ.items() if _PIP_SETTINGS.fullmatch(name)}
-        settings |= {"PATH": os.defpath, "LANG": "C.UTF-8", "VIRTUALENV_OVERRIDE_APP_DATA": scratch}
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-input", "-r", str(requirements)]
-        for command in ([str(interpreter), "-I", "-m", "virtualenv", str(environment)], pip):
-            _run(command, settings, spec, until)
+    settings = {name: value for name, value in os.environ.items() if _PIP_SETTINGS.fullmatch(name)}
+    settings |= {"PATH": os.defpath, "LANG": "C.UTF-8", "VIRTUALENV_OVERRIDE_APP_DATA": str(folder.parent.with_name("virtualenv"))}
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-input", "-r", str(requirements)]
+    for command in ([str(interpreter), "-I", "-m", "virtualenv", str(environment)], pip):
+        _run(command, settings, spec, until)
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], spec: ActionSpec, until: float) -> None:
