@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.stack import ports
+from lib.stack import process as stack_process
 
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 40.0
@@ -57,6 +58,7 @@ def start(name: str, argv: list[str], *, logs: Path, env: dict[str, str], ready:
         popen = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
+    (logs / f"{name}.pid").write_text(f"{popen.pid} {stack_process.start_time(popen.pid) or 0}")
     process = Process(name, popen, log)
     if ready:
         try:
@@ -65,6 +67,14 @@ def start(name: str, argv: list[str], *, logs: Path, env: dict[str, str], ready:
             process.stop()
             raise
     return process
+
+
+def stop_left(logs: Path) -> None:
+    """Stops the parts that a killed demo left running; one that got a part's number since then is not taken for it."""
+    for path in logs.glob("*.pid"):
+        with contextlib.suppress(ValueError):  # it was killed while it wrote
+            pid, started = map(int, path.read_text().split())
+            stack_process.Process(pid, started).stop(grace=STOP_TIMEOUT_S)
 
 
 def run(argv: list[str], *, log: Path, env: dict[str, str]) -> int:

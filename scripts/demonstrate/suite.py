@@ -66,6 +66,7 @@ class Suite:
         self.env |= settings_module.settled(self._given, keys.kept(self._options.state))
         if problems := settings_module.problems(self._options, self.env):
             raise processes.StartFailed("\n  ".join(["nothing was started:", *problems]))
+        processes.stop_left(self._logs)
         self._stack("down")
         state.empty(self._options.state, OURS)
 

@@ -52,6 +52,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _key(options: argparse.Namespace, *, parts: SplitResult, here: local.Local) -> str:
+    if options.auth and not options.auth.startswith("@"):
+        print("warning: a key on a command line can be read by everybody on this machine: --auth @FILE or HORT_AUTH", file=sys.stderr)
     key = read_auth(options.auth or os.environ.get("HORT_AUTH") or "") or here.key_of(parts.geturl())
     if not key:
         raise DeployError(f"{parts.hostname} needs a key: HORT_AUTH, or --auth @FILE")

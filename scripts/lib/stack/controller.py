@@ -17,6 +17,7 @@ from lib.stack.probes import NOTHING, PROBES
 from lib.stack.process import launch, resident_bytes
 from lib.stack.progress import Progress
 from lib.stack.services import SERVICES, Service
+from lib.state import MARK
 
 OWN_SERVER_WAIT_S = 10.0
 LOG_LIMIT_BYTES = 5_000_000
@@ -96,8 +97,7 @@ class Stack:
                     f"{service.name} runs on port {before.port}; stop it first to have it on port {given}"
                 )
             return False
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        self._own_folder(folder)
         port = ports.choose(
             service=service.name, given=given, remembered=before.port if before else None, strict=strict
         )
@@ -210,6 +210,16 @@ class Stack:
         return Status(name, state, url, record.port, process.pid, resident_bytes(process.pid), reason)
 
     # ---- files
+
+    @staticmethod
+    def _own_folder(folder: Path) -> None:
+        """Make a service's folder, for its user alone; one that somebody else filled is not handed over to a server."""
+        mark = folder / MARK
+        if folder.exists() and next(folder.iterdir(), None) and not (mark.exists() or (folder / "service.json").exists()):
+            raise StackError(f"{folder} holds files that are not ours: name another folder with --state")
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        mark.touch()
 
     def _folder(self, name: str) -> Path:
         return self._state / "stack" / name

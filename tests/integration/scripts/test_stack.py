@@ -183,6 +183,14 @@ def test_a_server_of_ones_own_is_checked_named_and_left_alone(light: Services, t
     assert light.status("redis")["state"] == "running"
 
 
+def test_a_folder_that_somebody_else_filled_is_not_given_to_a_server(tmp_path: Path) -> None:
+    (tmp_path / "stack/redis").mkdir(parents=True)
+    (tmp_path / "stack/redis/letters.txt").touch()
+    done = stack("up", "redis", "--state", str(tmp_path))
+    assert (done.returncode, "holds files that are not ours" in done.stderr) == (1, True)
+    assert [path.name for path in (tmp_path / "stack/redis").iterdir()] == ["letters.txt"]
+
+
 def test_two_ups_at_once_start_one_server(tmp_path: Path) -> None:
     argv = [str(SCRIPTS / "stack"), "up", "redis", "--state", str(tmp_path)]
     both = [subprocess.Popen(argv, env=environment(), stderr=subprocess.PIPE) for _ in range(2)]

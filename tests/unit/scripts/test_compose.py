@@ -31,6 +31,11 @@ def test_nobody_comes_in_without_a_password() -> None:
     assert SERVICES["elasticsearch"]["environment"]["xpack.security.enabled"] == "true"
 
 
+def test_no_password_is_on_a_command_line() -> None:
+    texts = [str(text) for service in SERVICES.values() for text in (service.get("command"), service.get("healthcheck", {}).get("test"))]
+    assert [text for text in texts if re.search(r"(curl|redis-\w+|mosquitto_passwd)[^|]*PASSWORD", text)] == [], "anybody may read one"
+
+
 def test_secrets_are_given_and_never_have_a_default() -> None:
     text = (ROOT / "docker/compose.yaml").read_text()
     secret = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|KEY))(:?[^}]?)", text)

@@ -58,3 +58,13 @@ def test_a_part_whose_start_is_interrupted_does_not_stay(tmp_path: Path, monkeyp
     with pytest.raises(Interrupted):
         processes.start("part", [sys.executable, "-c", "import time; time.sleep(600)"], logs=tmp_path, env={**os.environ}, ready=True)
     assert not started[0].alive()
+
+
+def test_what_a_killed_demo_left_running_is_stopped_and_nothing_else(tmp_path: Path) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left, other = (processes.start(name, sleeper, logs=tmp_path, env={**os.environ}, ready=False) for name in ("left", "other"))
+    (tmp_path / "other.pid").write_text(f"{other.popen.pid} 1")  # a number that was given away again
+    (tmp_path / "torn.pid").write_text("")
+    processes.stop_left(tmp_path)
+    assert (left.alive(), other.alive()) == (False, True)
+    other.stop()
