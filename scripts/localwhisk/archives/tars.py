@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from localwhisk.archives.reading import Guarded, pieces, reading
-from localwhisk.archives.tree import DEFAULT_BOUNDS, Bounds, File, Folder, Link, Node, Refused, Tree, shown
+from localwhisk.archives.tree import DEFAULT_BOUNDS, Bounds, File, Folder, Link, Node, Refused, Tree, quoted
 from localwhisk.archives.writing import write
 
 _HEADER_BYTES: Final = 1 << 16
@@ -55,7 +55,7 @@ def _node(member: tarfile.TarInfo, tree: Tree[int]) -> Node[int]:
     if member.islnk():
         return _twin(member, tree)
     if not member.isreg() or member.issparse():
-        raise Refused(f"{shown(member.name)} is neither a file nor a folder nor a link")
+        raise Refused(f"{quoted(member.name)} is neither a file nor a folder nor a link")
     return File(member.offset_data, member.size, executable=bool(member.mode & 0o111))
 
 
@@ -63,7 +63,7 @@ def _twin(member: tarfile.TarInfo, tree: Tree[int]) -> File[int]:
     """Make a hard link a copy of the file it names, which must have come before it."""
     first = tree.nodes.get(tuple(part for part in member.linkname.split("/") if part not in ("", ".")))
     if not isinstance(first, File):
-        raise Refused(f"hard link {shown(member.name)} names no file that came before it")
+        raise Refused(f"hard link {quoted(member.name)} names no file that came before it")
     return first
 
 

@@ -15,7 +15,7 @@ MAX_DEPTH: Final = 64
 MAX_LINK_BYTES: Final = 1 << 20
 """Of all links together."""
 MAX_LINKS_IN_A_ROW: Final = 40
-_SHOWN: Final = 120
+_QUOTED_LENGTH: Final = 120
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -65,26 +65,26 @@ class Tree(Generic[Source]):
         self._bounds = bounds
         self._size = 0
         self._link_bytes = 0
-        self._ends: dict[Parts, Parts] = {}
+        self._destinations: dict[Parts, Parts] = {}
         self.nodes: dict[Parts, Node[Source]] = {}
 
     def add(self, name: str, node: Node[Source]) -> None:
         """Add what the archive calls by this name, with the folders that the name implies."""
         parts = _parts(name)
         if not parts and not isinstance(node, Folder):
-            raise Refused(f"{shown(name)} names no file")
+            raise Refused(f"{quoted(name)} names no file")
         for depth in range(1, len(parts)):
-            self._put(parts[:depth], Folder())
+            self._place(parts[:depth], Folder())
         if parts:
-            self._put(parts, node)
+            self._place(parts, node)
 
-    def _put(self, parts: Parts, node: Node[Source]) -> None:
-        there = self.nodes.get(parts)
-        if there is None:
+    def _place(self, parts: Parts, node: Node[Source]) -> None:
+        known = self.nodes.get(parts)
+        if known is None:
             self._count(node)
             self.nodes[parts] = node
-        elif not (isinstance(there, Folder) and isinstance(node, Folder)):
-            raise Refused(f"{shown('/'.join(parts))} occurs twice, or lies in what is no folder")
+        elif not (isinstance(known, Folder) and isinstance(node, Folder)):
+            raise Refused(f"{quoted('/'.join(parts))} occurs twice, or lies in what is no folder")
 
     def _count(self, node: Node[Source]) -> None:
         if len(self.nodes) >= self._bounds.entries:
@@ -102,20 +102,20 @@ class Tree(Generic[Source]):
         """Follow every link, through other links, too, and refuse the archive when one leads out of it."""
         for parts, node in self.nodes.items():
             if isinstance(node, Link):
-                self._end(parts, node, in_a_row=1)
+                self._follow(parts, node, in_a_row=1)
 
-    def _end(self, parts: Parts, link: Link, *, in_a_row: int) -> Parts:
+    def _follow(self, parts: Parts, link: Link, *, in_a_row: int) -> Parts:
         """Return where a link ends, as the kernel would walk it once all is unpacked."""
-        if parts in self._ends:
-            return self._ends[parts]
+        if parts in self._destinations:
+            return self._destinations[parts]
         if in_a_row > MAX_LINKS_IN_A_ROW:
-            raise Refused(f"link {shown('/'.join(parts))} leads through too many links")
+            raise Refused(f"link {quoted('/'.join(parts))} leads through too many links")
         if link.target.startswith("/") or _DRIVE.match(link.target):
             raise _leads_out(parts)
         here = parts[:-1]
         for step in link.target.split("/"):
             here = self._step(parts, here, step, in_a_row=in_a_row)
-        self._ends[parts] = here
+        self._destinations[parts] = here
         return here
 
     def _step(self, parts: Parts, here: Parts, step: str, *, in_a_row: int) -> Parts:
@@ -127,27 +127,27 @@ class Tree(Generic[Source]):
             return here[:-1]
         here = (*here, step)
         if len(here) > MAX_DEPTH:
-            raise Refused(f"link {shown('/'.join(parts))} leads deeper than {MAX_DEPTH} folders")
+            raise Refused(f"link {quoted('/'.join(parts))} leads deeper than {MAX_DEPTH} folders")
         node = self.nodes.get(here)
-        return self._end(here, node, in_a_row=in_a_row + 1) if isinstance(node, Link) else here
+        return self._follow(here, node, in_a_row=in_a_row + 1) if isinstance(node, Link) else here
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """Write a name of a stranger for a log: in quotes, short, without control characters."""
-    return ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return ascii(text if len(text) <= _QUOTED_LENGTH else text[:_QUOTED_LENGTH] + "…")
 
 
 def _leads_out(parts: Parts) -> Refused:
-    return Refused(f"link {shown('/'.join(parts))} leads out of the archive")
+    return Refused(f"link {quoted('/'.join(parts))} leads out of the archive")
 
 
 def _parts(name: str) -> Parts:
     _checked(name)
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if name.startswith("/") or ".." in parts or (parts and _DRIVE.fullmatch(parts[0])):
-        raise Refused(f"name {shown(name)} leads out of the archive")
+        raise Refused(f"name {quoted(name)} leads out of the archive")
     if len(parts) > MAX_DEPTH:
-        raise Refused(f"name {shown(name)} is deeper than {MAX_DEPTH} folders")
+        raise Refused(f"name {quoted(name)} is deeper than {MAX_DEPTH} folders")
     return parts
 
 
@@ -156,9 +156,9 @@ def _checked(name: str) -> bytes:
     try:
         raw = name.encode()
     except UnicodeEncodeError:
-        raise Refused(f"name {shown(name)} is not UTF-8") from None
+        raise Refused(f"name {quoted(name)} is not UTF-8") from None
     if not raw or len(raw) > MAX_NAME_BYTES or max(map(len, raw.split(b"/"))) > MAX_PART_BYTES:
-        raise Refused(f"name {shown(name)} has {len(raw)} bytes; 1 to {MAX_NAME_BYTES} are fine, {MAX_PART_BYTES} a part")
+        raise Refused(f"name {quoted(name)} has {len(raw)} bytes; 1 to {MAX_NAME_BYTES} are fine, {MAX_PART_BYTES} a part")
     if b"\0" in raw or b"\\" in raw:
-        raise Refused(f"name {shown(name)} has a backslash or a zero byte; separators are forward slashes")
+        raise Refused(f"name {quoted(name)} has a backslash or a zero byte; separators are forward slashes")
     return raw

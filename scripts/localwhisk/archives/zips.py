@@ -19,7 +19,7 @@ from localwhisk.archives.tree import (
     Node,
     Refused,
     Tree,
-    shown,
+    quoted,
 )
 from localwhisk.archives.writing import write
 
@@ -44,7 +44,7 @@ def unzip(content: IO[bytes], folder: Path, *, bounds: Bounds = DEFAULT_BOUNDS) 
 
 
 def _node(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Node[zipfile.ZipInfo]:
-    name = shown(entry.orig_filename)
+    name = quoted(entry.orig_filename)
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
         raise Refused(f"{name} is encrypted, or compressed by another method than deflate")
     mode = entry.external_attr >> 16 if entry.create_system in _UNIX else 0
@@ -60,7 +60,7 @@ def _node(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Node[zipfile.ZipI
 
 def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
     if entry.file_size > MAX_NAME_BYTES:
-        raise Refused(f"link {shown(entry.orig_filename)} has {entry.file_size} bytes, more than {MAX_NAME_BYTES}")
+        raise Refused(f"link {quoted(entry.orig_filename)} has {entry.file_size} bytes, more than {MAX_NAME_BYTES}")
     with reading(_WHAT):
         return b"".join(_content(archive, entry)).decode()
 
