@@ -32,7 +32,7 @@ def _signed(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + _VALID)
-    names = x509.SubjectAlternativeName([_general(one) for one in dict.fromkeys((*_NAMES, host))])
+    names = x509.SubjectAlternativeName([_general(one) for one in dict.fromkeys((*_NAMES, host)) if one])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     return builder.sign(key, hashes.SHA256())

@@ -23,7 +23,11 @@ def context(state: Path, host: str) -> ssl.SSLContext:
 
         self_signed.make(certificate, key, host)
     found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    found.load_cert_chain(certificate, key)
+    try:
+        found.load_cert_chain(certificate, key)
+    except OSError as error:
+        message = f"{certificate} and {key} are no certificate with its key: {error}"
+        raise OSError(message) from error
     return found
 
 

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_clients_that_trust_its_certificate_reach_it(new_whisk: NewWhisk) -> Non
     whisk.start()
     assert certificate.read_text() == before, "it is made once"
     assert ping(whisk, trusting) == b"pong"
+
+
+def test_files_that_are_no_certificate_are_an_error_not_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "entities").mkdir()
+    (tmp_path / "entities" / "tls.crt").write_text("x")
+    with pytest.raises(AssertionError, match=r"tls\.key are no certificate with its key") as caught:
+        Engine(tmp_path, "--tls")
+    assert "Traceback" not in str(caught.value)
 
 
 def test_wsk_finds_it_by_a_bare_host_and_its_own_commands_without_more(new_whisk: NewWhisk) -> None:
