@@ -59,11 +59,11 @@ PUBLIC = (
 
 
 def parse_identity(text: str) -> Identity:
-    """Read 'NAME=UUID:KEY' or 'NAME=@FILE'; raises ValueError without repeating the key."""
+    """Read 'NAME=UUID:KEY' or 'NAME=@FILE'; raises ValueError that repeats nothing, as a key may stand anywhere in it."""
     name, _, given = text.partition("=")
     unique, _, key = read_auth(given).partition(":")
     if not name or not _UUID.match(unique) or not key:
-        message = f"identity {name!r} must be given as NAME=@FILE (the file holds UUID:KEY) or NAME=UUID:KEY"
+        message = "an identity must be given as NAME=@FILE (the file holds UUID:KEY) or NAME=UUID:KEY"
         raise ValueError(message)
     return Identity(name, unique, key)
 
