@@ -41,6 +41,8 @@ PRIORITY = 200
 NAME_LIMITS = {documents.ALL_EVENTS: 2_000, documents.ANALYTICS: 500, documents.MODEL_RESULTS: 200}
 """Names that are mapped of what devices and models bring; in analytics each one has a field for each statistic."""
 FIELD_LIMITS = {**NAME_LIMITS, documents.ANALYTICS: NAME_LIMITS[documents.ANALYTICS] * (len(documents.STATISTICS) + 1)}
+NO_WRITE_INDEX, FULL = "no write index", "Limit of total fields"
+"""What Elasticsearch says where an alias leads nowhere yet, and of an index that has as many fields as it may."""
 FIXED_FIELDS = 100
 """Room in an index for the fields below."""
 LONGEST_KEYWORD = 1_024
@@ -172,11 +174,24 @@ def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Sequ
         state = have.get(f"hort-{prefix}{index}", TemplateState(0, {}))
         if state.version > VERSION:
             continue
+        old = state.version < VERSION
+        if old:
+            _put(store, prefix, index, state.fields)
         new = mapped_fields.admitted(state.fields, (brought or {}).get(index, ()), limit=NAME_LIMITS.get(index, 0))
-        if new or state.version < VERSION:
-            _put(store, prefix, index, {**state.fields, **new})
-            put += 1
+        if new:
+            _put_names(store, prefix, index, {**state.fields, **new})
+        put += old or bool(new)
     return put
+
+
+def _put_names(store: DocumentStore, prefix: str, index: str, fields: Fields) -> None:
+    """Map names that are new; what Elasticsearch cannot map is told, and keeps nothing from being stored."""
+    try:
+        _put(store, prefix, index, fields)
+    except RequestRefused as error:
+        if NO_WRITE_INDEX in str(error):
+            raise  # the one that the alias will get must have these names, too
+        activation_log.log("sink.unmapped", index=prefix + index, error=str(error))
 
 
 def _put(store: DocumentStore, prefix: str, index: str, fields: Fields) -> None:
@@ -188,13 +203,15 @@ def _put(store: DocumentStore, prefix: str, index: str, fields: Fields) -> None:
 
 
 def _extend(store: DocumentStore, name: str, index: str, fields: Fields) -> bool:
-    """Map names in an index that is there; whether it is. What it maps already stays, what it cannot take is told."""
+    """Map names in an index that is there; whether it is. What it maps already stays, what it has no room for is told."""
     have = store.mapping(name)
     if have is None:
         return False
     try:
         store.put_mapping(name, _mapping(_without(_named(index, fields), have)))
     except RequestRefused as error:
+        if FULL not in str(error):
+            raise
         activation_log.log("sink.unmapped", index=name, error=str(error))
     return True
 

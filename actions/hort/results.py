@@ -20,6 +20,7 @@ MAX_RESULT_BYTES = 32 * 1024
 MAX_ERROR = 300
 MAX_FIELDS = 64
 """Names in a model's answers of one batch that are told to the sink, so that it maps their numbers."""
+MAX_NAMED_DEPTH = 4
 OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
 
 
@@ -157,14 +158,14 @@ class Sheet:
         )
 
 
-def _kinds(answer: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted name and kind of each number, text and boolean."""
+def _kinds(answer: dict[str, Any], prefix: str = "", depth: int = MAX_NAMED_DEPTH) -> Iterator[tuple[str, str]]:
+    """Dotted name and kind of each number, text and boolean, down to a depth."""
     for name, value in answer.items():
         kind = kind_of(value)
         if kind is not None:
             yield prefix + name, kind
-        elif isinstance(value, dict):
-            yield from _kinds(value, f"{prefix}{name}.")
+        elif isinstance(value, dict) and depth > 1:
+            yield from _kinds(value, f"{prefix}{name}.", depth - 1)
 
 
 def _unusual(result: bytes) -> bool:

@@ -309,5 +309,11 @@ class MemoryDocuments:
         return self.mappings.get(index, {} if index in self.indices else None)
 
     def put_mapping(self, index: str, body: Mapping[str, Any]) -> None:
-        """Keeps what was put last."""
-        self.mappings[index] = dict(body)
+        """Adds to what is mapped."""
+        self.mappings[index] = _merged(self.mappings.get(index, {}), body)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}

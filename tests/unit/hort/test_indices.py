@@ -88,7 +88,8 @@ def test_name_that_an_older_index_maps_otherwise_stays_as_it_is() -> None:
 
     indices.ensure(store, brought={"all-events": [{"x": NUMERIC, "y": NUMERIC}]})
 
-    assert store.mappings["all-events"]["properties"]["data"]["properties"].keys() == {"y"}
+    data = store.mappings["all-events"]["properties"]["data"]["properties"]
+    assert {name: found["type"] for name, found in data.items()} == {"x": "keyword", "y": "double"}
 
 
 def test_index_that_cannot_take_more_fields_is_told_once_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +105,36 @@ def test_index_that_cannot_take_more_fields_is_told_once_and_goes_on(capsys: pyt
 def _full(index: str, body: object) -> None:
     del index, body
     raise RequestRefused(400, "illegal_argument_exception", "Limit of total fields [2000] has been exceeded")
+
+
+def test_names_wait_for_the_index_that_an_alias_will_write_to() -> None:
+    store = MemoryDocuments()
+    indices.ensure(store)
+    store.mappings = {"all-events": {}}
+    store.put_mapping = _nowhere  # type: ignore[method-assign]
+
+    with pytest.raises(RequestRefused):
+        indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]})
+    assert store.templates["hort-all-events"]["_meta"]["fields"] == {}
+
+
+def test_name_that_elasticsearch_cannot_map_keeps_nothing_from_being_stored(capsys: pytest.CaptureFixture[str]) -> None:
+    store = MemoryDocuments()
+    indices.ensure(store)
+    store.put_template = _bad_name  # type: ignore[method-assign]
+
+    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 1
+    assert "Failed to parse mapping" in capsys.readouterr().err
+
+
+def _bad_name(name: str, body: object) -> None:
+    del name, body
+    raise RequestRefused(400, "mapper_parsing_exception", "Failed to parse mapping: field name cannot be ...")
+
+
+def _nowhere(index: str, body: object) -> None:
+    del index, body
+    raise RequestRefused(400, "illegal_argument_exception", "no write index is defined for alias [all-events]")
 
 
 def test_newer_version_decides_alone_what_is_mapped() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hort import models
 from hort.records import Records
-from hort.results import ERROR, MAX_RESULT_BYTES, OPEN, TIMEOUT, Sheet
+from hort.results import ERROR, MAX_FIELDS, MAX_RESULT_BYTES, OPEN, TIMEOUT, Sheet
+from hort.schema import BOOL, NUMERIC, STRING
 from tests.support import staged
 
 URL = "http://model.example/"
@@ -146,3 +147,23 @@ def test_any_answer_gives_two_lines_of_json_a_record(values: list[Any], error: s
     found.finish(ERROR, error)
     assert found.lines().count(b"\n") == 2 * (len(values) + 1)
     assert len(staged.documents(found.lines())) == len(values) + 1
+
+
+def test_kinds_of_what_answers_hold_are_told_to_the_sink() -> None:
+    found = sheet(4)
+    found.answered([0, 1], [{"score": 1, "label": "a"}, {"score": "x", "fields": {"rpm": {"z": 2.5, "ok": True}}}], 1)
+    found.answered([2, 3], [5, ["a"]], 1)
+
+    assert found.fields == {"score": NUMERIC, "label": STRING, "fields.rpm.z": NUMERIC, "fields.rpm.ok": BOOL, "value": NUMERIC}
+
+
+def test_names_of_answers_are_bounded_in_number_and_depth() -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = {"a": deep}
+    found = sheet(40)
+    found.answered(range(40), [{f"n{slot}-{number}": 1 for number in range(50)} for slot in range(40)], 1)
+    assert len(found.fields) <= 2 * MAX_FIELDS
+    other = sheet(1)
+    other.answered([0], [deep], 1)
+    assert other.fields == {}
