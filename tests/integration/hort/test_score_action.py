@@ -4,13 +4,14 @@ import orjson
 import pytest
 import redis
 
-from hort import analytics_keys, batch, join, keys
+from hort import analytics_keys, batch, join, keys, mapped_fields
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
 from hort.journal import RedisJournal
 from hort.model_store import RedisModelStore
 from hort.models import parse
 from hort.registry import Registry
+from hort.schema import NUMERIC
 from tests.support import model_server as servers
 from tests.support import staged
 from tests.support.actions import load_main
@@ -77,6 +78,8 @@ def test_each_record_gets_one_result(stage: Stage, protocol: str) -> None:
     assert len(found) == 30
     if protocol != "query":
         assert found["b-0-1.7", "m"]["result"] == {"n": 7}
+        names = stage.journal.read_stage(REFERENCE, ["results-fields"]) or {}
+        assert mapped_fields.read(names["results-fields"]) == [{"n": NUMERIC}]
     assert len(server.requests) == (1 if protocol == "instances" else 30)
     sent = b"".join(request.body + str(request.headers).encode() for request in server.requests)
     assert b"c2VjcmV0" not in sent

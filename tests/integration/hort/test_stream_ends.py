@@ -117,6 +117,24 @@ def test_two_types_with_one_field_name_are_both_stored(
     }
 
 
+def test_values_can_be_searched_as_what_they_are_from_the_first_batch_on(
+    params: dict[str, Any], journal: RedisJournal, elasticsearch_client: Elasticsearch
+) -> None:
+    put(journal, {"rpm": 9, "mode": "slow"}, {"rpm": 10.5, "mode": "fast", "motor": {"on": True}}, {"tags": ["a", "b"]})
+    load("sink")({**params, **load("ingest")({**params, **REFERENCE.as_result()})})
+
+    elasticsearch_client.indices.refresh(index="all-events")
+    for query in (
+        {"range": {"data.rpm": {"gt": 9.5}}},
+        {"term": {"data.mode": "fast"}},
+        {"term": {"data.motor.on": "true"}},
+        {"term": {"data.tags": "b"}},
+    ):
+        assert elasticsearch_client.count(index="all-events", query=query)["count"] == 1
+    found = elasticsearch_client.search(index="all-events", size=0, aggs={"mean": {"avg": {"field": "data.rpm"}}})
+    assert found["aggregations"]["mean"]["value"] == 9.75
+
+
 def test_document_that_elasticsearch_refuses_becomes_a_dead_letter(
     params: dict[str, Any],
     journal: RedisJournal,

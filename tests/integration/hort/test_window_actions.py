@@ -8,10 +8,11 @@ import orjson
 import pytest
 import redis
 
-from hort import action, batch, keys
+from hort import action, batch, keys, mapped_fields
 from hort.counters import RedisCounters
 from hort.errors import BatchError
 from hort.journal import RedisJournal
+from hort.schema import NUMERIC
 from tests.support.actions import load_main
 from tests.support.windows import pairs
 
@@ -37,8 +38,9 @@ def test_from_messages_to_documents(redis_client: redis.Redis, redis_url: str) -
     journal.ack(reference)
     assert load_main("window")({**answer, **args})["acked"]
     closed = load_main("close")(args)
-    stage = journal.read_stage(batch.Reference(closed["batch_id"], closed["journal"]), ["analytics"])
+    stage = journal.read_stage(batch.Reference(closed["batch_id"], closed["journal"]), ["analytics", "analytics-fields"])
     assert stage is not None
+    assert mapped_fields.read(stage["analytics-fields"]) == [{"n": NUMERIC}]
     docs = [doc for _, doc in pairs(stage["analytics"])]
     assert {doc["id"] for doc in docs} == {"d0", "d1", "d2", None}
     assert all(list(doc["n"]) == ["n"] for doc in docs)
