@@ -48,7 +48,7 @@ LEAST_S = 15.0
 _LATE = "late"
 _FAILURES = "sink_failures"
 _NAMES = {name: mapped_fields.stage_field(name) for name in ("events", "analytics", "results")}
-_FIELDS = (*documents.INDEX_OF, *_NAMES.values(), _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
+_FIELDS = (*_NAMES.values(), _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
 _KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
 
 
@@ -99,29 +99,43 @@ class Sink:
     def _store(self, reference: Reference, stage: Stage, writer: BulkWriter) -> Counter[str]:
         """Writes all fields; how many documents each index took, and `dead` for those that were refused."""
         stored: Counter[str] = Counter()
-        bodies = {name: pairs(stage[name]) for name in documents.INDEX_OF if stage.get(name)}
-        if replay.STORED in stage:
-            bodies.pop("events", None)
-        if not bodies and not stage.get(replay.REPLAYED):
-            return stored
-        self._ensure_templates(stage)
-        if _LATE in stage and "events" in bodies:
-            mark_late(bodies["events"], stage[_LATE])
         dead: list[Pair] = []
-        for name, body in bodies.items():
-            index = documents.INDEX_OF[name]
-            if index == documents.DEAD_LETTERS:
-                stored[index] += self._bury(writer, body)
-                continue
-            written = writer.write(self.prefix + index, body)
-            stored[index] += written.stored
-            dead += [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
-            writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
-            writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
+        kept: set[str] = set()
+        for name in documents.INDEX_OF:
+            dead += self._field(reference, name, stage, writer, stored, kept)
         if dead:
             stored["dead"] += self._bury(writer, dead)
-        stored["replayed"] = self._dug_out(replay.letters(stage), again=[*bodies.get("dead", ()), *dead])
+        stored["replayed"] = self._dug_out(replay.letters(stage), kept=kept.union(map(_id_of, dead)))
         return +stored
+
+    def _field(
+        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, stored: Counter[str], kept: set[str]
+    ) -> list[Pair]:
+        """Writes the documents of one stage field, all that is held at a time; dead letters for those that were refused."""
+        body, index = self._body(reference, name, stage), documents.INDEX_OF[name]
+        if not body:
+            return []
+        if not stored:
+            self._ensure_templates(stage)
+        if index == documents.DEAD_LETTERS:
+            kept.update(map(_id_of, body) if replay.REPLAYED in stage else ())
+            stored[index] += self._bury(writer, body)
+            return []
+        written = writer.write(self.prefix + index, body)
+        stored[index] += written.stored
+        writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
+        writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
+        return [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+
+    def _body(self, reference: Reference, name: str, stage: Stage) -> list[Pair]:
+        """The documents of one stage field; each may be large."""
+        if name == "events" and replay.STORED in stage:
+            return []
+        raw = (self.journal.read_stage(reference, [name]) or {}).get(name)
+        found = pairs(raw) if raw else []
+        if name == "events" and _LATE in stage:
+            mark_late(found, stage[_LATE])
+        return found
 
     def _bury(self, writer: BulkWriter, letters: Sequence[Pair]) -> int:
         """Writes dead letters; how many. They hold what is nowhere else: one that is refused keeps the batch."""
@@ -132,9 +146,8 @@ class Sink:
             raise SinkUnavailable(f"{len(written.rejected)} dead letters were refused, {_id_of(first.pair)}: {problem}")
         return written.stored
 
-    def _dug_out(self, letters: list[str], *, again: Sequence[Pair]) -> int:
-        """Removes the dead letters whose replay is stored now; how many. What died again was written again and stays."""
-        kept = {_id_of(pair) for pair in again}
+    def _dug_out(self, letters: list[str], *, kept: set[str]) -> int:
+        """Removes the dead letters whose replay is stored now; how many. What died again was written again and is `kept`."""
         gone = [name for name in letters if name not in kept]
         if gone:
             try:
