@@ -102,14 +102,14 @@ class Sink:
         dead: list[Pair] = []
         kept: set[str] = set()
         for name in documents.INDEX_OF:
-            dead += self._field(reference, name, stage, writer, stored, kept)
+            dead += self._field(reference, name, stage, writer, stored=stored, kept=kept)
         if dead:
             stored["dead"] += self._bury(writer, dead)
         stored["replayed"] = self._dug_out(replay.letters(stage), kept=kept.union(map(_id_of, dead)))
         return +stored
 
     def _field(
-        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, stored: Counter[str], kept: set[str]
+        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, *, stored: Counter[str], kept: set[str]
     ) -> list[Pair]:
         """Writes the documents of one stage field, all that is held at a time; dead letters for those that were refused."""
         body, index = self._body(reference, name, stage), documents.INDEX_OF[name]
