@@ -14,6 +14,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from localwhisk.runtime_api import ActionSpec, RunContext
 from localwhisk.runtimes import memory, texts, verdicts
@@ -83,15 +84,19 @@ class LastLine:
             line = self._kept.decode().strip()
         except UnicodeDecodeError as error:
             return verdicts.developer_error(texts.native_internal(str(error)), sized=True)
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, (dict, list)):
+        body = _rewritten(line, sort_keys=True, separators=(",", ":"))
+        if body is None or not body.startswith((b"{", b"[")):
             self._logs.feed("stdout", line.encode() + b"\n")
             return verdicts.developer_error(texts.NOT_A_DICTIONARY, sized=True)
-        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-        return verdicts.of_run_response(200, body, len(body))
+        return verdicts.of_run_response(200, body + b"\n", len(body) + 1)
+
+
+def _rewritten(text: str | bytes, **form: Any) -> bytes | None:
+    """Write JSON as Python does; None for what is none, or too deep or too long a number for it."""
+    try:
+        return json.dumps(json.loads(text), **form).encode()
+    except (ValueError, RecursionError):
+        return None
 
 
 class NativeWorker:
@@ -126,7 +131,7 @@ class NativeWorker:
         """Start the executable and judge its last line."""
         if self._folder is None:
             return verdicts.developer_error(texts.CANNOT_BUILD, sized=True)
-        given = json.dumps(json.loads(params)).encode()
+        given = _rewritten(params) or params
         argument = [given.decode()] if len(given) <= _MAX_ARGUMENT else []
         self._ending = None
         try:
