@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from localwhisk import kinds, limit_puts, messages, payloads, puts
@@ -52,31 +52,42 @@ async def put(call: ApiCall) -> Response:
     name = _name(call)
     require_owner(call.identity, call.namespace, name.doc)
     _check_package(call, name)
-    limits = call.engine.limits
-    body = await puts.read(call.request, call.identity.namespace, limits)
-    overwrite = call.request.flag("overwrite")
-    given = limit_puts.read(body.body.get("limits"))
-    header, removed = puts.Header.of(body), body.removed_annotations()
-    limit_puts.check(given, limits)
-    call.engine.access.check_references(call.identity, body.exec.components if body.exec else ())
+    asked = await _read(call)
     current = call.engine.catalog.find(Action, name.doc)
-    if current is not None and not overwrite:
+    if current is not None and not asked.overwrite:
         raise ApiError(409, messages.CONFLICT_EXISTS)
-    _check_instances(call, given)
-    exec_ = body.exec
+    _check_instances(call, asked.limits)
+    exec_ = asked.body.exec
     if exec_ is not None and exec_.kind == kinds.SEQUENCE:
         check_sequence(call.engine, call.identity.namespace, name, exec_.components)
-    action = (
-        _created(call, name, body, header) if current is None else _updated(call, current, body, header, removed)
-    )
-    action = replace(
-        action, limits=limit_puts.chosen(given, current.limits if current else None, limits)
-    )
+    action = _created(call, name, asked) if current is None else _updated(call, current, asked)
     code = exec_.code or "" if exec_ is not None else None
     await call.engine.catalog.save(action, code=code)
     if current is not None:
         call.engine.runtimes.forget(f"/{action.doc}")
     return json_value(action.document(_code(call, action) if code is None else code))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a PUT asks for: right in itself, and allowed."""
+
+    body: puts.Put
+    header: puts.Header
+    limits: dict[str, int]
+    removed: list[str]
+    overwrite: bool
+
+
+async def _read(call: ApiCall) -> _Asked:
+    """Read a PUT in the order of the server; raises 400, 403, 404 and 413."""
+    body = await puts.read(call.request, call.identity.namespace, call.engine.limits)
+    overwrite = call.request.flag("overwrite")
+    limits = limit_puts.read(body.body.get("limits"))
+    header, removed = puts.Header.of(body), body.removed_annotations()
+    limit_puts.check(limits, call.engine.limits)
+    call.engine.access.check_references(call.identity, body.exec.components if body.exec else ())
+    return _Asked(body=body, header=header, limits=limits, removed=removed, overwrite=overwrite)
 
 
 async def delete(call: ApiCall) -> Response:
@@ -195,33 +206,32 @@ def _exec(put_: ExecPut) -> Exec:
     )
 
 
-def _created(call: ApiCall, name: Name, body: puts.Put, header: puts.Header) -> Action:
-    if body.exec is None:
+def _created(call: ApiCall, name: Name, asked: _Asked) -> Action:
+    if asked.body.exec is None:
         raise ApiError(400, messages.EXEC_UNDEFINED)
-    exec_ = _exec(body.exec)
-    given = body.annotations or ()
+    exec_ = _exec(asked.body.exec)
+    given = asked.body.annotations or ()
     has_key = any(pair["key"] == PROVIDE_KEY for pair in given)
     default = [] if has_key else [{"key": PROVIDE_KEY, "value": False}]
     return Action(
         path=name.path,
         name=name.entity,
-        version=header.version or "0.0.1",
+        version=asked.header.version or "0.0.1",
         updated=call.engine.catalog.stamp(),
-        publish=header.publish or False,
+        publish=asked.header.publish or False,
         annotations=merged(given, default, _kind_annotation(exec_)),
-        parameters=_parameters(exec_, body.parameters or ()),
+        parameters=_parameters(exec_, asked.body.parameters or ()),
         exec=exec_,
-        limits={},
+        limits=limit_puts.chosen(asked.limits, None, call.engine.limits),
         revision=call.engine.catalog.new_revision(),
     )
 
 
-def _updated(
-    call: ApiCall, current: Action, body: puts.Put, header: puts.Header, removed: Sequence[str]
-) -> Action:
+def _updated(call: ApiCall, current: Action, asked: _Asked) -> Action:
+    body, header = asked.body, asked.header
     exec_ = current.exec if body.exec is None else _exec(body.exec)
     own = () if current.exec.is_sequence != exec_.is_sequence else current.parameters
-    kept = [pair for pair in current.annotations if pair["key"] not in removed]
+    kept = [pair for pair in current.annotations if pair["key"] not in asked.removed]
     return replace(
         current,
         version=header.version or puts.next_version(current.version),
@@ -230,6 +240,7 @@ def _updated(
         annotations=merged(kept, body.annotations or (), _kind_annotation(exec_)),
         parameters=_parameters(exec_, own if body.parameters is None else body.parameters),
         exec=exec_,
+        limits=limit_puts.chosen(asked.limits, current.limits, call.engine.limits),
         revision=call.engine.catalog.new_revision(),
     )
 

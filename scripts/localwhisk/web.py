@@ -50,7 +50,7 @@ async def handle(engine: Engine, request: Request) -> Response:
     if request.method not in _ALLOWED.split(", "):
         text = messages.method_not_allowed(_ALLOWED)
         raise rejected(405, text, headers=(("allow", _ALLOWED),))
-    request.parameters()
+    request.parameters()  # one that is not made of pairs fails before anything is looked at
     target = _target(engine, request)
     custom_options = target.setting("web-custom-options")
     cors = [] if custom_options else cors_headers(request)

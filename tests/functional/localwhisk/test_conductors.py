@@ -205,6 +205,39 @@ def test_a_composition_of_as_many_as_allowed(short: LocalWhisk) -> None:
     assert (record["response"]["result"], len(record["logs"])) == ({"n": 4}, 7)
 
 
+def steps_in_state(count: int) -> dict[str, Any]:
+    """Arguments that make the conductor run so many steps, one after another."""
+    args: dict[str, Any] = {}
+    for _ in range(count):
+        args = {"action": "step", "state": args}
+    return args
+
+
+def conductors_in_params(depth: int) -> dict[str, Any]:
+    """Arguments that make the conductor invoke itself, so many levels deep."""
+    args: dict[str, Any] = {}
+    for _ in range(depth):
+        args = {"action": "conductor", "params": args}
+    return args
+
+
+@pytest.mark.parametrize(
+    ("args", "n"),
+    [
+        (steps_in_state(3), 3),
+        (steps_in_state(4), None),
+        ({"action": "conductor", "params": steps_in_state(3)}, 3),
+        ({"action": "conductor", "params": steps_in_state(4)}, None),
+        (conductors_in_params(3), 0),
+        (conductors_in_params(4), None),
+    ],
+)
+def test_the_limit_holds_for_all_levels_together(short: LocalWhisk, args: Any, n: int | None) -> None:
+    """So many components, and twice as many and one runs of conductors; None is too many."""
+    result = short.result("conductor", {**args, "n": 0})
+    assert result == ({"error": messages.COMPOSITION_TOO_LONG} if n is None else {"n": n})
+
+
 def test_one_too_many_is_told_the_conductor(short: LocalWhisk) -> None:
     """It would go on for ever; the fourth does not run."""
     short.runtimes.behaviours["more"] = lambda args: (
