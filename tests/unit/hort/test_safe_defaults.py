@@ -6,12 +6,25 @@ from typing import Any
 
 import pytest
 
-from hort import close, divvy, feed_options, ingest_options, plate_documents, publisher, quota, redaction, score, urls, web, window
+from hort import (
+    close,
+    divvy,
+    feed_options,
+    ingest_options,
+    plate_documents,
+    publisher,
+    quota,
+    redaction,
+    score,
+    urls,
+    web,
+    window,
+)
 from hort.errors import ConfigError
 from tests.support.paths import ROOT
 
 MANIFEST = (ROOT / "manifest.yaml").read_text()
-EMPTY = {name: "" for name in re.findall(r"^\s+([a-z_]+): \$HORT_", MANIFEST, re.MULTILINE)}
+EMPTY = dict.fromkeys(re.findall(r"^\s+([a-z_]+): \$HORT_", MANIFEST, re.MULTILINE), "")
 """Every input of the manifest that comes from a variable."""
 SETTINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ingest": ingest_options.from_params,
