@@ -86,8 +86,11 @@ def _parts(journal: RedisJournal, reference: batch.Reference, count: int) -> Ite
 
 
 def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:
-    names = mapped_fields.staged({sheet.model.name: sheet.fields for sheet in sheets})
-    fields = {"results": scored.results, mapped_fields.stage_field("results"): names, **score.answered(sheets, stage)}
+    names: dict[str, dict[str, str]] = {}
+    for sheet in sheets:
+        names.setdefault(sheet.model.name, {}).update(sheet.fields)
+    staged = mapped_fields.staged(names)
+    fields = {"results": scored.results, mapped_fields.stage_field("results"): staged, **score.answered(sheets, stage)}
     if scored.dead:
         fields["dead"] = stage.get("dead", b"") + scored.dead
     return fields

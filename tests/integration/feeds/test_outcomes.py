@@ -139,6 +139,17 @@ def test_inline_is_fired_again_when_a_rule_could_not_start(
     wait_until(lambda: provider.read()["journal"]["batches"] == 0, what="done")
 
 
+def test_a_reference_is_fired_again_when_a_rule_could_not_start_before_its_deadline(
+    provider: Provider, openwhisk: FakeWhisk, consumer: Consumer, mqtt_url: str, topic_root: str
+) -> None:
+    openwhisk.logs = lambda activation: [started_line(success=int(activation, 16) > 1, error="The requested resource does not exist.")]
+    openwhisk.on_fire = lambda payload: consumer(payload) if len(openwhisk.fires) > 1 else None
+    provider.create(url=mqtt_url, topics=topic_root, ack_deadline_s=3600, **FAST)
+    send(mqtt_url, topic_root, [b"a"])
+    wait_until(lambda: consumer.payloads == [b"a"], what="fired again")
+    assert provider.metric("not_started_total") == 1
+
+
 def test_no_key_in_the_log(
     provider: Provider, openwhisk: FakeWhisk, consumer: Consumer, mqtt_url: str, topic_root: str
 ) -> None:
