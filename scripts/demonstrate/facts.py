@@ -22,6 +22,7 @@ INVOKED = (
     "hort/models", "hort/dashboard", "hort/echo-model", "hort/anomaly-model",
 )  # fmt: skip
 COUNTERS = "hort:{stats}:counters"
+POLL_FAILED = "divvy.poll-failed."
 _METRIC = re.compile(r"^hort_provider_refires_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -40,7 +41,13 @@ class Facts:
     invocations: int = 0
     refires: int = 0
     last_windows: tuple[Mapping[str, Any], ...] = ()
+    polls_failed: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+
+    @property
+    def trouble(self) -> str:
+        """Polls of the data source that failed, by reason; empty where none did."""
+        return "polls of the bike share that failed: " + ", ".join(f"{why} {count}" for why, count in self.polls_failed.items()) if self.polls_failed else ""
 
 
 class Reader:
@@ -79,9 +86,12 @@ class Reader:
         return any(True for _ in turns) or any(self._redis.zcard(key) for key in journals)
 
     def _from_redis(self) -> dict[str, Any]:
-        published = self._redis.hget(COUNTERS, "divvy.published")
+        rows: Any = self._redis.hgetall(COUNTERS)
+        counted = {name.decode(): int(count) for name, count in rows.items()}
+        failed = {name.removeprefix(POLL_FAILED): count for name, count in counted.items() if name.startswith(POLL_FAILED)}
         journals = self._redis.scan_iter("hort:{*}:journal:*", count=1000, _type="zset")
-        return {"published": int(published or 0), "waiting": sum(int(self._redis.zcard(key)) for key in journals)}
+        waiting = sum(int(self._redis.zcard(key)) for key in journals)
+        return {"published": counted.get("divvy.published", 0), "waiting": waiting, "polls_failed": failed}
 
     def _from_refreshed(self) -> dict[str, Any]:
         self._search.indices.refresh(index=",".join(INDICES), ignore_unavailable=True, allow_no_indices=True)

@@ -187,7 +187,7 @@ class Suite:
             self.plates = Plates(logs=self._logs, env=self.env, tell=self._view.say)
             argv += ["--map-image", self.plates.mapping]
         key = self.env[keys.AUTH]
-        engine = self._start("engine", argv, LOCALWHISK_IDENTITY=f"guest={key}")
+        engine = self._start("engine", argv, env={**self._given, "LOCALWHISK_IDENTITY": f"guest={key}"})  # no secret of the suite's
         self.whisk = Whisk(engine.address if "//" in engine.address else f"http://127.0.0.1:{port}", key)
 
     def _start_provider(self) -> None:
@@ -221,8 +221,8 @@ class Suite:
             argv += ["--simulate", str(options.stations)]
         self._start("gbfs", argv)
 
-    def _start(self, name: str, argv: list[str], **env: str) -> processes.Process:
-        part = processes.start(name, argv, logs=self._logs, env={**self.env, **env})
+    def _start(self, name: str, argv: list[str], *, env: dict[str, str] | None = None) -> processes.Process:
+        part = processes.start(name, argv, logs=self._logs, env=env or self.env)
         self._parts.append(part)
         return part
 

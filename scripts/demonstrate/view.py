@@ -53,6 +53,7 @@ class PlainView:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._shown = 0.0
+        self._trouble = ""
 
     def step(self, text: str) -> None:
         """One line a step, with the seconds since the start."""
@@ -88,6 +89,9 @@ class PlainView:
         )
         for problem in facts.problems:
             self.say(f"not answering: {problem}")
+        if facts.trouble and facts.trouble != self._trouble:
+            self.say(facts.trouble)
+        self._trouble = facts.trouble
 
 
 def _statuses(states: object) -> str:
@@ -197,7 +201,8 @@ class LiveView:
 
     @staticmethod
     def _problems(facts: Facts) -> Text:
-        return Text("\n".join(f"not answering: {printable(problem)}" for problem in facts.problems), style="red")
+        lines = [f"not answering: {printable(problem)}" for problem in facts.problems] + ([facts.trouble] if facts.trouble else [])
+        return Text("\n".join(lines), style="red")
 
 
 def _foreign(text: str) -> Text:

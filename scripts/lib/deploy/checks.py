@@ -19,6 +19,7 @@ from hort import (
     ingest_options,
     plate_documents,
     plates_page,
+    quota,
     redaction,
     score,
     store,
@@ -44,13 +45,6 @@ NEARLY = 0.93
 Check = Callable[[dict[str, Any]], object]
 
 
-def _redis(params: dict[str, Any]) -> None:
-    try:
-        store.connect(params)
-    except ValueError as error:
-        raise ConfigError("redis_url", None, f"is not usable: {str(error).splitlines()[0]}") from error
-
-
 def _source(params: dict[str, Any]) -> None:
     source.Settings.of(params)
     Broker.of(params)
@@ -73,8 +67,12 @@ def _insecure(params: dict[str, Any]) -> None:
     config.boolean(params, "api_insecure", default=False)
 
 
-def _quota(params: dict[str, Any]) -> None:
-    config.integer(params, "photos_per_minute", default=plates_page.DEFAULT_QUOTA, maximum=10_000)
+def _reads(params: dict[str, Any]) -> None:
+    config.integer(params, quota.READS, default=quota.DEFAULT_READS, maximum=quota.MAX_PER_MINUTE)
+
+
+def _photos(params: dict[str, Any]) -> None:
+    config.integer(params, "photos_per_minute", default=plates_page.DEFAULT_QUOTA, maximum=quota.MAX_PER_MINUTE)
 
 
 def _feed_action(params: dict[str, Any]) -> None:
@@ -94,7 +92,7 @@ def _feed(params: dict[str, Any]) -> None:
 
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
-    PACKAGE: (_redis, elastic.connect, indices.prefix, urls.policy),
+    PACKAGE: (store.connect, elastic.connect, indices.prefix, urls.policy, _reads),
     "ingest": (ingest_options.from_params,),
     "window": (window.settings,),
     "score": (score.budget_s,),
@@ -104,7 +102,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "divvy": (_source,),
     "plates": (redaction.of,),
     "report": (redaction.of, _insecure),
-    "plates-page": (_quota, _insecure),
+    "plates-page": (_photos, _insecure),
     "mqtt": (_feed_action,),
 }
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from demonstrate import keys, processes
+from demonstrate.facts import Facts
 from demonstrate.options import parse
 from demonstrate.settings import SERVICES
 from demonstrate.suite import Suite
@@ -50,10 +51,11 @@ def test_servers_of_the_user_s_keep_no_feed_of_the_demo(
 def test_another_port_than_the_one_that_links_name_is_told_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     suite = Suite(parse(["--state", str(tmp_path), "--no-plates"]), PlainView())
     suite.env[keys.AUTH] = "uuid:key"
+    suite._given.pop(keys.AUTH, None)
     monkeypatch.setattr(processes, "free_port", lambda _wanted: 4711)
     started: list[tuple[list[str], dict[str, str]]] = []
 
-    def start(_name: str, argv: list[str], **env: str) -> SimpleNamespace:
+    def start(_name: str, argv: list[str], *, env: dict[str, str]) -> SimpleNamespace:
         started.append((argv, env))
         return SimpleNamespace(address="http://127.0.0.1:4711")
 
@@ -62,4 +64,14 @@ def test_another_port_than_the_one_that_links_name_is_told_loudly(tmp_path: Path
     assert "WARNING: port 3233 is in use by another program, so the engine gets 4711" in capsys.readouterr().out
     argv, env = started[0]
     assert "uuid:key" not in argv, "anybody may read a command line"
-    assert env == {"LOCALWHISK_IDENTITY": "guest=uuid:key"}
+    assert env["LOCALWHISK_IDENTITY"] == "guest=uuid:key"
+    assert keys.AUTH not in env, "whoever runs actions needs no secret of the suite"
+
+
+def test_polls_that_fail_are_told_when_there_are_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(PlainView, "PERIOD_S", 0.0)
+    view = PlainView()
+    for failed in ({}, {"source-unavailable": 1}, {"source-unavailable": 1}, {"source-unavailable": 2}):
+        view.show(Facts(polls_failed=failed), rate=0, left=None)
+    said = capsys.readouterr().out
+    assert [said.count(f"that failed: source-unavailable {count}") for count in (1, 2)] == [1, 1]
