@@ -28,7 +28,7 @@ class StateInUse(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running engine; `started_ms` is epoch time, `auth` the key of guest: whoever may read the folder may act as its engine."""
+    """One running engine; `started_ms` is epoch time, `auth` the key of guest, empty for the public one: whoever may read the folder may act as its engine."""
 
     pid: int
     address: str

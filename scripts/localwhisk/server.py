@@ -210,9 +210,10 @@ async def _announce(
     """Say where it is once it answers."""
     while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.005)
-    claim.announce(address, _guest(settings).auth)
+    guest = _guest(settings)
+    claim.announce(address, "" if guest.is_well_known else guest.auth)
     if settings.wskprops is not None:
-        _write_properties(settings.wskprops, address, _guest(settings).auth)
+        _write_properties(settings.wskprops, address, guest.auth)
     sys.stdout.write(f"OpenWhisk API on {address} (namespace guest; state in {settings.state})\n")
     sys.stdout.flush()
     if settings.ready_file is not None:
