@@ -13,9 +13,14 @@ from typing import Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from localwhisk import messages
+from localwhisk import messages, targets
+from localwhisk.errors import PlainError
 from localwhisk.http import TARGET, Scope
 
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=UTF-8\r\n"
+    b"content-length: %d\r\n\r\n%b"
+)
 HEAD_S = 10.0
 BODY_S = 20.0
 IDLE_S = 60.0
@@ -92,6 +97,7 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0
         self._received = 0
         self._head_bytes = 0
+        self._line = b""
         self._in_message = False
         self._in_head = True
         self._unsent = 0
@@ -123,9 +129,25 @@ class Connection(HttpToolsProtocol):
         """Take what came; the parser sets no bound to the head of a request, nor to what follows the last chunk of a body."""
         self._received += len(data)
         self._head_bytes += len(data)
+        if not self._in_message:
+            self._line = data.partition(b"\n")[0]
         super().data_received(data)
         if self._head_bytes > MOST_HEAD_BYTES:
             self._refuse(431, messages.HEAD_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser does not take; of a target that is malformed tell what is wrong with it."""
+        body = (self._fault_of_target() or msg).encode()
+        self.transport.write(_BAD_REQUEST % (len(body), body))
+        self.transport.close()
+
+    def _fault_of_target(self) -> str | None:
+        _, _, rest = self._line.decode("latin-1").partition(" ")
+        try:
+            targets.check(rest.partition(" ")[0])
+        except PlainError as error:
+            return error.text
+        return None
 
     def on_message_begin(self) -> None:
         """Expect a head."""

@@ -27,6 +27,8 @@ def answer(whisk: Engine, target: str) -> tuple[int, str]:
         ("/ping?a#x", 400, "Invalid input '#', expected query-char, pct-encoded or 'EOI' (line 1, column 8)"),
         ("/a/../p{i}ng", 400, "Invalid input '{', expected pchar, '/', '?' or 'EOI' (line 1, column 8)"),
         ("/%zz", 400, "Invalid input 'z', expected HEXDIG (line 1, column 3)"),
+        ("/p\u00e9", 400, "Invalid input '\u00c3', expected pchar, '/', '?' or 'EOI' (line 1, column 3)"),
+        ("/ping?\u00e9", 400, "Invalid input '\u00c3', expected rawQueryString or 'EOI' (line 1, column 7)"),
         ("/ping?", 200, "pong"),
         ("/a/../ping?x=%5B%5D", 200, "pong"),
     ],

@@ -135,3 +135,14 @@ def test_what_a_busy_machine_answers_is_asked_again(
     expected = {"status": wanted[0], "body": wanted[1]}
     assert patience.patiently(ask, sent, expected, sleep=lambda _: None) is given[-1]
     assert len(given) == asked
+
+
+@pytest.mark.parametrize("given", ["Basic eA==", "basic eA==", "BEARER x"])
+def test_credentials_are_sent_as_recorded(given: str) -> None:
+    assert recording.sent_headers({"Authorization": given}, None) == {"authorization": given}
+
+
+def test_names_stand_for_their_credentials() -> None:
+    assert recording.sent_headers({"authorization": "none"}, None) == {}
+    assert recording.sent_headers({}, b"{}")["content-type"] == "application/json"
+    assert recording.sent_headers({}, None) == recording.sent_headers({"authorization": "guest"}, None)
