@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import orjson
 
 from hort import documents
+from hort.errors import BatchTooLarge
 from hort.models import Model
 from hort.records import Records
 from hort.schema import kind_of
@@ -21,7 +24,23 @@ MAX_ERROR = 300
 MAX_FIELDS = 64
 """Names in a model's answers of one batch that are told to the sink, so that it maps their numbers."""
 MAX_NAMED_DEPTH = 4
+RESULTS_BYTES = 48_000_000
+"""What a batch's results may take; they are in memory three times until they are staged."""
 OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
+
+
+@dataclass(slots=True)
+class Room:
+    """Bytes that the results of a batch may take, those of all models together."""
+
+    left: float = math.inf
+
+    def take(self, line: bytes) -> bytes:
+        """The line, which is counted; BatchTooLarge where it is too much."""
+        self.left -= len(line)
+        if self.left < 0:
+            raise BatchTooLarge("the results of the batch's models are more than may be held at once")
+        return line
 
 
 class Sheet:
@@ -37,6 +56,7 @@ class Sheet:
         records: Records,
         positions: Sequence[int],
         identities: Sequence[tuple[bytes, bytes]],
+        room: Room | None = None,
     ) -> None:
         self.model = model
         self.records = records
@@ -53,6 +73,7 @@ class Sheet:
         self._lines: list[bytes | None] = [None] * len(positions)
         self._joined = b""
         self._identities = identities
+        self._room = room or Room()
         self._suffix = model.name.encode()
         self._longest_name = documents.MAX_ID_BYTES - len(model.name) - 1
 
@@ -95,7 +116,7 @@ class Sheet:
             position = self.positions[slot]
             self._lines[slot] = self._line(position, tail)
             if self.model.on_error == "dead-letter":
-                self.dead.append(self._dead_letter(position, status, text))
+                self.dead.append(self._room.take(self._dead_letter(position, status, text)))
         self.counts[status] += len(slots)
 
     def called(self, latency_ms: float) -> None:
@@ -130,8 +151,8 @@ class Sheet:
         name, identity = self._identities[position]
         if len(name) > self._longest_name:
             head = documents.action_line(f"{orjson.loads(name)}/{self.model.name}")
-            return b'%b{"record_id":%b%b}\n' % (head, identity, tail)
-        return b'{"index":{"_id":%b/%b"}}\n{"record_id":%b%b}\n' % (name[:-1], self._suffix, identity, tail)
+            return self._room.take(b'%b{"record_id":%b%b}\n' % (head, identity, tail))
+        return self._room.take(b'{"index":{"_id":%b/%b"}}\n{"record_id":%b%b}\n' % (name[:-1], self._suffix, identity, tail))
 
     def _call_part(self, status: str, latency_ms: float) -> bytes:
         facts = {

@@ -17,13 +17,13 @@ import orjson
 
 from hort import clock, config, documents, model_client, models, outgoing, replay, urls
 from hort.breaker import Breakers
-from hort.errors import ModelError
+from hort.errors import BatchTooLarge, ModelError
 from hort.model_client import Limits, ModelCalls, Sender
 from hort.model_store import ModelStore
 from hort.models import Model
 from hort.records import Key, Records
 from hort.registry import active_list
-from hort.results import ERROR, OK, OPEN, STAGE, TIMEOUT, Sheet
+from hort.results import ERROR, OK, OPEN, STAGE, TIMEOUT, Room, Sheet
 
 ACTIVE_FOR_S = 1.0
 """How long the list of active models is used before it is read again."""
@@ -111,10 +111,11 @@ class Scorer:
         *,
         breakers: Breakers,
         budget_s: float,
+        room: Room | None = None,
         now: Callable[[], int] = clock.now_ms,
     ) -> list[Sheet]:
-        """A finished sheet for each model that applies to some record."""
-        sheets = sheets_for(records, found)
+        """A finished sheet for each model that applies to some record; BatchTooLarge where their results do not fit into `room`."""
+        sheets = sheets_for(records, found, room)
         gc.disable()  # JSON values hold no cycles, and scanning them costs more than building them
         try:
             self._runner.run(self._all(sheets, breakers, budget_s, now))
@@ -138,13 +139,21 @@ class Scorer:
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        if any(map(_too_large, outcomes)):
+            raise BatchTooLarge("the batch's results do not fit")
         for sheet, outcome in zip(sheets, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 sheet.finish(ERROR, f"the call went wrong: {type(outcome).__name__}")
             sheet.finish(TIMEOUT, "the batch's time for scoring was over")
 
 
-def sheets_for(records: Records, found: Sequence[Model]) -> list[Sheet]:
+def _too_large(outcome: BaseException | None) -> bool:
+    if isinstance(outcome, BaseExceptionGroup):
+        return outcome.subgroup(BatchTooLarge) is not None
+    return isinstance(outcome, BatchTooLarge)
+
+
+def sheets_for(records: Records, found: Sequence[Model], room: Room | None = None) -> list[Sheet]:
     """An empty sheet for each model that applies to some record."""
     chosen = assign(records.keys, found)
     present = set(records.key_index)
@@ -153,10 +162,10 @@ def sheets_for(records: Records, found: Sequence[Model]) -> list[Sheet]:
     for model in found:
         mine = chosen[model.name] & present
         if mine == present:
-            sheets.append(Sheet(model, records, range(len(records)), identities))
+            sheets.append(Sheet(model, records, range(len(records)), identities, room))
         elif mine:
             positions = [position for position, key in enumerate(records.key_index) if key in mine]
-            sheets.append(Sheet(model, records, positions, identities))
+            sheets.append(Sheet(model, records, positions, identities, room))
     return [sheet for sheet in sheets if sheet.positions]
 
 

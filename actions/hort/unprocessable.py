@@ -89,11 +89,17 @@ def help_on(reference: Reference, journal: Journal, counters: Counters, *, limit
     step = next((step for step, field in STEPS.items() if field not in (fields or {})), None)
     if fields is None or step is None:
         return False
-    if journal.count_try(reference, step) >= SPLIT_AFTER:
-        with contextlib.suppress(*UNREADABLE):
-            if parts.split_stage(journal, reference, step=step, unless=STEPS[step]):
-                return _tell_split(reference, counters, step)
+    if journal.count_try(reference, step) >= SPLIT_AFTER and split_staged(reference, journal, counters, step=step):
+        return True
     skip_step(reference, journal, counters, step, limit=limit)
+    return False
+
+
+def split_staged(reference: Reference, journal: Journal, counters: Counters, *, step: str) -> bool:
+    """Cuts a batch that is ingested, before a step that is too much for an action; False where it cannot be."""
+    with contextlib.suppress(*UNREADABLE):
+        if parts.split_stage(journal, reference, step=step, unless=STEPS[step]):
+            return _tell_split(reference, counters, step)
     return False
 
 

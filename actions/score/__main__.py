@@ -7,16 +7,29 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from hort import action, batch, clock, config, isolation, join, mapped_fields, replay, score, store, urls
+from hort import (
+    action,
+    batch,
+    clock,
+    config,
+    isolation,
+    join,
+    mapped_fields,
+    replay,
+    score,
+    store,
+    unprocessable,
+    urls,
+)
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
-from hort.errors import BatchError
+from hort.errors import BatchError, BatchTooLarge
 from hort.journal import RedisJournal
 from hort.model_store import RedisModelStore
 from hort.records import Records
-from hort.results import STAGE, Sheet
+from hort.results import RESULTS_BYTES, STAGE, Room, Sheet
 
-STAGED = ("events", "keys", "key_index", "dead", replay.MODELS, replay.REPLAYED)
+STAGED = ("events", "keys", "key_index", "count", "dead", replay.MODELS, replay.REPLAYED)
 
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +49,9 @@ def _main(params: dict[str, Any]) -> dict[str, Any]:
     stage = journal.read_stage(reference, STAGED)
     if stage is None:
         return action.done(reference)
-    sheets = _score(params, reference, stage)
+    sheets = _bounded(params, reference, journal, stage)
+    if sheets is None:
+        return action.done(reference)
     scored = score.scored(sheets)
     kept = journal.write_stage(reference, _fields(scored, sheets, stage), "results")
     _tell(params, reference, scored, sheets, kept=kept)
@@ -57,7 +72,21 @@ def _tell(
     action.log_trouble("score.trouble", reference, counts, models=score.troubles(sheets))
 
 
-def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes]) -> list[Sheet]:
+def _bounded(
+    params: dict[str, Any], reference: batch.Reference, journal: RedisJournal, stage: dict[str, bytes]
+) -> list[Sheet] | None:
+    """The sheets of a batch whose results can be held at once; None where its parts have taken its place."""
+    if int(stage.get("count", b"0")) > 1:
+        try:
+            return _score(params, reference, stage, Room(RESULTS_BYTES))
+        except BatchTooLarge:
+            if unprocessable.split_staged(reference, journal, RedisCounters(store.connect(params)), step=STAGE):
+                return None
+            stage.update(journal.read_stage(reference, STAGED) or {})  # the events are not held while models are asked
+    return _score(params, reference, stage, Room())
+
+
+def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes], room: Room) -> list[Sheet]:
     for name in ("events", "keys", "key_index"):
         if name not in stage:
             raise BatchError(
@@ -74,7 +103,7 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
     return [
         sheet
         for positions in _parts(RedisJournal(client), reference, len(records))
-        for sheet in scorer.score(records.part(positions), found, breakers=breakers, budget_s=max(0.0, ends - time.monotonic()))
+        for sheet in scorer.score(records.part(positions), found, breakers=breakers, budget_s=max(0.0, ends - time.monotonic()), room=room)
     ]
 
 

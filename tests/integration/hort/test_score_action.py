@@ -231,3 +231,26 @@ def test_the_registry_shows_what_happened(stage: Stage) -> None:
     counters = client.hgetall(keys.COUNTERS)
     assert counters[b"score.ok"] == b"4"
     assert b"score.ok.m" not in counters, "a model's own numbers go with it"
+
+
+@pytest.mark.parametrize("on_error", ["ignore", "dead-letter"])
+def test_results_that_are_too_much_to_hold_are_made_in_parts(stage: Stage, monkeypatch: pytest.MonkeyPatch, on_error: str) -> None:
+    now = 1_769_860_800_123
+    messages = [batch.Message(f"iot-2/type/bike/id/d{number}/evt/status/fmt/json", b'{"n":%d}' % number, now) for number in range(30)]
+    whole = batch.Reference(f"0123456789abcdef-0-{now:012x}00000000", REFERENCE.journal)
+    stage.journal.put(whole, batch.pack(batch.Messages.of(messages)), trigger="/guest/t", count=30, now=now)
+    load_main("ingest")({**stage.params, **whole.as_result()})
+    monkeypatch.setitem(score.__globals__, "RESULTS_BYTES", 9_000)
+    found: list[str] = []
+    with model_server(servers.predictions) as server:
+        stage.activate(good=fields(server.url, "instances"), bad=fields(f"{server.url}/missing:x", on_error=on_error, breaker={"failures": 1}))
+        while due := stage.journal.due(whole.journal, now=now * 2, limit=1):
+            reference = due[0].reference
+            if not stage.run(**reference.as_result()).get("acked"):
+                raw: Any = stage.client.hget(reference.stage_key, "results")
+                assert len(raw) <= 9_000
+                found += [f"{item['record_id']}/{item['model']}" for item in staged.documents(raw)]
+                stage.journal.ack(reference)
+
+    assert sorted(found) == sorted(f"{whole.batch_id}.{number}/{name}" for number in range(30) for name in ("good", "bad"))
+    assert RedisCounters(stage.client).all()["score.split"] >= 3
