@@ -19,10 +19,10 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class TemplateState:
-    """An index template's version, and the kinds of the devices' fields that it maps, by name."""
+    """An index template's version, and the devices' names that it maps, see `hort.mapped_fields`."""
 
     version: int
-    fields: dict[str, str]
+    shares: Mapping[str, Mapping[str, str]]
 
 
 class DocumentStore(Protocol):

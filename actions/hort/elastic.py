@@ -192,8 +192,7 @@ def _opaque_id(batch_id: str) -> str:
 
 
 def _template_state(template: Mapping[str, Any]) -> TemplateState:
-    fields = (template.get("_meta") or {}).get("fields")
-    return TemplateState(int(template.get("version") or 0), dict(fields) if isinstance(fields, Mapping) else {})
+    return TemplateState(int(template.get("version") or 0), (template.get("_meta") or {}).get("fields") or {})
 
 
 def _carried_out(call: Callable[[], ApiResponse[Any]]) -> ApiResponse[Any]:

@@ -26,13 +26,13 @@ kind seen is indexed under it. An index that is there already keeps its mapping 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from hort import activation_log, config, documents, mapped_fields
 from hort.document_store import DocumentStore, RequestRefused, TemplateState
 from hort.errors import ConfigError
-from hort.mapped_fields import Fields
+from hort.mapped_fields import Fields, Shares
 from hort.schema import NUMERIC
 
 VERSION = 4
@@ -41,8 +41,8 @@ PRIORITY = 200
 NAME_LIMITS = {documents.ALL_EVENTS: 2_000, documents.ANALYTICS: 500, documents.MODEL_RESULTS: 200}
 """Names that are mapped of what devices and models bring; in analytics each one has a field for each statistic."""
 FIELD_LIMITS = {**NAME_LIMITS, documents.ANALYTICS: NAME_LIMITS[documents.ANALYTICS] * (len(documents.STATISTICS) + 1)}
-NO_WRITE_INDEX, FULL = "no write index", "Limit of total fields"
-"""What Elasticsearch says where an alias leads nowhere yet, and of an index that has as many fields as it may."""
+NO_WRITE_INDEX = "no write index"
+"""What Elasticsearch says where an alias leads nowhere yet."""
 FIXED_FIELDS = 100
 """Room in an index for the fields below."""
 LONGEST_KEYWORD = 1_024
@@ -64,6 +64,7 @@ _FLATTENED: Body = {
     "ignore_above": LONGEST_KEYWORD,
     "depth_limit": documents.RESULT_DEPTH,
 }
+
 
 def _fields(kind: Body, *names: str) -> Body:
     return dict.fromkeys(names, kind)
@@ -141,14 +142,14 @@ def _mapping(named: Mapping[str, Body]) -> Body:
     return {"dynamic": False, "properties": objects, _RUNTIME: named.get(_RUNTIME, {})}
 
 
-def template(index: str, *, prefix: str = "", fields: Fields | None = None) -> Body:
+def template(index: str, *, prefix: str = "", shares: Shares | None = None) -> Body:
     """The index template of one index that maps these names."""
-    mapping = _mapping(_named(index, fields or {}))
+    mapping = _mapping(_named(index, mapped_fields.names(shares or {})))
     return {
         "index_patterns": [prefix + index],
         "priority": PRIORITY,
         "version": VERSION,
-        "_meta": {"description": f"HoRT {index}", "fields": dict(fields or {})},
+        "_meta": {"description": f"HoRT {index}", "fields": dict(shares or {})},
         "template": {
             "settings": {
                 "number_of_shards": 1,
@@ -161,7 +162,7 @@ def template(index: str, *, prefix: str = "", fields: Fields | None = None) -> B
     }
 
 
-def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Sequence[Fields]] | None = None) -> int:
+def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Shares] | None = None) -> int:
     """Put the templates that are missing, old or lack names that are to be mapped; how many there were.
 
     `brought` are the names in what is written, by index. It must be called before each batch of writes: an index that came
@@ -176,42 +177,43 @@ def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Sequ
             continue
         old = state.version < VERSION
         if old:
-            _put(store, prefix, index, state.fields)
-        new = mapped_fields.admitted(state.fields, (brought or {}).get(index, ()), limit=NAME_LIMITS.get(index, 0))
-        if new:
-            _put_names(store, prefix, index, {**state.fields, **new})
-        put += old or bool(new)
+            _put(store, prefix, index, state.shares)
+        shares = mapped_fields.extended(state.shares, (brought or {}).get(index, {}), limit=NAME_LIMITS.get(index, 0))
+        if shares != state.shares:
+            _put_names(store, prefix, index, shares)
+        put += old or shares != state.shares
     return put
 
 
-def _put_names(store: DocumentStore, prefix: str, index: str, fields: Fields) -> None:
+def _put_names(store: DocumentStore, prefix: str, index: str, shares: Shares) -> None:
     """Map names that are new; what Elasticsearch cannot map is told, and keeps nothing from being stored."""
     try:
-        _put(store, prefix, index, fields)
+        _put(store, prefix, index, shares)
     except RequestRefused as error:
         if NO_WRITE_INDEX in str(error):
-            raise  # the one that the alias will get must have these names, too
+            raise
         activation_log.log("sink.unmapped", index=prefix + index, error=str(error))
 
 
-def _put(store: DocumentStore, prefix: str, index: str, fields: Fields) -> None:
+def _put(store: DocumentStore, prefix: str, index: str, shares: Shares) -> None:
     """Map the names in the index that is there, then in the template: one that is interrupted begins anew."""
+    fields = mapped_fields.names(shares)
     there = _extend(store, prefix + index, index, fields)
-    store.put_template(f"hort-{prefix}{index}", template(index, prefix=prefix, fields=fields))
+    store.put_template(f"hort-{prefix}{index}", template(index, prefix=prefix, shares=shares))
     if not there:  # somebody's first document may have made it meanwhile, from the old template
         _extend(store, prefix + index, index, fields)
 
 
 def _extend(store: DocumentStore, name: str, index: str, fields: Fields) -> bool:
-    """Map names in an index that is there; whether it is. What it maps already stays, what it has no room for is told."""
+    """Map names in an index that is there; whether it is. What it maps already stays, what it cannot take is told."""
     have = store.mapping(name)
     if have is None:
         return False
     try:
         store.put_mapping(name, _mapping(_without(_named(index, fields), have)))
     except RequestRefused as error:
-        if FULL not in str(error):
-            raise
+        if NO_WRITE_INDEX in str(error):
+            raise  # the one that the alias will get must have these names, too
         activation_log.log("sink.unmapped", index=name, error=str(error))
     return True
 

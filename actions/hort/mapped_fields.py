@@ -9,7 +9,7 @@ What a batch brings is staged beside its documents, under `stage_field`: `{"<dev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +18,8 @@ from hort.schema import kind_of
 
 Fields = Mapping[str, str]
 """Name -> kind, see `hort.schema`."""
+Shares = Mapping[str, Fields]
+"""Device type or model -> names; of what is mapped those that it was the first to bring."""
 
 SHARE = 0.25
 """A device type may have so much mapped of what is left."""
@@ -41,7 +43,7 @@ def note(names: dict[str, str], name: str, kind: str | None, value: Any) -> None
         names[name] = kind
 
 
-def staged(sources: Mapping[str, Fields]) -> bytes:
+def staged(sources: Shares) -> bytes:
     """The names of each source as `stage_field` holds them; those past the bound are left out."""
     room = MAX_STAGED
     kept: dict[str, Fields] = {}
@@ -52,21 +54,28 @@ def staged(sources: Mapping[str, Fields]) -> bytes:
     return orjson.dumps(kept)
 
 
-def read(content: bytes) -> list[Fields]:
+def read(content: bytes) -> dict[str, Fields]:
     """The names of each source."""
     found: dict[str, Fields] = orjson.loads(content)
-    return list(found.values())
-
-
-def admitted(known: Fields, sources: Iterable[Fields], *, limit: int) -> dict[str, str]:
-    """The names that are to be mapped beside those that are known, with their kinds: the first to bring a name decides."""
-    found: dict[str, str] = {}
-    for fields in sources:
-        missing = {name: kind for name, kind in fields.items() if name not in known and name not in found and name.strip()}
-        held = len(fields) - len(missing)
-        for name, kind in missing.items():
-            if held + 1 > (limit - len(known) - len(found)) * SHARE:
-                break
-            found[name] = kind
-            held += 1
     return found
+
+
+def names(shares: Shares) -> dict[str, str]:
+    """All that is mapped."""
+    return {name: kind for fields in shares.values() for name, kind in fields.items()}
+
+
+def extended(shares: Shares, brought: Shares, *, limit: int) -> dict[str, Fields]:
+    """The shares with the names that are to be mapped from now on: the first to bring a name decides on its kind."""
+    found = {source: dict(fields) for source, fields in shares.items()}
+    known = set(names(shares))
+    for source, fields in brought.items():
+        mine = found.setdefault(source, {})
+        for name, kind in fields.items():
+            if name in known or not name.strip():
+                continue
+            if len(mine) + 1 > (limit - len(known)) * SHARE:
+                break
+            mine[name] = kind
+            known.add(name)
+    return {source: fields for source, fields in found.items() if fields}

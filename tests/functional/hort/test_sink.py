@@ -172,7 +172,7 @@ def test_names_of_a_batch_are_mapped_before_its_documents_are_written() -> None:
 
     world.run()
 
-    assert world.documents.templates["hort-all-events"]["_meta"]["fields"] == {"rpm": NUMERIC}
+    assert world.documents.templates["hort-all-events"]["_meta"]["fields"] == {"pump": {"rpm": NUMERIC}}
 
 
 def test_batch_that_another_sink_may_be_writing_waits_for_it() -> None:

@@ -31,7 +31,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def elastic(elasticsearch_client: Elasticsearch) -> Elasticsearch:
-    indices.ensure(ElasticStore(elasticsearch_client), brought={documents.ANALYTICS: [dict.fromkeys(FIELDS, NUMERIC)]})
+    indices.ensure(ElasticStore(elasticsearch_client), brought={documents.ANALYTICS: {"divvy": dict.fromkeys(FIELDS, NUMERIC)}})
     return elasticsearch_client
 
 

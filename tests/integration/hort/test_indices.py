@@ -57,7 +57,7 @@ def test_every_pair_of_values_under_one_name_is_stored(
         for number, pair in enumerate(pairs)
         for place, name in enumerate(pair)
     ]
-    indices.ensure(store, brought={"all-events": [found.names["bike"] for found in decoded]})
+    indices.ensure(store, brought={"all-events": {str(number): found.names["bike"] for number, found in enumerate(decoded)}})
     body = b"".join(b"".join(found.lines) for found in decoded)
 
     assert store.bulk("all-events", body) == []
@@ -69,7 +69,7 @@ def test_every_pair_of_values_under_one_name_is_stored(
 def test_numbers_can_be_aggregated_beside_texts_of_the_same_name(
     store: ElasticStore, elasticsearch_client: Elasticsearch
 ) -> None:
-    indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]})
+    indices.ensure(store, brought={"all-events": {"bike": {"x": NUMERIC}}})
     lines = [
         b"".join(settled(messages({"x": value}), batch_id=f"b-{value}").lines)
         for value in (1, 2, "abc", True)
@@ -95,10 +95,8 @@ def test_name_and_dotted_name_live_side_by_side(store: ElasticStore) -> None:
 )
 def test_any_field_name_is_stored(store: ElasticStore, name: str) -> None:
     decoded = settled(messages({name: 1}, {"o": {name: 1}}))
-    brought = list(decoded.names.values())
-
     assert decoded.lines
-    assert indices.ensure(store, brought={"all-events": brought, "analytics": brought}) == 2
+    assert indices.ensure(store, brought={"all-events": decoded.names, "analytics": decoded.names}) == 2
     assert store.bulk("all-events", b"".join(decoded.lines)) == []
 
 
@@ -115,8 +113,7 @@ def test_one_device_with_thousands_of_names_takes_no_room_from_others_and_all_ar
     wide = settled(messages(*({f"f{number}": number, "wide": 1} for number in range(3_000))), batch_id="b-wide")
     usual = settled(messages({"x": 3}, on=topic("usual")), batch_id="b-usual")
     for decoded in (wide, usual):
-        brought = list(decoded.names.values())
-        indices.ensure(store, brought={"all-events": brought})
+        indices.ensure(store, brought={"all-events": decoded.names})
         assert store.bulk("all-events", b"".join(decoded.lines)) == []
 
     mapping = elasticsearch_client.indices.get_mapping(index="all-events")["all-events"]["mappings"]
@@ -134,7 +131,7 @@ def test_index_of_an_older_version_goes_on_and_maps_nothing_by_itself_any_more(
     elasticsearch_client.indices.create(index="all-events", mappings=old)
 
     indices.ensure(store)
-    indices.ensure(store, brought={"all-events": [{"old": NUMERIC, "x": NUMERIC}]})
+    indices.ensure(store, brought={"all-events": {"bike": {"old": NUMERIC, "x": NUMERIC}}})
 
     decoded = settled(messages({"old": "a", "x": 3, "unknown": 5}))
     assert store.bulk("all-events", b"".join(decoded.lines)) == []
@@ -147,7 +144,7 @@ def test_index_of_an_older_version_goes_on_and_maps_nothing_by_itself_any_more(
 
 
 def test_scores_are_numbers_and_labels_that_can_be_queried(store: ElasticStore, elasticsearch_client: Elasticsearch) -> None:
-    indices.ensure(store, brought={"model-results": [{"score": NUMERIC, "label": STRING}]})
+    indices.ensure(store, brought={"model-results": {"m": {"score": NUMERIC, "label": STRING}}})
     answers = [{"score": 10.5, "label": "danger-high"}, {"score": 1.5, "label": "all-is-well"}, {"score": "none", "label": 1}]
     body = b"".join(bulk_line(str(number), {"result": result_object(answer)}) for number, answer in enumerate(answers))
     assert store.bulk("model-results", body) == []
@@ -185,7 +182,7 @@ def test_any_answer_of_a_model_is_stored(store: ElasticStore, answer: Any) -> No
 def test_analytics_of_dotted_fields_are_stored(
     store: ElasticStore, elasticsearch_client: Elasticsearch
 ) -> None:
-    indices.ensure(store, brought={"analytics": [dict.fromkeys(["a", "a.b", "a.b.c"], NUMERIC)]})
+    indices.ensure(store, brought={"analytics": {"bike": dict.fromkeys(["a", "a.b", "a.b.c"], NUMERIC)}})
     for number, names in enumerate((["a", "a.b"], ["a.b.c", "a"])):
         numbers = dict.fromkeys(names, 1.5)
         doc = {

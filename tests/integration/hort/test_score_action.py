@@ -79,7 +79,7 @@ def test_each_record_gets_one_result(stage: Stage, protocol: str) -> None:
     if protocol != "query":
         assert found["b-0-1.7", "m"]["result"] == {"n": 7}
         names = stage.journal.read_stage(REFERENCE, ["results-fields"]) or {}
-        assert mapped_fields.read(names["results-fields"]) == [{"n": NUMERIC}]
+        assert mapped_fields.read(names["results-fields"]) == {"m": {"n": NUMERIC}}
     assert len(server.requests) == (1 if protocol == "instances" else 30)
     sent = b"".join(request.body + str(request.headers).encode() for request in server.requests)
     assert b"c2VjcmV0" not in sent

@@ -40,7 +40,7 @@ def test_from_messages_to_documents(redis_client: redis.Redis, redis_url: str) -
     closed = load_main("close")(args)
     stage = journal.read_stage(batch.Reference(closed["batch_id"], closed["journal"]), ["analytics", "analytics-fields"])
     assert stage is not None
-    assert mapped_fields.read(stage["analytics-fields"]) == [{"n": NUMERIC}]
+    assert mapped_fields.read(stage["analytics-fields"]) == {"bike": {"n": NUMERIC}}
     docs = [doc for _, doc in pairs(stage["analytics"])]
     assert {doc["id"] for doc in docs} == {"d0", "d1", "d2", None}
     assert all(list(doc["n"]) == ["n"] for doc in docs)

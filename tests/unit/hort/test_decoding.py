@@ -429,4 +429,4 @@ def test_names_are_told_to_the_sink_also_those_that_no_schema_takes() -> None:
 
     assert decoded.unknown == {}
     assert decoded.names == {"bike": {"a": NUMERIC, "tags": STRING, "b.c": BOOL}}
-    assert mapped_fields.read(decoded.stage_fields()["events-fields"]) == [decoded.names["bike"]]
+    assert mapped_fields.read(decoded.stage_fields()["events-fields"]) == decoded.names

@@ -57,8 +57,8 @@ def test_names_that_a_batch_brings_are_mapped_in_the_template_and_in_the_index_t
     store.mappings = {"all-events": {}}
     indices.ensure(store)
 
-    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC, "y": STRING}]}) == 1
-    assert indices.ensure(store, brought={"all-events": [{"x": STRING}]}) == 0
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC, "y": STRING}}}) == 1
+    assert indices.ensure(store, brought={"all-events": {"fan": {"x": STRING}}}) == 0
 
     for mapping in (store.mappings["all-events"], store.templates["hort-all-events"]["template"]["mappings"]):
         data = mapping["properties"]["data"]
@@ -67,7 +67,7 @@ def test_names_that_a_batch_brings_are_mapped_in_the_template_and_in_the_index_t
 
 
 def test_every_name_has_a_field_for_each_statistic_and_they_fit_into_the_index() -> None:
-    found = indices.template("analytics", fields=names(indices.NAME_LIMITS["analytics"]))["template"]
+    found = indices.template("analytics", shares={"pump": names(indices.NAME_LIMITS["analytics"])})["template"]
     properties = found["mappings"]["properties"]
 
     assert {name.partition(".")[0] for name in properties["properties"]["properties"]} == set(documents.STATISTICS)
@@ -76,7 +76,7 @@ def test_every_name_has_a_field_for_each_statistic_and_they_fit_into_the_index()
 
 
 def test_numbers_in_answers_become_runtime_fields_and_labels_stay_flattened() -> None:
-    mappings = indices.template("model-results", fields={"score": NUMERIC, "label": STRING})["template"]["mappings"]
+    mappings = indices.template("model-results", shares={"m": {"score": NUMERIC, "label": STRING}})["template"]["mappings"]
 
     assert mappings["runtime"] == {"result.score": {"type": "double"}}
     assert mappings["properties"]["result"]["type"] == "flattened"
@@ -86,7 +86,7 @@ def test_name_that_an_older_index_maps_otherwise_stays_as_it_is() -> None:
     store = MemoryDocuments()
     store.mappings = {"all-events": {"properties": {"data": {"properties": {"x": {"type": "keyword"}}}}}}
 
-    indices.ensure(store, brought={"all-events": [{"x": NUMERIC, "y": NUMERIC}]})
+    indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC, "y": NUMERIC}}})
 
     data = store.mappings["all-events"]["properties"]["data"]["properties"]
     assert {name: found["type"] for name, found in data.items()} == {"x": "keyword", "y": "double"}
@@ -97,8 +97,8 @@ def test_index_that_cannot_take_more_fields_is_told_once_and_goes_on(capsys: pyt
     store.mappings = {"all-events": {}}
     store.put_mapping = _full  # type: ignore[method-assign]
 
-    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == len(indices.PROPERTIES)
-    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 0
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == len(indices.PROPERTIES)
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == 0
     assert "Limit of total fields" in capsys.readouterr().err
 
 
@@ -114,7 +114,7 @@ def test_names_wait_for_the_index_that_an_alias_will_write_to() -> None:
     store.put_mapping = _nowhere  # type: ignore[method-assign]
 
     with pytest.raises(RequestRefused):
-        indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]})
+        indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}})
     assert store.templates["hort-all-events"]["_meta"]["fields"] == {}
 
 
@@ -123,7 +123,7 @@ def test_name_that_elasticsearch_cannot_map_keeps_nothing_from_being_stored(caps
     indices.ensure(store)
     store.put_template = _bad_name  # type: ignore[method-assign]
 
-    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 1
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == 1
     assert "Failed to parse mapping" in capsys.readouterr().err
 
 
@@ -143,5 +143,5 @@ def test_newer_version_decides_alone_what_is_mapped() -> None:
     newer = {"version": indices.VERSION + 1}
     store.templates["hort-all-events"] = newer
 
-    assert indices.ensure(store, brought={"all-events": [{"x": NUMERIC}]}) == 0
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == 0
     assert store.templates["hort-all-events"] is newer

@@ -7,59 +7,64 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hort import mapped_fields, parts
-from hort.mapped_fields import admitted
+from hort.mapped_fields import Fields, extended, names
 from hort.schema import NUMERIC, STRING
 from tests.support.ingest import BATCH, messages, settled
 
 
-def names(prefix: str, count: int) -> dict[str, str]:
+def numbers(prefix: str, count: int) -> dict[str, str]:
     return {f"{prefix}{number}": NUMERIC for number in range(count)}
 
 
-def test_names_that_are_known_are_not_admitted_again() -> None:
-    assert admitted({"a": NUMERIC}, [{"a": STRING, "b": STRING}], limit=100) == {"b": STRING}
+def test_names_that_are_known_are_nobody_elses_and_keep_their_kind() -> None:
+    shares = {"pump": {"a": NUMERIC}}
+
+    assert extended(shares, {"pump": {"a": STRING}, "fan": {"a": STRING}}, limit=100) == shares
+    assert extended(shares, {"fan": {"a": STRING, "b": STRING}}, limit=100) == {**shares, "fan": {"b": STRING}}
 
 
 def test_first_type_to_bring_a_name_decides_its_kind() -> None:
-    assert admitted({}, [{"a": NUMERIC}, {"a": STRING}], limit=100) == {"a": NUMERIC}
+    assert extended({}, {"pump": {"a": NUMERIC}, "fan": {"a": STRING}}, limit=100) == {"pump": {"a": NUMERIC}}
 
 
 def test_usual_type_has_all_its_names_mapped() -> None:
-    assert len(admitted({}, [names("f", 256)], limit=2_000)) == 256
+    assert extended({}, {"pump": numbers("f", 256)}, limit=2_000) == {"pump": numbers("f", 256)}
 
 
-def test_type_with_thousands_of_names_leaves_room_for_others() -> None:
-    known: dict[str, str] = {}
-    for hostile in range(5):
-        known |= admitted(known, [names(f"h{hostile}-", 3_000)], limit=2_000)
+@pytest.mark.parametrize("at_once", [1, 50, 3_000])
+def test_type_with_thousands_of_names_leaves_room_for_others_however_they_come(at_once: int) -> None:
+    shares: dict[str, Fields] = {}
+    for start in range(0, 3_000, at_once):
+        shares = extended(shares, {"wide": numbers(f"{start}-", at_once)}, limit=2_000)
 
-    assert len(known) < 1_400
-    assert len(admitted(known, [names("usual", 30)], limit=2_000)) == 30
+    assert len(names(shares)) <= 400
+    assert len(extended(shares, {"usual": numbers("usual", 256)}, limit=2_000)["usual"]) == 256
 
 
-def test_thousands_of_types_never_pass_the_limit_nor_does_one_that_comes_again_and_again() -> None:
-    known: dict[str, str] = {}
+def test_thousands_of_types_never_pass_the_limit() -> None:
+    shares: dict[str, Fields] = {}
     for number in range(1_000):
-        known |= admitted(known, [names(f"t{number}-", 8), names("same", number)], limit=500)
+        shares = extended(shares, {f"t{number}": numbers(f"t{number}-", 8)}, limit=500)
 
-    assert len(known) <= 500
+    assert len(names(shares)) <= 500
 
 
 def test_blank_names_which_elasticsearch_refuses_in_a_mapping_are_left_out() -> None:
-    assert admitted({}, [{"": NUMERIC, " ": NUMERIC, ".": NUMERIC, "a..b": NUMERIC}], limit=100).keys() == {".", "a..b"}
+    found = extended({}, {"pump": {"": NUMERIC, " ": NUMERIC, ".": NUMERIC, "a..b": NUMERIC}}, limit=100)
+    assert names(found).keys() == {".", "a..b"}
 
 
 @given(st.dictionaries(st.text(max_size=3), st.dictionaries(st.text(max_size=3), st.sampled_from([NUMERIC, STRING]))))
 def test_staged_names_are_read_back(sources: dict[str, dict[str, str]]) -> None:
-    assert mapped_fields.read(mapped_fields.staged(sources)) == [fields for fields in sources.values() if fields]
+    assert mapped_fields.read(mapped_fields.staged(sources)) == {name: fields for name, fields in sources.items() if fields}
 
 
 def test_what_is_staged_is_bounded() -> None:
-    sources = {f"t{number}": names(f"{number}-", 256) for number in range(1_000)}
+    sources = {f"t{number}": numbers(f"{number}-", 256) for number in range(1_000)}
 
     found = mapped_fields.read(mapped_fields.staged(sources))
 
-    assert 0 < sum(map(len, found)) <= mapped_fields.MAX_STAGED
+    assert 0 < sum(map(len, found.values())) <= mapped_fields.MAX_STAGED
 
 
 @pytest.mark.parametrize(
@@ -76,16 +81,16 @@ def test_what_is_staged_is_bounded() -> None:
     ],
 )
 def test_kind_of_a_name_is_its_schemas_else_that_of_its_first_value(kind: str | None, value: Any, noted: str | None) -> None:
-    names: dict[str, str] = {}
-    mapped_fields.note(names, "x", kind, value)
-    assert names.get("x") == noted
+    found: dict[str, str] = {}
+    mapped_fields.note(found, "x", kind, value)
+    assert found.get("x") == noted
 
 
 def test_names_that_a_batch_tells_of_are_bounded() -> None:
-    names: dict[str, str] = {}
+    found: dict[str, str] = {}
     for number in range(3_000):
-        mapped_fields.note(names, f"f{number}", None, number)
-    assert len(names) == mapped_fields.MAX_NAMES
+        mapped_fields.note(found, f"f{number}", None, number)
+    assert len(found) == mapped_fields.MAX_NAMES
 
 
 def test_parts_that_a_batch_is_cut_into_bring_its_names() -> None:
@@ -93,4 +98,4 @@ def test_parts_that_a_batch_is_cut_into_bring_its_names() -> None:
 
     for positions in (range(1), range(1, 2)):
         part = parts.cut(stage, positions, old=BATCH, new="aaaa-0-2")
-        assert mapped_fields.read(part["events-fields"]) == [{"a": NUMERIC, "b": STRING}]
+        assert mapped_fields.read(part["events-fields"]) == {"bike": {"a": NUMERIC, "b": STRING}}
