@@ -49,7 +49,7 @@ def for_tool(values: Mapping[str, str], *, environment: Mapping[str, str], confi
 
 def secrets_in(values: Mapping[str, str]) -> list[str]:
     """Return what must not be printed: values of variables named like secrets, and passwords inside addresses."""
-    found = [value for name, value in values.items() if SECRET_NAME.search(name)]
+    found = [line for name, value in values.items() if SECRET_NAME.search(name) for line in value.splitlines()]  # a PEM text has many
     found += [match["password"] for value in values.values() for match in PASSWORD_IN_URL.finditer(value)]
     return sorted({value for value in found if len(value) >= 4}, key=len, reverse=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.deploy import alarms, checks, environment, manifest
@@ -45,11 +45,19 @@ def plan(path: Path, namespace: Namespace, variables: Variables, *, folder: Path
     ticking = alarms.wanted(places)
     package = alarms.chosen(ticking, namespace, given=os.environ.get(alarms.VARIABLE, ""))
     before = [] if not ticking or alarms.usable(package, namespace) else [_clock(package, namespace, variables, folder)]
-    found = [settle(place, namespace, variables) for place in places]
+    found = [without_strange_source(settle(place, namespace, variables)) for place in places]
     misspelt = checks.misspelt(os.environ, environment.names_in(path.read_text(encoding="utf-8")))
     if problems := misspelt + checks.problems(found):
         raise DeployError("\n  ".join(["these settings cannot be used, and nothing was changed:", *problems]))
     return [*before, _work(path, found, variables, kept_in_images(places, namespace, variables), alarms.feeds(ticking, package))]
+
+
+def without_strange_source(settled: Settled) -> Settled:
+    """Keep a bike share only with its broker: nothing is published to another one, which may be the user's own, unless it is named again."""
+    if "mqtt_url" not in settled.replaced or "gbfs_url" not in settled.kept:
+        return settled
+    print(f"not kept: {settled.source('gbfs_url')}, whose stations would go to another broker than before; export it to have them there", flush=True)
+    return replace(settled, kept={name: value for name, value in settled.kept.items() if name != "gbfs_url"})
 
 
 def _clock(package: alarms.Alarms, namespace: Namespace, variables: Variables, folder: Path) -> Work:

@@ -19,12 +19,16 @@ from lib.deploy.namespace import Namespace, parameters
 
 @dataclass(frozen=True)
 class Settled:
-    """A place with its values: `given` by manifest and variables, `kept` as bound, `secrets` that the feed's provider keeps unseen."""
+    """A place with its values: `given` by manifest and variables, `kept` as bound, `secrets` that the feed's provider keeps unseen.
+
+    `replaced` is what was bound where something else is given now.
+    """
 
     place: Place
     given: Mapping[str, Any]
     kept: Mapping[str, Any] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    replaced: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -74,7 +78,8 @@ def settle(place: Place, namespace: Namespace | None, variables: Variables) -> S
     kept = {name: value for name, value in bound.items() if name not in chosen}
     given = {name: variables.fill(template) for name, template in place.inputs.items() if name not in kept}
     given = {name: value for name, value in given.items() if value not in (None, "")}
-    return Settled(place, given, kept, tuple(name for name in secrets if name not in chosen))
+    replaced = {name: value for name, value in bound.items() if name in chosen and value != given.get(name)}
+    return Settled(place, given, kept, tuple(name for name in secrets if name not in chosen), replaced)
 
 
 def _references(template: Any) -> list[str]:

@@ -60,6 +60,7 @@ def test_the_tool_gets_a_home_of_its_own_and_nothing_it_need_not_know(tmp_path: 
 
 
 def test_secrets_are_known_by_name_and_in_addresses_and_replaced() -> None:
+    assert environment.secrets_in({"HORT_KEPT_1_TLS_KEY": "-----BEGIN KEY\nfirst-line\nline-2\n"}) == ["-----BEGIN KEY", "first-line", "line-2"]
     secrets = environment.secrets_in(
         {
             "HORT_REGISTRY_KEY": "k-12345",

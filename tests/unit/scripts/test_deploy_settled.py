@@ -9,6 +9,7 @@ import pytest
 from lib.deploy import alarms, checks, environment, manifest
 from lib.deploy.manifest import Place
 from lib.deploy.namespace import Namespace
+from lib.deploy.plan import without_strange_source
 from lib.deploy.settled import Settled, Variables, deployment, kept_in_images, settle
 from tests.support.paths import ROOT
 
@@ -81,6 +82,22 @@ def test_a_running_feed_whose_provider_is_away_is_not_touched_unless_it_moves() 
         settle(TRIGGER, there, Variables({}))
     assert settle(TRIGGER, there, Variables({"HORT_PROVIDER_URL": "http://new"})).params == {}
     assert settle(TRIGGER, Bound({}), Variables({})).params == {}, "without a trigger there is no feed"
+
+
+@pytest.mark.parametrize(
+    ("exported", "kept"),
+    [
+        ({"HORT_MQTT_URL": "mqtt://the-users-own"}, None),
+        ({"HORT_MQTT_URL": "mqtt://the-users-own", "HORT_GBFS_URL": "http://bikes"}, "http://bikes"),
+        ({"HORT_MQTT_URL": "mqtt://ours"}, "http://city"),
+        ({}, "http://city"),
+    ],
+)
+def test_an_invented_city_does_not_follow_the_feed_to_another_broker(exported: dict[str, str], kept: str | None) -> None:
+    place = Place("action", "hort", "divvy", {"gbfs_url": "$HORT_GBFS_URL", "mqtt_url": "$HORT_MQTT_URL"})
+    there = Bound({"action hort/divvy": _bound(gbfs_url="http://city", mqtt_url="mqtt://ours")})
+    found = without_strange_source(settle(place, there, Variables(exported)))
+    assert found.params.get("gbfs_url") == kept
 
 
 def test_the_registry_of_an_image_stays_over_a_new_version() -> None:
