@@ -7,6 +7,7 @@ compressed, of an odd kind, new, or named by its fields goes the longer way thro
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ MAX_KEY_LENGTH = 256
 STAGED_BYTES = 64_000_000
 """What a bounded batch may become in memory, by these rules of thumb beside the bytes of documents and dead letters."""
 RECORD_BYTES, VALUE_BYTES, ROUTE_BYTES = 150, 48, 1_000
+LOOKED_AT = 32
+"""Messages whose numbers are looked at together: one at a time costs twice as much."""
 MAX_PLANNED = 100_000
 """Fields of all the shapes that are remembered; records of a shape beyond take the longer way."""
 MAX_OVER = 10_000
@@ -100,7 +103,7 @@ class _Decoder:
         self._over: set[tuple[str, str]] = set()
         self._planned = 0
         self._bounded = bounded
-        self._room = STAGED_BYTES
+        self._room: float = STAGED_BYTES if bounded else math.inf
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -109,17 +112,20 @@ class _Decoder:
         messages, options = self._messages, self._options
         short_way = options.topic_decides and not options.time_field and not options.id_field
         routes = [self._topic_route(topic) if short_way else None for topic in messages.topics]
+        fit = False
         rows = zip(messages.topic_index, messages.payloads, messages.received_at, strict=True)
         for position, (topic, content, received) in enumerate(rows):
+            if not position % LOOKED_AT:
+                fit = strict_json.numbers_fit(b"\n".join(messages.payloads[position : position + LOOKED_AT]))
             route = routes[topic]
-            if route is None or not self._plain(route, position, content, received):
+            if route is None or not self._plain(route, position, content, received, fit=fit):
                 self._message(_Origin(position, messages.topics[topic], content, received))
         self.decoded.counts["messages"] = len(messages)
         self.decoded.counts["replayed"] = len(replay.letters(messages.extra))
         self.decoded.counts["fields-over"] = len(self._over)
 
-    def _plain(self, route: _Route, position: int, content: bytes, received: int) -> bool:
-        """Takes a flat record whose shape is known; False where the message is anything else."""
+    def _plain(self, route: _Route, position: int, content: bytes, received: int, *, fit: bool) -> bool:
+        """Takes a flat record whose shape is known; False where the message is anything else. `fit`: its numbers were looked at."""
         if len(content) > self._options.caps.payload_bytes:
             return False
         try:
@@ -129,7 +135,9 @@ class _Decoder:
         if type(data) is not dict:
             return False
         plan = route.plans.get((*data, *map(type, data.values())))
-        if plan is None or not 0 <= received <= event_time.LATEST_MS or not strict_json.flat_fits(content, plan[1]):
+        if plan is None or content.count(b'"') != plan[1] or not 0 <= received <= event_time.LATEST_MS:
+            return False
+        if not fit and not strict_json.numbers_fit(content):
             return False
         self._write(self._name(position), route, data, plan[0], at=received, received=received)
         return True
@@ -179,7 +187,7 @@ class _Decoder:
 
     def _take_room(self, size: int) -> None:
         self._room -= size
-        if self._room < 0 and self._bounded:
+        if self._room < 0:
             raise BatchTooLarge(f"more than {STAGED_BYTES} bytes are made of the batch")
 
     def _dead_items(
@@ -223,7 +231,9 @@ class _Decoder:
         block.values += block.pick(data)
         stamp = (self._stamps.get(at) or self._stamp(at)) if at == received else _two_stamps(at, received)
         line = _LINE % (name, name, route.head, stamp, orjson.dumps(data))
-        self._take_room(len(line) + RECORD_BYTES + VALUE_BYTES * len(block.names))
+        self._room -= len(line) + RECORD_BYTES + VALUE_BYTES * len(block.names)
+        if self._room < 0:
+            self._take_room(0)
         decoded.lines.append(line)
         decoded.key_index.append(route.number if route.number >= 0 else self._number(route))
         decoded.times.append(at)
@@ -323,7 +333,7 @@ class _Decoder:
         block = self.decoded.block(device_type, tuple(numeric))
         if alike and self._planned < MAX_PLANNED:
             self._planned += len(flat)
-            route.plans[shape] = (block, 2 * (len(flat) + sum(type(value) is str for value in flat.values())))
+            route.plans[shape] = (block, strict_json.quotes(flat))
         return data, block
 
     def _schema(self, device_type: str) -> schema.TypeSchema:

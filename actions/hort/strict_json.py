@@ -7,6 +7,7 @@ one. It reads; a text in which that may have happened is read again by a parser 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import orjson
@@ -38,17 +39,18 @@ def loads(text: bytes | str) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         _explain(raw, error)
-    if _numbers_fit(raw) and _names_differ(raw, value):
+    if numbers_fit(raw) and _names_differ(raw, value):
         return value
     return _slowly(raw)
 
 
-def flat_fits(raw: bytes, quotes: int) -> bool:
-    """Whether a flat object of this many quotes (two a name and two a text) was read without a loss; if not, `loads` knows."""
-    return raw.count(_QUOTE) == quotes and _numbers_fit(raw)
+def quotes(flat: Mapping[str, Any]) -> int:
+    """How many quotes the text of a flat object has, two a name and two a text; one with more names one twice, or escapes some."""
+    return 2 * (len(flat) + sum(type(value) is str for value in flat.values()))
 
 
-def _numbers_fit(raw: bytes) -> bool:
+def numbers_fit(raw: bytes) -> bool:
+    """Whether no number of one or more texts can be beyond what orjson keeps; if not, `loads` knows."""
     shape = raw.translate(_SHAPE)
     long = _LONG in shape and (_TOO_LONG in shape or _TOO_LOW in shape)
     return not long and _SMALL not in shape
