@@ -15,6 +15,7 @@ from demonstrate import facts as facts_module
 from demonstrate.closing import close_rest
 from demonstrate.facts import Facts, Reader
 from demonstrate.options import Options, parse
+from demonstrate.plates import BUILDING
 from demonstrate.processes import StartFailed
 from demonstrate.suite import Suite
 from demonstrate.view import LiveView, PlainView, View
@@ -85,6 +86,8 @@ def _run(options: Options, suite: Suite, view: View) -> int:
         view.say(f"nothing is published to {masked(suite.env['HORT_MQTT_URL'])}: send it what your devices send, or see --city")
     for name, address in suite.addresses().items():
         view.say(f"{name}: {address}")
+    if suite.plates is not None and suite.plates.state == BUILDING:
+        view.say(f"plates: {BUILDING}")
     try:
         with view.watching():
             _watch(options, suite, view, reader)

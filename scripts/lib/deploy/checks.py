@@ -125,7 +125,7 @@ def problems(found: Iterable[Settled]) -> list[str]:
 
 def _of(settled: Settled) -> Iterator[tuple[str, str]]:
     place, params = settled.place, settled.params
-    if place.package != PACKAGE:
+    if place.package != PACKAGE and not mqtt_feed.is_ours(place):
         return
     missing = [name for name in REQUIRED.get((place.kind, place.name), ()) if name not in params]
     yield from ((name, "must be given") for name in missing)

@@ -200,3 +200,8 @@ def test_the_alarm_package_is_the_one_named_else_the_one_in_use(given: str, depl
     found = alarms.chosen(ticking, there, given=given)
     assert str(found) == package
     assert alarms.feeds(ticking, found) == ({} if package == "/whisk.system/alarms" else {"window-tick": f"{package}/alarm"})
+
+
+def test_a_feed_of_somebody_else_s_manifest_is_checked_too() -> None:
+    mine = Place("trigger", "mine", "sensors", {"url": "mqtt://b", "qos": 7}, feed="/_/hort/mqtt")
+    assert checks.problems([settle(mine, None, Variables({}))]) == ["input 'qos' of trigger sensors must be a number from 0 to 2, got 7"]
