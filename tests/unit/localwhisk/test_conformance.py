@@ -1,11 +1,13 @@
 """The judge of the conformance replay must itself be right: it accepts what may differ and nothing else."""
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
 
 from localwhisk.conformance import budgets, patience, recording
+from localwhisk.conformance.__main__ import DEVIATIONS
 from localwhisk.conformance.compare import Answer, differences
 
 
@@ -146,3 +148,9 @@ def test_names_stand_for_their_credentials() -> None:
     assert recording.sent_headers({"authorization": "none"}, None) == {}
     assert recording.sent_headers({}, b"{}")["content-type"] == "application/json"
     assert recording.sent_headers({}, None) == recording.sent_headers({"authorization": "guest"}, None)
+
+
+def test_deviations_have_a_reason_each() -> None:
+    deviations = tomllib.loads(DEVIATIONS.read_text("utf-8"))["deviations"]
+    assert deviations
+    assert all(reason.strip() for reason in deviations.values())
