@@ -28,6 +28,7 @@ TWICE = "Cannot initialize the action more than once."
 WITH_CODE = "This image is the whole action: create it without code."
 NOT_AN_OBJECT = "The action did not receive a dictionary as an argument."
 FAILED = "The action failed. See logs for details."
+FROM_A_PAGE = "Requests of pages in browsers are not answered."
 TOO_LARGE = f"The request has more than {MAX_BODY} bytes."
 
 OFFER = {
@@ -112,7 +113,11 @@ class Handler(BaseHTTPRequestHandler):
         self._reply(HTTPStatus.OK if self.path == "/" else HTTPStatus.NOT_FOUND, OFFER)
 
     def do_POST(self) -> None:
-        """/init and /run."""
+        """/init and /run; OpenWhisk names no origin, a browser does for every page that has it send something here."""
+        if "Origin" in self.headers:
+            self.close_connection = True
+            self._reply(HTTPStatus.FORBIDDEN, {"error": FROM_A_PAGE})
+            return
         work = {"/init": self.service.init, "/run": self.service.run}.get(self.path)
         if work is None:
             self._reply(HTTPStatus.NOT_FOUND, {"error": "There are POST /init and POST /run."})

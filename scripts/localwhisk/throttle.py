@@ -60,14 +60,14 @@ class Throttle:
         """Same, raised."""
         _raise(self.invocation_refusal(namespace), cors=cors)
 
-    def check_anonymous(self, namespace: str, action: str) -> None:
+    def check_anonymous(self, namespace: str, action: str, *, browser: bool = False) -> None:
         """Count a call of a web action without a key; raises 429 before it costs the owner anything.
 
-        So does one that would take the second half of what the owner may have in flight.
+        What browsers send is counted apart: any page may have them send it, which is to keep no program out. So does one that would take the second half of what the owner may have in flight.
         """
         if self._limits.anonymous_per_minute is None:
             return
-        text = self._anonymous.refusal(action)
+        text = self._anonymous.refusal(f"{action} {browser}")
         count, allowed = self._in_flight[namespace], self.limits(namespace).concurrent // 2
         if text is None and count >= allowed:
             text = messages.too_many_concurrent(count, allowed)

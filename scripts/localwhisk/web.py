@@ -27,6 +27,8 @@ RESERVED = frozenset(("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "
 _OPTIONS = "OPTIONS"
 _NO_TYPE = "none/none"  # what the server calls the type of an empty body
 PASS_HEADER = "x-require-whisk-auth"  # noqa: S105  # a name, not a password
+FETCH_HEADER = "sec-fetch-site"
+"""Goes with all that a browser sends to this machine or by HTTPS, and no page can leave it out (Fetch Metadata)."""
 _KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
 _FORM = "application/x-www-form-urlencoded"
 
@@ -81,7 +83,8 @@ def cors_headers(request: Request) -> list[tuple[str, str]]:
 async def _admit(engine: Engine, request: Request, target: Target) -> None:
     """Raise 429, 403 or 413 before keys are looked at; a preflight costs its owner an invocation, too."""
     if engine.identities.of_header(request.header("authorization")) is None:
-        engine.throttle.check_anonymous(target.owner.namespace, target.resolved.action.doc)
+        browser = request.header(FETCH_HEADER) is not None
+        engine.throttle.check_anonymous(target.owner.namespace, target.resolved.action.doc, browser=browser)
     engine.throttle.check_invocation(target.owner.namespace, cors=False)
     name = names.of_parts(target.resolved.action.doc.split("/"), target.owner.namespace)
     try:

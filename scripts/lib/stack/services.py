@@ -65,6 +65,9 @@ http.port: {port}
 transport.port: 0
 discovery.type: single-node
 xpack.security.enabled: false
+# Refuses what pages of other sites send, with 403: without a body Elasticsearch would take it from anybody, as in POST /_all/_close.
+http.cors.enabled: true
+http.cors.allow-origin: http://{host}:{port}
 path.data: {folder}/data
 path.logs: {folder}/logs
 # A machine with a fairly full disk still works: with the watermarks on, indices would turn read-only.

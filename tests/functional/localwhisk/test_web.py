@@ -193,6 +193,14 @@ def test_callers_without_a_key_may_be_given_a_share(new_local: Callable[..., Loc
     assert [local.call("GET", f"{WEB}/a.json", identity=GUEST).status for _ in range(3)] == [200, 200, 429]
 
 
+def test_what_pages_have_browsers_send_keeps_no_program_out(new_local: Callable[..., LocalWhisk]) -> None:
+    local = new_local(limits=replace(ROOMY, anonymous_per_minute=2), clock=lambda: 1_000_000_000_000)
+    local.put_web("a")
+    of_pages = [ask(local, "a.json", sec_fetch_site="cross-site").status for _ in range(4)]
+    assert of_pages == [200, 200, 429, 429]
+    assert [ask(local, "a.json").status for _ in range(3)] == [200, 200, 429]
+
+
 def test_methods(web: LocalWhisk) -> None:
     for method in ("GET", "PUT", "POST", "DELETE", "PATCH"):
         assert ask(web, "page", method).body == method.lower().encode()

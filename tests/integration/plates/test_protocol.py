@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from plates import server as protocol
 from tests.support import pictures
@@ -74,6 +75,13 @@ def test_unknown_paths_and_too_large_bodies(plates: PlatesServer) -> None:
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /run HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
+
+
+def test_a_page_in_a_browser_is_not_answered(plates: PlatesServer) -> None:
+    """A page may send a text to any address without asking; it would have photos read, and addresses asked that only this machine reaches."""
+    for path in ("/run", "/init"):
+        answer = requests.post(plates.url + path, data=b'{"value": {}}', headers={"Origin": "https://elsewhere.example", "Content-Type": "text/plain"}, timeout=60)
+        assert (answer.status_code, answer.json()) == (403, {"error": protocol.FROM_A_PAGE})
 
 
 def test_whose_software_it_is_is_offered(plates: PlatesServer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 import redis
+import requests
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lib.stack import probes
@@ -66,6 +67,13 @@ def test_what_servers_keep_is_for_their_user_alone(light: Services) -> None:
     assert open_ones == []
     kept = {path.name for path in light.state.rglob("*")}
     assert {"mosquitto.db", "appendonlydir", "redis.log", "stack.env"} <= kept
+
+
+def test_a_page_of_another_site_closes_no_index(elasticsearch_url: str) -> None:
+    foreign = requests.post(f"{elasticsearch_url}/_all/_close", headers={"Origin": "https://elsewhere.example"}, timeout=60)
+    assert foreign.status_code == 403
+    own = requests.post(f"{elasticsearch_url}/_search?size=0", headers={"Origin": elasticsearch_url}, timeout=60)
+    assert own.status_code == 200
 
 
 def test_servers_listen_on_loopback_and_do_not_run_as_root(light: Services) -> None:
