@@ -386,7 +386,7 @@ def test_small_bombs_do_not_become_more_records_than_memory_holds() -> None:
         (b'{"a":{"b":1},"a.b":1}', "repeated-name"),
     ],
 )
-@pytest.mark.parametrize("before", [[], [b'{"n":1.5,"text":"a"}', b'{"n":7,"text":"b"}']])
+@pytest.mark.parametrize("before", [[], [b'{"n":1.5,"text":"a"}', b'{"n":7,"text":"b"}'], [b'{"n":1.5,"text":"a"}', b'{"n":7,"text":"b"}'] * 20])
 def test_a_record_of_which_a_value_would_be_lost_is_a_dead_letter_whatever_came_before(
     payload: bytes, reason: str, before: list[bytes]
 ) -> None:
