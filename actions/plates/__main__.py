@@ -29,8 +29,8 @@ def main(argv: list[str]) -> int:
     supervisor = Supervisor()
     try:
         server = Server((options.host, options.port), Service(Action(supervisor), supervisor))
-    except OSError as error:
-        print(f"error: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
+    except (OSError, OverflowError) as error:  # the latter for a port of more than 16 bits
+        print(f"error: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())

@@ -58,7 +58,11 @@ def main() -> int:
         return 2
     # Messages are tracked by reference counts alone; a collection that walks a whole batch of them finds nothing.
     gc.set_threshold(GC_THRESHOLD, 20, 20)
-    listener = socket.create_server((config.host, config.port), reuse_port=False)
+    try:
+        listener = socket.create_server((config.host, config.port), reuse_port=False)
+    except OSError as error:
+        print(f"feeds.provider: {config.host}:{config.port} cannot be listened on: {error.strerror}; --port or HORT_PROVIDER_PORT names another", file=sys.stderr)
+        return 2
     host, port = listener.getsockname()[:2]
     relay("localwhisk")
     server, supervisor, alarms = _build(config)

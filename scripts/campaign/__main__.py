@@ -21,6 +21,7 @@ from campaign.faults import KINDS
 from campaign.session import Session
 from campaign.stage import FIRES, stage
 from campaign.watch import Watch
+from lib.arguments import above_zero, new_file
 from lib.state import StateRefused, empty, held
 
 WHO = "./scripts/chaos"
@@ -66,19 +67,16 @@ def _campaign(given: argparse.Namespace) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./scripts/chaos", description=__doc__.partition("\n\n")[0], epilog=__doc__.partition("\n\n")[2])
-    parser.add_argument("--minutes", type=float, default=5, help="how long faults are injected; default 5")
+    parser.add_argument("--minutes", type=above_zero, default=5, help="how long faults are injected; default 5")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of plan and stream; default: the time, printed")
     parser.add_argument("--faults", type=_kinds, default=(), metavar="LIST", help="only these kinds, with commas; see --list")
-    parser.add_argument("--rate", type=float, default=100, help="records a second; default 100")
+    parser.add_argument("--rate", type=above_zero, default=100, help="records a second; default 100")
     parser.add_argument("--limits", choices=sorted(FIRES), default="raised", help="of the engine; default raised")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there too")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the whole report there too")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="keep logs and what was published there; default .hort/chaos where it failed")
     parser.add_argument("--hold", action="store_true", help="where it failed, keep everything running until Enter, to look around")
     parser.add_argument("--list", action="store_true", help="the kinds of fault, and end")
-    given = parser.parse_args()
-    if given.minutes <= 0 or given.rate <= 0:
-        parser.error(f"--minutes and --rate must be above 0, got {given.minutes:g} and {given.rate:g}")
-    return given
+    return parser.parse_args()
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbfs_server import recording
+from lib.arguments import above_zero, new_file, port
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = "Runs HoRT's whole stream on this machine: services, engine, provider, deployment, and a city's bike stations as data."
@@ -19,7 +19,6 @@ FIRES_PER_MINUTE = 600
 INVOCATIONS_PER_MINUTE, ANONYMOUS_PER_MINUTE = 1200, 120
 """Callers without a key have a share of each web action's: all seven together leave the clockwork more than it needs."""
 PORT = 3233
-_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         city=asked or not (given.no_city or os.environ.get("HORT_MQTT_URL")),
         stations=given.stations,
         duration=given.duration,
-        summary=given.summary.resolve() if given.summary else None,
+        summary=given.summary,
         port=given.port,
         state=state.resolve(),
         named=given.state is not None,
@@ -83,29 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--replay", type=Path, metavar="FILE", help="a recording: one station_status document a line, gzip or not")
     source.add_argument("--live", action="store_true", help="the real Divvy feed (needs the internet)")
     source.add_argument("--no-city", action="store_true", help="publish nothing: the default with HORT_MQTT_URL, for your own devices")
-    parser.add_argument("--speed", type=float, default=60, metavar="X", help="how fast a recording runs; default 60")
+    parser.add_argument("--speed", type=above_zero, default=60, metavar="X", help="how fast a recording runs; default 60")
     parser.add_argument("--stations", type=int, default=300, metavar="N", help="size of the simulated city; default 300")
-    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this long; default: run until Ctrl-C")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="write a JSON object with the counts at the end")
-    parser.add_argument("--port", type=int, metavar="N", help=f"of the engine, 0 for any; default {PORT}, or a free one where that is in use")
+    parser.add_argument("--duration", type=above_zero, metavar="SECONDS", help="stop after this long; default: run until Ctrl-C")
+    parser.add_argument("--summary", type=new_file, metavar="FILE", help="write a JSON object with the counts at the end")
+    parser.add_argument("--port", type=port, metavar="N", help=f"of the engine, 0 for any; default {PORT}, or a free one where that is in use")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where data and logs go: a new or empty folder, or one of an earlier demo; default .hort/demo")
     parser.add_argument("--no-plates", action="store_true", help="without the licence plates (their reader is compiled at the first start)")
     return parser
 
 
 def _problems(given: argparse.Namespace) -> list[str]:
-    found = []
-    if not 0 < given.speed < math.inf:
-        found.append(f"--speed must be above 0, got {given.speed:g}")
-    if given.duration is not None and not 0 < given.duration < math.inf:
-        found.append(f"--duration must be above 0, got {given.duration:g}")
     if not 1 <= given.stations <= 10_000:
-        found.append(f"--stations must be from 1 to 10000, got {given.stations}")
-    if given.port is not None and not 0 <= given.port <= _LAST_PORT:
-        found.append(f"--port must be from 0 to {_LAST_PORT}, got {given.port}")
-    if given.summary and not (given.summary.resolve().parent.is_dir() and not given.summary.is_dir()):
-        found.append(f"--summary: {given.summary} is no file in an existing folder")
-    return found or _of_recording(given.replay)
+        return [f"--stations must be from 1 to 10000, got {given.stations}"]
+    return _of_recording(given.replay)
 
 
 def _of_recording(path: Path | None) -> list[str]:

@@ -16,6 +16,7 @@ from gbfs_server.replay import Replay
 from gbfs_server.server import Server
 from gbfs_server.simulator import Simulator
 from gbfs_server.source import Source
+from lib.arguments import port
 
 INFORMATION_NAME = "station_information.json"
 
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         help="GBFS version behind /gbfs.json (default: 2.3); /<version>/gbfs.json has each",
     )
     serve.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port on loopback (default: a free one)"
+        "--port", type=port, default=0, metavar="N", help="port on loopback (default: a free one)"
     )
     serve.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="file to write the address of gbfs.json to when ready"

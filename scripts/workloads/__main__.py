@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lib.arguments import above_zero, count, new_file
 from workloads import churn, engine, plates, pressure, report, stream, windows
 
 KINDS = {
@@ -24,34 +25,34 @@ KINDS = {
 def main() -> int:
     """Runs the benchmark asked for."""
     parser = argparse.ArgumentParser(prog="./scripts/bench", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the figures there too")
     kinds = parser.add_subparsers(dest="kind", required=True)
     for name, what in KINDS.items():
         kind = kinds.add_parser(name, help=what, description=what)
         kind.add_argument(
-            "--json", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="write the figures there too"
+            "--json", type=new_file, metavar="FILE", default=argparse.SUPPRESS, help="write the figures there too"
         )
         if name == "stream":
-            kind.add_argument("--rate", type=float, default=10_000, help="records a second; default 10000")
-            kind.add_argument("--seconds", type=float, default=60, help="how long; default 60")
-            kind.add_argument("--devices", type=int, default=600, help="how many devices; default 600")
+            kind.add_argument("--rate", type=above_zero, default=10_000, help="records a second; default 10000")
+            kind.add_argument("--seconds", type=above_zero, default=60, help="how long; default 60")
+            kind.add_argument("--devices", type=count, default=600, help="how many devices; default 600")
             kind.add_argument(
-                "--fresh-rate", type=float, default=500, help="records a second for freshness; default 500"
+                "--fresh-rate", type=above_zero, default=500, help="records a second for freshness; default 500"
             )
             kind.add_argument(
-                "--fresh-seconds", type=float, default=30, help="how long for freshness; default 30"
+                "--fresh-seconds", type=above_zero, default=30, help="how long for freshness; default 30"
             )
         if name == "engine":
             kind.add_argument(
-                "--calls", type=int, default=600, help="blocking invocations to time; default 600"
+                "--calls", type=count, default=600, help="blocking invocations to time; default 600"
             )
         if name == "churn":
-            kind.add_argument("--minutes", type=float, default=60, help="how long; default 60")
-            kind.add_argument("--devices", type=int, default=200, help="how many at a time; default 200")
-            kind.add_argument("--rate", type=float, default=10, help="records a second; default 10")
+            kind.add_argument("--minutes", type=above_zero, default=60, help="how long; default 60")
+            kind.add_argument("--devices", type=count, default=200, help="how many at a time; default 200")
+            kind.add_argument("--rate", type=above_zero, default=10, help="records a second; default 10")
         if name == "pressure":
-            kind.add_argument("--minutes", type=float, default=2, help="how long each burst lasts; default 2")
-            kind.add_argument("--times", type=float, default=3, help="how many times the ceiling; default 3")
+            kind.add_argument("--minutes", type=above_zero, default=2, help="how long each burst lasts; default 2")
+            kind.add_argument("--times", type=above_zero, default=3, help="how many times the ceiling; default 3")
             kind.add_argument(
                 "--kinds", nargs="+", choices=pressure.KINDS, default=pressure.KINDS, help="which bursts; default all"
             )
@@ -66,7 +67,7 @@ def main() -> int:
             )
             kind.add_argument("--country", default="us", help="whose plates; default us")
             kind.add_argument(
-                "--n", type=int, default=plates.TOP_N, help=f"candidates a plate; default {plates.TOP_N}"
+                "--n", type=count, default=plates.TOP_N, help=f"candidates a plate; default {plates.TOP_N}"
             )
     given = parser.parse_args()
     before = report.machine()

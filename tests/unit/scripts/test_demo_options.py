@@ -30,11 +30,11 @@ def _written(folder: Path, name: str, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--port", "99999999"], "--port must be from 0 to 65535"),
-        (["--port", "-1"], "--port must be from 0 to 65535"),
-        (["--speed", "nan"], "--speed must be above 0"),
-        (["--duration", "inf"], "--duration must be above 0"),
-        (["--duration", "nan"], "--duration must be above 0"),
+        (["--port", "99999999"], "argument --port: must be from 0 to 65535"),
+        (["--port", "-1"], "argument --port: must be from 0 to 65535"),
+        (["--speed", "nan"], "argument --speed: must be a number above 0"),
+        (["--duration", "inf"], "argument --duration: must be a number above 0"),
+        (["--duration", "nan"], "argument --duration: must be a number above 0"),
         (["--stations", "0"], "--stations must be from 1"),
         (["--summary", "/nowhere/at/all.json"], "no file in an existing folder"),
         (["--replay", "none.jsonl"], "no such file"),
@@ -55,7 +55,7 @@ def test_a_bad_option_is_named(arguments: list[str], told: str, tmp_path: Path, 
 def test_options_are_looked_at_before_anything_is_installed(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HORT_CACHE": str(tmp_path / "cache")}
     done = subprocess.run([SCRIPTS / "demo", "--port", "99999"], env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, "--port must be" in done.stderr) == (2, True)
+    assert (done.returncode, "argument --port: must be" in done.stderr) == (2, True)
     assert not (tmp_path / "cache").exists()
 
 
