@@ -7,6 +7,7 @@ one. It reads; a text in which that may have happened is read again by a parser 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -76,8 +77,8 @@ def _slowly(raw: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise Refused("repeated-name", f"an object has two members {twice[:80]!r}, of which one would be lost")
     return found
 

@@ -125,3 +125,24 @@ def test_a_text_is_refused_exactly_where_python_counts_a_loss(value: Any) -> Non
         assert losses
     else:
         assert not losses
+
+
+class Name(str):
+    """Counts how often names are compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other) is True
+
+    __hash__ = str.__hash__
+
+
+def test_a_name_given_twice_is_found_without_comparing_each_with_each() -> None:
+    """A message of a megabyte may hold a hundred thousand names: one device would keep all others waiting for minutes."""
+    names = [Name(number) for number in range(1_000)]
+    with pytest.raises(strict_json.Refused, match="'999'"):
+        strict_json._object([(name, 1) for name in (*names, Name(999))])
+    assert Name.compared < 10 * len(names)
