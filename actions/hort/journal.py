@@ -23,6 +23,9 @@ STAGE_TTL_S = 7 * 86_400
 FAR_MS = 900_000
 """Nobody puts a batch off for so long. A time further ahead was given by a clock that was wrong: the batch is due."""
 
+FREE_CUTS = 4
+"""Whatever stops a batch, it may be cut so often; its parts only where others pass, or an outage would leave nothing but single records."""
+
 _LOOK_AT = 32
 _PULLED_AT_ONCE = 500
 
@@ -174,6 +177,9 @@ class Journal(Protocol):
     def trouble(self, reference: batches.Reference, step: str) -> Trouble:
         """What `count_try` and `note` have kept of an action."""
 
+    def others_passed(self, reference: batches.Reference) -> bool:
+        """Whether another batch was stored since a part was made; True for what was cut less than FREE_CUTS times."""
+
     def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
         """Puts parts in the place of a batch; they are due at once, and as old as the batch.
 
@@ -308,19 +314,29 @@ class RedisJournal:
         tries, at = self._client.hmget(reference.batch_key, [f"tries:{step}", f"at:{step}"])
         return Trouble(int(tries or 0), range(*map(int, at.split(b":"))) if at else None)
 
+    def others_passed(self, reference: batches.Reference) -> bool:
+        """Compares how many were stored when the part was made, and now."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hmget(reference.batch_key, ["cuts", "acked_before"])
+        pipeline.get(keys.journal_acked(reference.journal))
+        (cuts, before), now = pipeline.execute()
+        return int(cuts or 0) < FREE_CUTS or before != (now or b"0")
+
     def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
         """One transaction, made anew where the batch or its stage changes meanwhile."""
         journal, batch_key, stage_key = reference.journal, reference.batch_key, reference.stage_key
 
         def cut(pipeline: Any) -> bool:
-            trigger, size, created = pipeline.hmget(batch_key, ["trigger", "bytes", "created_ms"])
+            trigger, size, created, cuts = pipeline.hmget(batch_key, ["trigger", "bytes", "created_ms", "cuts"])
             if trigger is None or pipeline.hexists(stage_key, unless) or pipeline.zscore(journal, reference.batch_id) is None:
                 return False
-            due_ms = store.now_ms(pipeline)
+            due_ms, acked = store.now_ms(pipeline), pipeline.get(keys.journal_acked(journal)) or b"0"
             pipeline.multi()
             for part in parts:
                 put = {"trigger": trigger, "count": part.count, "now": int(created), "due_ms": due_ms}
                 self.add_put(pipeline, part.reference, part.raw, **put)
+                made: dict[Any, Any] = {"cuts": int(cuts or 0) + 1, "acked_before": acked}
+                pipeline.hset(part.reference.batch_key, mapping=made)
                 if part.stage:
                     pipeline.hset(part.reference.stage_key, mapping=part.stage)
             pipeline.unlink(batch_key, stage_key)

@@ -90,7 +90,7 @@ def lease(registration: str) -> str:
 
 
 def batch(partition: int, batch_id: str) -> str:
-    """HASH raw, trigger, count, bytes, created_ms, attempts, activation, tries:<step>."""
+    """HASH raw, trigger, count, bytes, created_ms, attempts, activation, tries:<step>, at:<step>, cuts, acked_before (of a part)."""
     return f"hort:{{{partition}}}:batch:{batch_id}"
 
 

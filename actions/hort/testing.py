@@ -13,7 +13,7 @@ import orjson
 from hort import batch as batches
 from hort.decoded import Identity
 from hort.document_store import ItemError, TemplateState
-from hort.journal import FAR_MS, Entry, Part, Stage, Trouble, Usage
+from hort.journal import FAR_MS, FREE_CUTS, Entry, Part, Stage, Trouble, Usage
 from hort.schema import MAX_FIELDS_PER_TYPE, Known, TypeSchema, Unknown
 
 
@@ -43,6 +43,7 @@ class MemoryJournal:
         self._tries: dict[tuple[batches.Reference, str], tuple[int, int]] = {}
         self._at: dict[tuple[batches.Reference, str], range | None] = {}
         self._acked: Counter[str] = Counter()
+        self._cuts: dict[batches.Reference, tuple[int, int]] = {}
         self.activations: dict[str, str] = {}
 
     def put(
@@ -105,6 +106,11 @@ class MemoryJournal:
         """What is kept of an action's tries."""
         return Trouble(self._tries.get((reference, step), (0, 0))[0], self._at.get((reference, step)))
 
+    def others_passed(self, reference: batches.Reference) -> bool:
+        """Compares how many were stored when the part was made, and now."""
+        cuts, before = self._cuts.get(reference, (0, 0))
+        return cuts < FREE_CUTS or before != self._acked[reference.journal]
+
     def split(self, reference: batches.Reference, parts: Sequence[Part], *, unless: str) -> bool:
         """Puts parts in the place of a batch."""
         if reference not in self._due or unless in self._stages.get(reference, {}):
@@ -113,6 +119,7 @@ class MemoryJournal:
         for part in parts:
             self.put(part.reference, part.raw, trigger=old.trigger, count=part.count, now=old.created_ms)
             self._stages[part.reference] = dict(part.stage)
+            self._cuts[part.reference] = (self._cuts.get(reference, (0, 0))[0] + 1, self._acked[reference.journal])
         for rows in (self._raw, self._stages, self._due):
             rows.pop(reference, None)
         return True

@@ -5,8 +5,8 @@ that is not known, and so each part, until what cannot be taken stands alone. Af
 
 Only what a batch itself brings about may count. An action counts its try before the work, so that being killed counts, and
 takes it back where Redis failed; a setting that cannot be used is found before. What stops `window` and `score` may lie outside
-of the batch, so there a record is given up only where other batches were stored between the tries. `sink` never counts: what it
-cannot store now, it can when Elasticsearch is back.
+of the batch, so there a small part is cut further only where another batch was stored since it was made, and a record is given up only
+where others were between the tries. `sink` never counts: what it cannot store now, it can when Elasticsearch is back.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def help_on(reference: Reference, journal: Journal, counters: Counters, *, limit
     step = next((step for step, field in STEPS.items() if field not in (fields or {})), None)
     if fields is None or step is None:
         return False
-    if journal.count_try(reference, step) >= SPLIT_AFTER and split_staged(reference, journal, counters, step=step):
+    tries = journal.count_try(reference, step)
+    if tries >= SPLIT_AFTER and journal.others_passed(reference) and split_staged(reference, journal, counters, step=step):
         return True
     skip_step(reference, journal, counters, step, limit=limit)
     return False

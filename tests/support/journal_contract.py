@@ -4,7 +4,7 @@ import pytest
 
 from hort import batch, keys
 from hort.batch import Message, Messages, Reference
-from hort.journal import FAR_MS, Journal, Part, Trouble
+from hort.journal import FAR_MS, FREE_CUTS, Journal, Part, Trouble
 
 REGISTRATION = "0123456789abcdef"
 JOURNAL = keys.journal(0, REGISTRATION)
@@ -191,6 +191,15 @@ class JournalContract:
         assert journal.read_stage(second.reference, ["events"]) == {"events": b"y"}
         assert journal.usage(JOURNAL, now=NOW * 2).bytes == 5
         assert journal.trouble(second.reference, "window") == Trouble()
+    def test_small_parts_know_whether_others_passed(self, journal: Journal) -> None:
+        part = put(journal)
+        for _ in range(FREE_CUTS):
+            assert journal.others_passed(part)
+            whole, part = part, Reference(batch.part_id(part.batch_id, NOW), JOURNAL)
+            assert journal.split(whole, [Part(part, 2, raw=b"x")], unless="late")
+        assert not journal.others_passed(part)
+        journal.ack(put(journal))
+        assert journal.others_passed(part)
 
     def test_what_got_through_meanwhile_is_not_split(self, journal: Journal) -> None:
         made = put(journal)

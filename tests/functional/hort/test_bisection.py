@@ -13,6 +13,7 @@ from hort import batch, ingest, isolation
 from hort.batch import Messages, Reference
 from hort.decoded import Decoded
 from hort.decoding import decode
+from hort.journal import FREE_CUTS
 from hort.records import Records
 from tests.functional.hort.test_ingest import JOURNAL, World
 from tests.support.ingest import ARRIVAL, documents, messages, numbers
@@ -36,6 +37,7 @@ class Stream:
     windows: Counter[float] = field(default_factory=Counter)
     results: Counter[float] = field(default_factory=Counter)
     deliveries: int = 0
+    patience: int = 3_000
 
     def run(self, *contents: Any) -> None:
         """Delivers a batch of these messages until nothing of it is left."""
@@ -49,6 +51,7 @@ class Stream:
         while waiting := self.world.journal.due(JOURNAL, now=ARRIVAL * 2, limit=1000):
             for entry in waiting:
                 self.deliveries += 1
+                assert self.deliveries <= self.patience, "it comes to no end"
                 try:
                     self._deliver(entry.reference)
                 except (Killed, OverflowError):
@@ -148,6 +151,19 @@ def test_a_batch_that_is_only_too_much_at_once_is_stored_in_parts(step: str, kin
     assert sorted(stream.events) == sorted(f"{BATCH}.{at}" for at in range(50))
     assert stream.windows == stream.results == Counter(map(float, range(50)))
     assert stream.dead == []
+
+
+@pytest.mark.parametrize("step", ["window", "score"])
+def test_what_stops_every_batch_leaves_them_in_a_few_parts(step: str) -> None:
+    def fails(name: str, _found: set[int]) -> None:
+        if name == step:
+            raise Killed
+
+    stream = Stream(fails, patience=300)
+    with pytest.raises(AssertionError, match="no end"):
+        stream.run(*({"n": number} for number in range(400)))
+    assert stream.world.journal.size(JOURNAL) <= 2**FREE_CUTS
+    assert (stream.dead, stream.events) == ([], [])
 
 
 def test_one_in_twenty_thousand_takes_few_deliveries() -> None:
