@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from hort import bulk_errors
 from hort.document_store import DocumentStore, ItemError, RequestRefused, StoreBusy
-from hort.errors import SinkUnavailable
+from hort.errors import DocumentsPutOff, SinkUnavailable
 
 MAX_DOCUMENTS = 5_000
 MAX_BYTES = 5_000_000
@@ -96,31 +96,41 @@ class BulkWriter:
         self._pause = pause
         self._batch_id = ""
         self._unsure = False
-        self._too_large: list[str] = []
+        self._answered = False
+        self._too_large = 0
+        self._put_off: list[str] = []
 
     def begin(self, batch_id: str, *, tried_before: bool) -> None:
         """Name the batch that is written; where it was tried before, a request of it may still be under way."""
         self._batch_id, self._unsure = batch_id, tried_before
 
     def write(self, index: str, documents: Sequence[Pair]) -> Written:
-        """Store all documents or say which were refused; SinkUnavailable where that did not come to an end."""
+        """Store all documents or say which were refused; SinkUnavailable where that did not come to an end.
+
+        DocumentsPutOff where all that Elasticsearch takes now is stored.
+        """
         written = Written()
+        self._put_off.clear()
         for portion in requests(documents):
             self._portion(index, portion, written)
-        if self._too_large:
-            raise SinkUnavailable(f"{len(self._too_large)} documents for {index} were not taken: {self._too_large[0]}")
+        if self._put_off:
+            raise DocumentsPutOff(self._put_off[0])
         return written
 
     def _portion(self, index: str, portion: list[Pair], written: Written) -> None:
         refusals: Counter[bytes] = Counter()
-        for attempt in range(len(PAUSES_S) + 1):
+        pauses = PAUSES_S[:MAX_REFUSALS] if self._put_off else PAUSES_S
+        for attempt in range(len(pauses) + 1):
             problem, portion = self._attempt(index, portion, written, refusals)
             if not portion:
                 return
-            if attempt < len(PAUSES_S):
-                self._wait(PAUSES_S[attempt], problem)
+            if attempt < len(pauses):
+                self._wait(pauses[attempt], problem)
                 self.counts[f"retried.{_code(problem)}"] += len(portion)
-        raise SinkUnavailable(f"{len(portion)} documents for {index} were not taken: {problem}")
+        text = f"{len(portion)} documents for {index} were not taken: {problem}"
+        if not self._answered:
+            raise SinkUnavailable(text)
+        self._put_off.append(text)
 
     def _attempt(
         self, index: str, portion: list[Pair], written: Written, refusals: Counter[bytes]
@@ -132,7 +142,7 @@ class BulkWriter:
         try:
             if self._unsure and self._store.under_way(self._batch_id):
                 return "an earlier request of the batch is still under way", portion
-            self._unsure = False
+            self._unsure = self._answered = False
             errors = self._store.bulk(index, _body(portion), timeout_s=left_s, batch_id=self._batch_id)
         except StoreBusy as error:
             self._unsure = bool(self._batch_id)
@@ -142,6 +152,7 @@ class BulkWriter:
                 return str(error), portion
             self._halves(index, portion, written, error)
             return "", []
+        self._answered = True
         left, waiting = self._told_apart(portion, errors, written, refusals)
         return _problem(waiting[0]) if waiting else "", left
 
@@ -169,20 +180,21 @@ class BulkWriter:
     def _halves(self, index: str, portion: list[Pair], written: Written, error: RequestRefused) -> None:
         """Find the document for which a whole request was refused."""
         if len(portion) == 1:
-            self._alone(portion[0], written, error)
+            self._alone(index, portion[0], written, error)
             return
         middle = len(portion) // 2
         self._portion(index, portion[:middle], written)
         self._portion(index, portion[middle:], written)
 
-    def _alone(self, pair: Pair, written: Written, error: RequestRefused) -> None:
+    def _alone(self, index: str, pair: Pair, written: Written, error: RequestRefused) -> None:
         """Hand back a document that no request can hold; one that is only too large waits until more is let through."""
         if error.status != bulk_errors.TOO_LARGE:
             written.rejected.append(Rejected(pair, error.kind, str(error)))
             return
-        self._too_large.append(str(error))
-        if len(self._too_large) == MAX_TOO_LARGE:
-            raise SinkUnavailable(f"{MAX_TOO_LARGE} documents and maybe more were not taken: {error}")
+        self._too_large += 1
+        self._put_off.append(f"documents for {index} were not taken: {error}")
+        if self._too_large == MAX_TOO_LARGE:
+            raise SinkUnavailable(f"{MAX_TOO_LARGE} documents for {index} and maybe more were not taken: {error}")
 
     def _wait(self, seconds: float, problem: str) -> None:
         if self._clock() + seconds >= self._deadline:

@@ -62,6 +62,10 @@ class SinkUnavailable(HortError):
     code = "sink"
 
 
+class DocumentsPutOff(SinkUnavailable):
+    """Elasticsearch answers, but does not take some documents for a reason that may be lifted; others were stored."""
+
+
 class ModelError(HortError):
     """A model description is not acceptable."""
 

@@ -32,7 +32,7 @@ from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
 from hort.counters import Counters, RedisCounters
 from hort.document_store import DocumentStore, RequestRefused, StoreBusy
-from hort.errors import SinkUnavailable
+from hort.errors import DocumentsPutOff, SinkUnavailable
 from hort.journal import Journal, RedisJournal, Stage
 from hort.payload import Undecodable
 
@@ -97,14 +97,23 @@ class Sink:
         return {**reference.as_result(), "stored": dict(stored)}
 
     def _store(self, reference: Reference, stage: Stage, writer: BulkWriter) -> Counter[str]:
-        """Writes all fields; how many documents each index took, and `dead` for those that were refused."""
+        """Writes all fields; how many documents each index took, and `dead` for those that were refused.
+
+        What one index does not take now keeps the batch, but nothing from being stored in the others.
+        """
         stored: Counter[str] = Counter()
         dead: list[Pair] = []
         kept: set[str] = set()
+        put_off: list[DocumentsPutOff] = []
         for name in documents.INDEX_OF:
-            dead += self._field(reference, name, stage, writer, stored=stored, kept=kept)
+            try:
+                dead += self._field(reference, name, stage, writer, stored=stored, kept=kept)
+            except DocumentsPutOff as error:
+                put_off.append(error)
         if dead:
             stored["dead"] += self._bury(writer, dead)
+        if put_off:
+            raise put_off[0]
         stored["replayed"] = self._dug_out(replay.letters(stage), kept=kept.union(map(_id_of, dead)))
         return +stored
 

@@ -151,6 +151,17 @@ def test_what_is_no_fault_of_a_document_is_put_off_told_and_stored_when_it_is_li
     assert not [name for name in world.counters.all() if name.startswith("dead.")]
 
 
+def test_index_that_takes_nothing_now_keeps_the_batch_and_nothing_from_the_others() -> None:
+    world = World()
+    world.documents.refuse = lambda index, _: (403, "cluster_block_exception") if index == "all-events" else None
+    world.put({"events": lines("a"), "results": lines("r"), "dead": lines("d")})
+
+    with pytest.raises(SinkUnavailable, match="cluster_block_exception"):
+        world.run()
+    assert world.ids() == {"model-results": ["r"], "dead-letters": ["d"]}
+    assert world.journal.size(REFERENCE.journal) == 1
+
+
 @pytest.mark.parametrize("error", [(400, "document_parsing_exception"), (429, "busy")])
 def test_dead_letter_that_is_not_taken_keeps_the_batch(error: tuple[int, str]) -> None:
     world = World()

@@ -8,7 +8,7 @@ from hort import bulk_writer
 from hort.bulk_writer import BulkWriter, Pair, pairs, requests
 from hort.document_store import RequestRefused, StoreBusy
 from hort.documents import bulk_line
-from hort.errors import SinkUnavailable
+from hort.errors import DocumentsPutOff, SinkUnavailable
 from hort.testing import MemoryDocuments
 
 
@@ -156,7 +156,7 @@ def test_document_that_is_too_large_for_a_proxy_waits_and_the_others_are_stored(
     world = World()
     refusing(world, RequestRefused(413, "Request Entity Too Large"), 2, 5)
 
-    with pytest.raises(SinkUnavailable, match="2 documents for i were not taken: HTTP 413"):
+    with pytest.raises(SinkUnavailable, match="documents for i were not taken: HTTP 413"):
         world.writer.write("i", some(8))
     assert len(world.store.indices["i"]) == 6
 
@@ -165,7 +165,7 @@ def test_proxy_that_lets_nothing_through_is_not_asked_for_each_document() -> Non
     world = World()
     world.store.failures = [RequestRefused(413, "Request Entity Too Large")] * 99
 
-    with pytest.raises(SinkUnavailable, match="10 documents and maybe more"):
+    with pytest.raises(SinkUnavailable, match="10 documents for i and maybe more"):
         world.writer.write("i", some(5_000))
     assert len(world.store.requests) < 40
 
@@ -178,6 +178,16 @@ def test_request_that_is_refused_whole_for_another_reason_is_put_off(kind: str) 
     with pytest.raises(SinkUnavailable, match=f"8 documents for i were not taken: HTTP 400 {kind}"):
         world.writer.write("i", some(8))
     assert world.store.requests == [8] * 5
+
+
+def test_what_is_put_off_keeps_no_other_portion_from_being_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_writer, "MAX_DOCUMENTS", 2)
+    world = World()
+    world.store.refuse = lambda _, document: (400, "made_up") if document["n"] in (0, 3) else None
+
+    with pytest.raises(DocumentsPutOff, match="1 documents for i were not taken: 400 made_up"):
+        world.writer.write("i", some(6))
+    assert world.store.indices["i"].keys() == {"1", "2", "4", "5"}
 
 
 # -- one request of a batch at a time --------------------------------------------------------------------------------
