@@ -101,7 +101,7 @@ class Sheet:
         """Note the kinds of an answer's values in `fields`, once a name."""
         if answer.keys() <= self._seen or len(self.fields) >= MAX_FIELDS:
             return
-        self._seen.update(answer)
+        self._seen.update(name for name, value in answer.items() if value is not None)
         for name, kind in islice(_kinds(answer), MAX_FIELDS):
             self.fields.setdefault(name, kind)
 

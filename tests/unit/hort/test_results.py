@@ -167,3 +167,9 @@ def test_names_of_answers_are_bounded_in_number_and_depth() -> None:
     other = sheet(1)
     other.answered([0], [deep], 1)
     assert other.fields == {}
+
+
+def test_name_that_is_first_null_is_told_when_it_has_a_value() -> None:
+    found = sheet(2)
+    found.answered([0, 1], [{"score": None}, {"score": 0.5}], 1)
+    assert found.fields == {"score": NUMERIC}
