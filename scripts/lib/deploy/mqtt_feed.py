@@ -32,14 +32,17 @@ def read(namespace: Namespace, place: Place, *, moves: bool) -> tuple[dict[str, 
     if problem and not problem.endswith(NO_FEED) and not moves:
         raise TargetError(f"the feed of {place} does not answer ({problem})")
     found = answer.get("config")
-    config = found if isinstance(found, dict) else {}
-    shown = {name: value for name, value in config.items() if name in feed_options.BY_NAME and not _is_default(name, value)}
+    shown = _beyond_defaults(found if isinstance(found, dict) else {})
     if str(shown.get("client_id", "")).startswith(f"hort-{answer.get('id')}-"):
         del shown["client_id"]  # drawn by the provider, which knows when to draw another
     secrets = tuple(name for name in feed_options.SECRETS if shown.pop(name, ""))
     return shown, secrets
 
 
-def _is_default(name: str, value: Any) -> bool:
-    default = feed_options.BY_NAME[name].default
-    return value in (None, "") or value == (list(default) if isinstance(default, tuple) else default)
+def _beyond_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """What is set; what only follows from `delivery` is not."""
+    if not config.get("url"):
+        return {}
+    decisive = {name: config[name] for name in ("url", "delivery") if config.get(name)}
+    defaults = {**feed_options.parse(decisive).as_params(), "url": "", "delivery": feed_options.BY_NAME["delivery"].default}
+    return {name: value for name, value in config.items() if name in defaults and value not in (None, "", defaults[name])}

@@ -98,7 +98,7 @@ def kept_in_images(places: Iterable[Place], namespace: Namespace, variables: Var
         image = str(((namespace.of(place) or {}).get("exec") or {}).get("image") or "").rpartition(":")[0]
         if image.startswith(before) and image.endswith(after):
             found[match["braced"] or match["plain"]] = image[len(before) : len(image) - len(after)]
-    return found
+    return {name: value for name, value in found.items() if value}
 
 
 def deployment(found: Iterable[Settled], feeds: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -60,7 +60,7 @@ def test_a_setting_goes_back_to_its_default_only_by_name() -> None:
 
 
 def test_a_feed_keeps_all_that_was_set_on_its_trigger_and_its_secrets_unseen() -> None:
-    config = {"url": "mqtt://b", "topics": ["a", "b"], "qos": 2, "password": "***", "tls_key": "***", "tls_cert": "pem", "linger_ms": 200, "client_id": "hort-f00d-1a"}
+    config = {"url": "mqtt://b", "topics": ["a", "b"], "qos": 2, "password": "***", "tls_key": "***", "tls_cert": "pem", "linger_ms": 200, "ack": "sink", "client_id": "hort-f00d-1a"}
     there = Bound({"trigger device-events": {}}, **config)
     found = settle(TRIGGER, there, Variables({"HORT_TOPICS": "c/#"}))
     assert found.params == {"url": "mqtt://b", "topics": "c/#", "qos": 2, "tls_cert": "pem", "password": "***", "tls_key": "***"}
@@ -102,6 +102,8 @@ def test_an_invented_city_does_not_follow_the_feed_to_another_broker(exported: d
 
 def test_the_registry_of_an_image_stays_over_a_new_version() -> None:
     place = Place("action", "hort", "plates", image="${HORT_IMAGE_REGISTRY}hort/plates:0.2.0")
+    bare = Bound({"action hort/plates": {"exec": {"kind": "blackbox", "image": "hort/plates:0.1.0"}}})
+    assert kept_in_images([place], bare, Variables({})) == {}
     there = Bound({"action hort/plates": {"exec": {"kind": "blackbox", "image": "registry.example:5000/hort/plates:0.1.0"}}})
     assert kept_in_images([place], there, Variables({})) == {"HORT_IMAGE_REGISTRY": "registry.example:5000/"}
     assert kept_in_images([place], there, Variables({"HORT_IMAGE_REGISTRY": "other/"})) == {}
