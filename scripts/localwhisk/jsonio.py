@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ from localwhisk.errors import malformed
 MAX_DEPTH = 1000
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 8 * MAX_DEPTH))  # Python's own writer goes as deep as values may be
 _EXACT_BYTES = 2 * 1024 * 1024  # beyond it stands the code of an action, where the search would take long
+_EXPLAINED_BYTES = 16 * 1024
+"""Of a longer text it is told in short what is wrong: to read it as the server does takes seconds, in which nobody else is answered."""
 _SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
 _LONG_NUMBERS = (b"0" * 19, b"e000", b"e+000", b"e-000")
 _NUMBER = f"<{secrets.token_hex(16)}>"
@@ -126,17 +129,29 @@ def spray_class(value: Any) -> str:
 
 def pretty(value: Any) -> bytes:
     """Two-space form of the server's printer: members on lines of their own, arrays on one."""
-    return _pretty(value, 0).encode("utf-8", "replace")
+    parts: list[str] = []
+    _pretty(value, "\n", parts.append)
+    return "".join(parts).encode("utf-8", "replace")
 
 
-def _pretty(value: Any, indent: int) -> str:
+def _pretty(value: Any, line: str, write: Callable[[str], None]) -> None:
+    """Write a value; `line` ends one and indents the next."""
     if isinstance(value, dict) and value:
-        inner = " " * (indent + 2)
-        members = (f"{inner}{_text(key)}: {_pretty(item, indent + 2)}" for key, item in value.items())
-        return "{\n" + ",\n".join(members) + "\n" + " " * indent + "}"
-    if isinstance(value, list) and value:
-        return "[" + ", ".join(_pretty(item, indent) for item in value) + "]"
-    return _text(value)
+        before, inner = "{", f"{line}  "
+        for key, item in value.items():
+            write(f"{before}{inner}{_text(key)}: ")
+            _pretty(item, inner, write)
+            before = ","
+        write(f"{line}}}")
+    elif isinstance(value, list) and value:
+        before = "["
+        for item in value:
+            write(before)
+            _pretty(item, line, write)
+            before = ", "
+        write("]")
+    else:
+        write(_text(value))
 
 
 def _text(value: Any) -> str:
@@ -144,11 +159,14 @@ def _text(value: Any) -> str:
 
 
 def _parse_slowly(raw: bytes) -> Any:
+    text = raw.decode("utf-8", "replace")
     try:
+        if len(raw) > _EXPLAINED_BYTES:
+            return loads_slowly(text)
         sprayjson.check(raw)
-    except sprayjson.SyntaxProblem as problem:
+    except ValueError as problem:
         raise malformed(str(problem)) from None
-    return loads_slowly(raw.decode("utf-8", "replace"), strict=False)
+    return loads_slowly(text, strict=False)
 
 
 def _refuse_constant(name: str) -> NoReturn:

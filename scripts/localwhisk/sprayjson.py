@@ -5,6 +5,9 @@ Only run on texts that the fast parser refused, so it may be slow.
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
+
 MAX_NUMBER_CHARACTERS = 100
 EOI = -1
 _WHITE = b" \n\r\t"
@@ -12,6 +15,9 @@ _DIGITS = b"0123456789"
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = b'"/\\bfnrt'
 _SPACE = 32
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
 
 
 class SyntaxProblem(ValueError):
@@ -20,20 +26,8 @@ class SyntaxProblem(ValueError):
 
 def depth(raw: bytes) -> int:
     """Deepest nesting of arrays and objects, strings left out."""
-    deepest = level = 0
-    in_string = escaped = False
-    for byte in raw:
-        if in_string:
-            in_string = escaped or byte != 0x22
-            escaped = byte == 0x5C and not escaped
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
-    return deepest
+    brackets = _STRING.sub(b"", raw).translate(None, delete=_NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets), initial=0))
 
 
 def check(raw: bytes) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localwhisk import jsonio
+from localwhisk import jsonio, sprayjson
 from localwhisk.errors import ApiError
 
 
@@ -33,6 +33,23 @@ def test_a_number_of_more_than_a_hundred_characters_is_refused_in_the_servers_wo
     with pytest.raises(ApiError, match=f"^The request content was malformed:\nNumber too long:.* had {len(number)} characters") as caught:
         jsonio.parse_body(f'{{"a":1,"n":{number}}}'.encode())
     assert caught.value.status == 400
+
+
+MANY = 100_000
+
+
+@pytest.mark.parametrize("text", [b'{"a":"' + b"x" * MANY, b" " * MANY + b"x", b'{"a":-' + b"0" * MANY, b'{"a":1.' + b"1" * MANY, b"[" + b"1," * MANY + b"]"])
+def test_a_long_body_that_is_wrong_is_not_read_byte_by_byte(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's megabyte would keep everybody else waiting for seconds."""
+    monkeypatch.setattr(sprayjson, "check", lambda _: pytest.fail("it was"))
+    with pytest.raises(ApiError, match="^The request content was malformed:") as caught:
+        jsonio.parse_body(text)
+    assert len(caught.value.text) < 200
+
+
+@pytest.mark.parametrize("text", [b'"' + b"x" * MANY + b'\\ud800"', b'"' + b"x" * MANY + b'\xff"', b"[" + b"1e400," * MANY + b"1]"])
+def test_a_long_body_is_taken_as_a_short_one_is(text: bytes) -> None:
+    assert jsonio.parse_body(text) is not None
 
 
 def test_a_body_nested_deeper_than_a_thousand_is_refused() -> None:
