@@ -42,7 +42,7 @@ MANY = 100_000
 def test_a_long_body_that_is_wrong_is_not_read_byte_by_byte(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stranger's megabyte would keep everybody else waiting for seconds."""
     monkeypatch.setattr(sprayjson, "check", lambda _: pytest.fail("it was"))
-    with pytest.raises(ApiError, match="^The request content was malformed:") as caught:
+    with pytest.raises(ApiError, match="The request content was malformed") as caught:
         jsonio.parse_body(text)
     assert len(caught.value.text) < 200
 
