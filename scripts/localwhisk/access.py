@@ -38,8 +38,9 @@ class Resolved:
 
     @property
     def protected(self) -> set[str]:
-        """Names of the parameters that no caller may replace."""
-        if annotation(self.action.annotations, "final") is not True:
+        """Names of the parameters that no caller may replace; an empty `final` is an unset variable of a manifest, which protects, too."""
+        final = annotation(self.action.annotations, "final")
+        if final is not True and final != "":
             return set()
         return {pair["key"] for pair in self.parameters if pair["value"] is not None}
 

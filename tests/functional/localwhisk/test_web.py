@@ -350,8 +350,8 @@ def test_an_empty_body_has_the_form_of_its_type(web: LocalWhisk) -> None:
     assert body("application/x-www-form-urlencoded") == "none"
 
 
-@pytest.mark.parametrize(("final", "status"), [(True, 400), (False, 200), ("true", 200), (1, 200)])
-def test_only_true_makes_parameters_final(web: LocalWhisk, final: Any, status: int) -> None:
+@pytest.mark.parametrize(("final", "status"), [(True, 400), ("", 400), (False, 200), ("true", 200), (1, 200)])
+def test_true_and_an_unset_variable_make_parameters_final(web: LocalWhisk, final: Any, status: int) -> None:
     web.put_web("final", final=final)
     web.put_action("final", parameters=[{"key": "x", "value": 1}, {"key": "nothing", "value": None}])
     assert ask(web, "final.json?x=2").status == status
