@@ -146,7 +146,7 @@ def shown(url: object) -> str:
 
 def masked(url: str) -> str:
     """A URL fit for anybody: no user, no password, no fragment, and each value of its query masked."""
-    address, _, query = re.sub(r"//[^/?#]*@", "//", url).partition("#")[0].partition("?")
+    address, _, query = re.sub(r"(^|//)[^/?#]*@", r"\1", url).partition("#")[0].partition("?")
     if not query:
         return address
     return f"{address}?{'&'.join(_masked_part(part) for part in query.split('&'))}"

@@ -271,6 +271,7 @@ def test_nothing_that_python_calls_private_passes(
         ("http://user:s3cret@a/b", "http://a/b"),
         ("http://user:p@s3cret@a/b@c", "http://a/b@c"),
         ("http://a/b?x=http://u:s3cret@c/?d=e", "http://a/b?x=***"),
+        ("user:s3cret@a/b", "a/b"),
     ],
 )
 def test_masked(url: str, shown: str) -> None:
