@@ -223,10 +223,11 @@ def pack(blocks: Iterable[Block]) -> bytes:
 
 
 def unpack(raw: bytes) -> Iterator[Block]:
-    """The blocks that `pack` wrote, one at a time."""
+    """The blocks that `pack` wrote, one at a time; before it wrote one after the other it wrote a list, of full tables."""
     unpacker = msgpack.Unpacker(max_buffer_size=len(raw) or 1)
     unpacker.feed(raw)
-    return map(_unpacked, unpacker)
+    for value in unpacker:
+        yield from map(_unpacked, value if isinstance(value, list) else [value])
 
 
 def _packed(block: Block) -> dict[str, Any]:
@@ -254,7 +255,9 @@ def _packed_stats(stats: Stats) -> dict[str, bytes]:
 def _unpacked(value: Mapping[str, Any]) -> Block:
     fields = value["fields"]
     stats = _unpacked_stats(value)
-    cells = np.frombuffer(value["cells"], "<u4").astype(np.int64) if "cells" in value else np.arange(len(stats.n))
+    cells = np.frombuffer(value["cells"], "<u4").astype(np.int64) if "cells" in value else np.flatnonzero(stats.n)
+    if len(cells) < len(stats.n):
+        stats = stats.at(cells)
     return Block(
         device_type=value["type"],
         identities=[(identity[0], identity[1]) for identity in value["identities"]],

@@ -6,6 +6,7 @@ import itertools
 import math
 from unittest import mock
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,29 @@ def test_packing_keeps_every_bit() -> None:
         assert getattr(again.stats, name).tobytes() == getattr(block.stats, name).tobytes()
     assert (again.row.tolist(), again.column.tolist()) == (block.row.tolist(), block.column.tolist())
     assert (again.identities, again.fields, again.device_type) == (block.identities, block.fields, "t")
+
+
+def test_panes_of_an_earlier_version_are_read_whole() -> None:
+    """They are lists of full tables, in which a cell without a value has n = 0; an update finds them in Redis."""
+    table = {"n": [2, 0, 1, 1], "mean_hi": [1.5, 0, 3, 4], "mean_lo": [0.0] * 4, "m2": [0.5, 0, 0, 0]}
+    ends = {"low": [1, np.inf, 3, 4], "high": [2, -np.inf, 3, 4]}
+    value = {
+        "type": "t",
+        "identities": [["a", "e"], ["b", "e"]],
+        "fields": ["x", "y"],
+        "count": np.array([2, 1], "<u4").tobytes(),
+        "newest": np.array([1, 1], "<i8").tobytes(),
+        **{name: np.array(numbers, "<u4" if name == "n" else "<f8").tobytes() for name, numbers in {**table, **ends}.items()},
+    }
+    (old,) = unpack(msgpack.packb([value]))
+
+    found = merge([old, block_of([5.0]), block_of([7.0], field="y")])
+
+    first, second = properties(found)
+    assert first["n"] == {"x": 3, "y": 1}
+    assert first["properties"]["max"] == {"x": 5.0, "y": 7.0}
+    assert first["properties"]["sum"] == {"x": 8.0, "y": 7.0}
+    assert second["n"] == {"x": 1, "y": 1}
 
 
 def test_a_wide_group_makes_no_other_one_wide() -> None:
