@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hort import activation_log, config, documents, mapped_fields
-from hort.document_store import DocumentStore, RequestRefused, TemplateState
+from hort.document_store import DocumentStore, RequestRefused, StoreBusy, TemplateState
 from hort.errors import ConfigError
 from hort.mapped_fields import Fields, Shares
 from hort.schema import NUMERIC
@@ -43,6 +43,8 @@ NAME_LIMITS = {documents.ALL_EVENTS: 2_000, documents.ANALYTICS: 500, documents.
 FIELD_LIMITS = {**NAME_LIMITS, documents.ANALYTICS: NAME_LIMITS[documents.ANALYTICS] * (len(documents.STATISTICS) + 1)}
 NO_WRITE_INDEX = "no write index"
 """What Elasticsearch says where an alias leads nowhere yet."""
+BLOCKED = "cluster_block_exception"
+"""What it says where an index, or all, may not be changed: by an operator, or on a full disk."""
 FIXED_FIELDS = 100
 """Room in an index for the fields below."""
 LONGEST_KEYWORD = 1_024
@@ -122,6 +124,14 @@ PROPERTIES: dict[str, Body] = {
 }
 
 
+class IndicesShut(StoreBusy):
+    """Some indices take no change now; `reasons` says why, by index."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{index}: {reason}" for index, reason in reasons.items()))
+        self.reasons = reasons
+
+
 _RUNTIME = "runtime"
 
 
@@ -165,24 +175,39 @@ def template(index: str, *, prefix: str = "", shares: Shares | None = None) -> B
 def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Shares] | None = None) -> int:
     """Put the templates that are missing, old or lack names that are to be mapped; how many there were.
 
+    IndicesShut where some take no change of their mapping now; the others are ready.
+
     `brought` are the names in what is written, by index. It must be called before each batch of writes: an index that came
     into being without its template keeps wrong types for good (an Elasticsearch may have been wiped), and a document is only
     indexed under the names that are mapped when it is written.
     """
     have = store.template_states(f"hort-{prefix}*")
     put = 0
+    shut: dict[str, str] = {}
     for index in PROPERTIES:
         state = have.get(f"hort-{prefix}{index}", TemplateState(0, {}))
-        if state.version > VERSION:
-            continue
-        old = state.version < VERSION
-        if old:
-            _put(store, prefix, index, state.shares)
-        shares = mapped_fields.extended(state.shares, (brought or {}).get(index, {}), limit=NAME_LIMITS.get(index, 0))
-        if shares != state.shares:
-            _put_names(store, prefix, index, shares)
-        put += old or shares != state.shares
+        try:
+            put += _ensure_one(store, prefix, index, state, (brought or {}).get(index, {}))
+        except (StoreBusy, RequestRefused) as error:
+            if not any(said in str(error) for said in (BLOCKED, NO_WRITE_INDEX)):
+                raise
+            shut[index] = str(error)
+    if shut:
+        raise IndicesShut(shut)
     return put
+
+
+def _ensure_one(store: DocumentStore, prefix: str, index: str, state: TemplateState, brought: Shares) -> bool:
+    """Put one index's template where that is needed; whether it was."""
+    if state.version > VERSION:
+        return False
+    old = state.version < VERSION
+    if old:
+        _put(store, prefix, index, state.shares)
+    shares = mapped_fields.extended(state.shares, brought, limit=NAME_LIMITS.get(index, 0))
+    if shares != state.shares:
+        _put_names(store, prefix, index, shares)
+    return old or shares != state.shares
 
 
 def _put_names(store: DocumentStore, prefix: str, index: str, shares: Shares) -> None:

@@ -32,13 +32,18 @@ class PlateIndex:
 
     def put(self, report_id: str, document: dict[str, Any], writer: BulkWriter) -> None:
         """Stores a document under its report's id; SinkUnavailable where Elasticsearch does not take it now."""
-        try:
-            indices.ensure(self.store, prefix=self.prefix)
-        except (StoreBusy, RequestRefused) as error:
-            raise SinkUnavailable(f"index templates could not be put: {error}") from error
+        self._ensure_template()
         written = writer.write(self.name, pairs(documents.bulk_line(report_id, document)))
         if written.rejected:
             raise ReportError("report", report_id, f"was refused by Elasticsearch: {written.rejected[0].kind}")
+
+    def _ensure_template(self) -> None:
+        try:
+            indices.ensure(self.store, prefix=self.prefix)
+        except (StoreBusy, RequestRefused) as error:
+            if isinstance(error, indices.IndicesShut) and documents.PLATES not in error.reasons:
+                return
+            raise SinkUnavailable(f"index templates could not be put: {error}") from error
 
     def find(self, report_id: str) -> dict[str, Any] | None:
         """The document of a report, or None."""

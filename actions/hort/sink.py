@@ -104,10 +104,11 @@ class Sink:
         stored: Counter[str] = Counter()
         dead: list[Pair] = []
         kept: set[str] = set()
+        shut: dict[str, str] = {}
         put_off: list[DocumentsPutOff] = []
         for name in documents.INDEX_OF:
             try:
-                dead += self._field(reference, name, stage, writer, stored=stored, kept=kept)
+                dead += self._field(reference, name, stage, writer, stored=stored, kept=kept, shut=shut)
             except DocumentsPutOff as error:
                 put_off.append(error)
         if dead:
@@ -118,14 +119,16 @@ class Sink:
         return +stored
 
     def _field(
-        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, *, stored: Counter[str], kept: set[str]
+        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, *, stored: Counter[str], kept: set[str], shut: dict[str, str]
     ) -> list[Pair]:
         """Writes the documents of one stage field, all that is held at a time; dead letters for those that were refused."""
         body, index = self._body(reference, name, stage), documents.INDEX_OF[name]
         if not body:
             return []
         if not stored:
-            self._ensure_templates(stage)
+            shut.update(self._ensure_templates(stage))
+        if index in shut:
+            raise DocumentsPutOff(f"what {index} maps cannot be changed: {shut[index]}")
         if index == documents.DEAD_LETTERS:
             kept.update(map(_id_of, body) if replay.REPLAYED in stage else ())
             stored[index] += self._bury(writer, body)
@@ -192,13 +195,16 @@ class Sink:
         """Whether another sink may have begun with the batch: it may have been killed over a request."""
         return any(entry.attempts > 1 for entry in self.journal.entries([reference]))
 
-    def _ensure_templates(self, stage: Stage) -> None:
-        """Also maps the names that the batch brings."""
+    def _ensure_templates(self, stage: Stage) -> Mapping[str, str]:
+        """Also maps the names that the batch brings; the indices that take no change now, with the reasons."""
         brought = {documents.INDEX_OF[name]: mapped_fields.read(stage[key]) for name, key in _NAMES.items() if key in stage}
         try:
             indices.ensure(self.documents, prefix=self.prefix, brought=brought)
+        except indices.IndicesShut as error:
+            return error.reasons
         except (StoreBusy, RequestRefused) as error:
             raise SinkUnavailable(f"index templates could not be put: {error}") from error
+        return {}
 
     def _again_later(
         self, reference: Reference, stage: Stage, error: SinkUnavailable, counts: Mapping[str, int]

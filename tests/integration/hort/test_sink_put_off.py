@@ -10,13 +10,14 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 
-from hort import batch, documents
+from hort import batch, documents, mapped_fields
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter
 from hort.counters import RedisCounters
 from hort.elastic import ElasticStore
-from hort.errors import SinkUnavailable
+from hort.errors import DocumentsPutOff, SinkUnavailable
 from hort.journal import RedisJournal
+from hort.schema import NUMERIC
 from hort.sink import Sink
 from tests.support.ingest import messages
 from tests.support.polling import wait_until
@@ -120,6 +121,36 @@ def test_put_off_until_it_is_lifted(world: World, reason: str, capsys: pytest.Ca
     assert world.run()["stored"] == {"all-events": 3, "dead-letters": 1}
     assert world.journal.size(REFERENCE.journal) == 0
     assert not [name for name in world.counters.all() if name.startswith("dead.") or "unburied" in name]
+
+
+SHUT = {name: REASONS[name] for name in ("no write index", "closed index")} | {
+    "read-only index": (_block("read_only", on=True), _block("read_only", on=False)),
+    "metadata block": (_block("metadata", on=True), _block("metadata", on=False)),
+}
+
+
+@pytest.mark.parametrize("reason", SHUT)
+def test_index_that_takes_no_names_keeps_nothing_from_the_others(world: World, reason: str) -> None:
+    impose, lift = SHUT[reason]
+    world.put()
+    results = b"".join(documents.bulk_line(f"r{number}", {"result": {"n": number}}) for number in range(2))
+    names = mapped_fields.staged({"pump": {"n": NUMERIC}})
+    world.journal.write_stage(REFERENCE, {"results": results, "results-fields": names, "events-fields": names})
+    impose(world)
+    try:
+        with pytest.raises(DocumentsPutOff):
+            world.run()
+        world.client.indices.refresh(index="x-model-results,x-dead-letters")
+        assert world.client.count(index="x-model-results")["count"] == 2
+        assert world.client.count(index="x-dead-letters")["count"] == 1
+        assert world.journal.size(REFERENCE.journal) == 1
+    finally:
+        lift(world)
+
+    assert world.run()["stored"] == {"all-events": 3, "model-results": 2, "dead-letters": 1}
+    found = world.store.mapping(INDEX)
+    assert found is not None
+    assert "n" in found["properties"]["data"]["properties"], "the names that had to wait are mapped"
 
 
 def test_document_that_cannot_be_parsed_is_a_dead_letter_and_the_others_are_stored(world: World) -> None:
