@@ -136,9 +136,10 @@ def _whole(letter: Letter) -> Piece:
     try:
         messages = batch.unpack(letter.payload)
         columns = zip(messages.topic_index, messages.payloads, messages.received_at, strict=True)
+        names = messages.names or [f"{letter.batch_id}.{at}" for at in range(len(messages))]
         rows = [
-            (f"{letter.batch_id}.{at}", Message(messages.topics[topic], content, received))
-            for at, (topic, content, received) in enumerate(columns)
+            (name, Message(messages.topics[topic], content, received))
+            for name, (topic, content, received) in zip(names, columns, strict=True)
         ]
     except (BatchError, ValueError, IndexError, TypeError) as error:
         return Piece(refused=f"its bytes are no batch: {error}")

@@ -231,6 +231,17 @@ def test_a_batch_that_was_buried_in_one_piece(suite: Suite, monkeypatch: pytest.
     assert not suite.letters()
 
 
+def test_a_part_that_was_buried_in_one_piece(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records have the names that they had in the batch which it is a part of."""
+    whole = _messages(b'{"n": 0}', b'{"n": 1}', b'{"n": 2}', b'{"n": 3}')
+    reference = suite.put(whole.only([2, 3], batch_id="first"))
+    _bury(suite, reference, monkeypatch, whole=True)
+
+    assert len(suite.replay().replayed) == 1
+
+    assert sorted(suite.stored()) == ["first.2", "first.3"]
+
+
 def test_a_replay_that_is_buried_leaves_its_letters(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     suite.receive(b'{"n": 1}', topic=OTHER_TOPIC)
     ids = list(suite.letters())
