@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import hmac
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ PASS_HEADER = "x-require-whisk-auth"  # noqa: S105  # a name, not a password
 FETCH_HEADER = "sec-fetch-site"
 """Goes with all that a browser sends to this machine or by HTTPS, and no page can leave it out (Fetch Metadata)."""
 _KEPT_APART = frozenset(("content-type", "content-length", "transfer-encoding"))
+_NO_CHARSETS = frozenset(("idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
+"""What Python can decode besides: a megabyte of some takes minutes, others fail."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -217,7 +220,8 @@ def _parsed_body(body: bytes, content_type: MediaType | None) -> tuple[dict[str,
 
 def _decoded(body: bytes, content_type: MediaType) -> str:
     try:
-        return body.decode(content_type.charset, "replace")
+        charset = codecs.lookup(content_type.charset).name
+        return body.decode("utf-8" if charset in _NO_CHARSETS else charset, "replace")
     except LookupError:
         return body.decode("utf-8", "replace")
 

@@ -201,6 +201,13 @@ def test_what_pages_have_browsers_send_keeps_no_program_out(new_local: Callable[
     assert [ask(local, "a.json").status for _ in range(3)] == [200, 200, 429]
 
 
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "rot13", "hex", "none"])
+def test_what_is_no_charset_is_read_as_utf_8(web: LocalWhisk, charset: str) -> None:
+    """A stranger chooses it: some of Python's own fail, and a megabyte of `punycode` stopped the engine for minutes."""
+    reply = ask(web, "a.json", "POST", "\\u0041-é".encode(), content_type=f"text/plain; charset={charset}")
+    assert (reply.status, reply.json["__ow_body"]) == (200, "\\u0041-é")
+
+
 def test_methods(web: LocalWhisk) -> None:
     for method in ("GET", "PUT", "POST", "DELETE", "PATCH"):
         assert ask(web, "page", method).body == method.lower().encode()
