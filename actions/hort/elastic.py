@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -108,7 +109,10 @@ class ElasticStore:
         left = timeout_s - (self._clock() - began)
         if left <= 0:
             raise StoreBusy(f"there were errors, and no time of {timeout_s:g} s left to ask which")
-        return _item_errors(self._post(index, body, left, _ERRORS, batch_id)["items"])
+        items = self._post(index, body, left, _ERRORS, batch_id)["items"]
+        if len(items) != body.count(b"\n") // 2:
+            raise StoreBusy("the answer to a bulk request does not tell of each document")
+        return _item_errors(items)
 
     def _post(self, index: str, body: bytes, timeout_s: float, answer: str, batch_id: str = "") -> dict[str, Any]:
         """The answer of a bulk request; Elasticsearch is told to give up waiting (for a shard, an index) before we do."""
@@ -118,7 +122,7 @@ class ElasticStore:
         found = _carried_out(
             lambda: client.perform_request("POST", f"/{index}/_bulk", params=params, headers=headers, body=body)
         ).body
-        if not isinstance(found, dict) or not found.keys() & {"errors", "items"}:
+        if not isinstance(found, dict) or re.split("[.,]", answer)[0] not in found:
             raise StoreBusy("what answered to a bulk request is no Elasticsearch")
         return found
 
@@ -222,6 +226,6 @@ def _item_errors(items: list[dict[str, Any]]) -> list[ItemError]:
         if "error" in entry:
             error = entry["error"]
             cause = (error.get("caused_by") or {}).get("reason")
-            reason = error.get("reason", "") + (f" ({cause})" if cause else "")
-            found.append(ItemError(position, entry["status"], error.get("type", ""), reason))
+            reason = (error.get("reason") or "") + (f" ({cause})" if cause else "")
+            found.append(ItemError(position, entry["status"], error.get("type") or "", reason))
     return found

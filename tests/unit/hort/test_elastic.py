@@ -8,6 +8,8 @@ from elasticsearch import Elasticsearch
 from hort.document_store import StoreBusy
 from hort.elastic import ElasticStore
 
+BODY = b'{"index":{"_id":"a"}}\n{}\n'
+
 
 class Slow:
     """A client each of whose requests takes that many seconds and finds an error."""
@@ -34,7 +36,7 @@ def store(client: Slow) -> ElasticStore:
 def test_both_requests_of_a_body_with_errors_share_one_timeout() -> None:
     client = Slow(takes_s=15)
 
-    (error,) = store(client).bulk("i", b"", timeout_s=20)
+    (error,) = store(client).bulk("i", BODY, timeout_s=20)
 
     assert (error.status, client.timeouts) == (429, [20, 5])
 
@@ -43,5 +45,29 @@ def test_body_whose_errors_cannot_be_asked_for_in_time_is_tried_again_later() ->
     client = Slow(takes_s=21)
 
     with pytest.raises(StoreBusy, match="no time of 20 s left"):
-        store(client).bulk("i", b"", timeout_s=20)
+        store(client).bulk("i", BODY, timeout_s=20)
     assert client.timeouts == [20]
+
+
+def test_answer_that_does_not_tell_of_each_document_is_none() -> None:
+    """What stands before Elasticsearch may cut it; those that it leaves out would count as stored."""
+    with pytest.raises(StoreBusy, match="each document"):
+        store(Slow(takes_s=0)).bulk("i", 3 * BODY, timeout_s=20)
+
+
+@pytest.mark.parametrize("body", [{"errors": True}, {"items": []}, {}, [], "<html>"])
+def test_answer_of_something_else_is_none(body: Any) -> None:
+    client = Slow(takes_s=0)
+    client.body = body
+    with pytest.raises(StoreBusy, match="no Elasticsearch"):
+        store(client).bulk("i", BODY, timeout_s=20)
+
+
+def test_error_without_a_reason_is_told_by_its_status() -> None:
+    """As that of a null pointer in Elasticsearch."""
+    client = Slow(takes_s=0)
+    client.body["items"] = [{"index": {"status": 500, "error": {"type": "null_pointer_exception", "reason": None}}}]
+
+    (error,) = store(client).bulk("i", BODY, timeout_s=20)
+
+    assert (error.status, error.kind, error.reason) == (500, "null_pointer_exception", "")

@@ -113,7 +113,7 @@ def test_names_wait_for_the_index_that_an_alias_will_write_to() -> None:
     store.mappings = {"all-events": {}}
     store.put_mapping = _nowhere  # type: ignore[method-assign]
 
-    with pytest.raises(indices.IndicesShut, match="all-events: .*no write index"):
+    with pytest.raises(indices.IndicesShut, match=r"all-events: .*no write index"):
         indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}, "analytics": {"pump": {"x": NUMERIC}}})
     assert store.templates["hort-all-events"]["_meta"]["fields"] == {}
     assert store.templates["hort-analytics"]["_meta"]["fields"] == {"pump": {"x": NUMERIC}}, "the others are ready"
