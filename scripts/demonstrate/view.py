@@ -60,8 +60,8 @@ class PlainView:
         self.say(f"{text} ...")
 
     def say(self, text: str) -> None:
-        """One line."""
-        print(f"[{time.monotonic() - self._began:6.1f} s] {printable(text)}", flush=True)
+        """One line, or each of its own."""
+        print(f"[{time.monotonic() - self._began:6.1f} s] {_lines(text)}", flush=True)
 
     def warn(self, text: str) -> None:
         """One line."""
@@ -119,11 +119,11 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """A line above whatever is live."""
-        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+        self._console.print(_lines(text), highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A line in red above whatever is live."""
-        self._console.print(f"WARNING: {printable(text)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        self._console.print(f"WARNING: {_lines(text)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leaves the steps as lines that stay."""
@@ -203,6 +203,11 @@ class LiveView:
     def _problems(facts: Facts) -> Text:
         lines = [f"not answering: {printable(problem)}" for problem in facts.problems] + ([facts.trouble] if facts.trouble else [])
         return Text("\n".join(lines), style="red")
+
+
+def _lines(text: str) -> str:
+    """Our own text, which may have lines, with what a terminal would obey in what it quotes spelled out."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _foreign(text: str) -> Text:
