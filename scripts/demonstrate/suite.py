@@ -110,7 +110,9 @@ class Suite:
         if not self._options.city:
             return
         if not self._options.live:
+            self._gbfs_port = processes.free_port()
             self._serve_gbfs()
+        self.whisk.bind("hort/divvy", {"gbfs_url": LIVE_URL if self._options.live else f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"})
         self.whisk.set_rule("poll-to-divvy", active=True)
         self.whisk.invoke("hort/divvy")
 
@@ -197,9 +199,8 @@ class Suite:
         self.env["HORT_PROVIDER_URL"] = provider.address
 
     def _deploy(self) -> None:
-        self._gbfs_port = processes.free_port()
         if self._options.city:
-            self.env["HORT_GBFS_URL"] = LIVE_URL if self._options.live else f"http://127.0.0.1:{self._gbfs_port}/gbfs.json"
+            self.env.pop("HORT_GBFS_URL", None)  # an alarm between the deployment and the rule's end would poll what does not serve yet
         self._deployed = True
         self._script("deploy", "--apihost", self.whisk.api_host)
         self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet, or ever

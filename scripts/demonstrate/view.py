@@ -85,12 +85,12 @@ class PlainView:
         self.say(
             f"{rate:.0f} records/s | published {facts.published}, stored {counts.get('all-events', 0)}, "
             f"windows {facts.windows}, waiting {facts.waiting}, dead letters {counts.get('dead-letters', 0)} | "
-            f"{models} | {_clock(left)}"
+            f"{printable(models)} | {_clock(left)}"
         )
         for problem in facts.problems:
-            self.say(f"not answering: {problem}")
+            self.say(f"not answering: {printable(problem)}")
         if facts.trouble and facts.trouble != self._trouble:
-            self.say(facts.trouble)
+            self.say(printable(facts.trouble))
         self._trouble = facts.trouble
 
 

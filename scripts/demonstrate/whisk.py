@@ -29,6 +29,12 @@ class Whisk:
         result: dict[str, Any] = self._call("POST", f"actions/{action}?blocking=true&result=true", params or {})
         return result
 
+    def bind(self, action: str, params: dict[str, Any]) -> None:
+        """Gives an action's parameters other values."""
+        bound = self._call("GET", f"actions/{action}?code=false")["parameters"]
+        others = [pair for pair in bound if pair["key"] not in params]
+        self._call("PUT", f"actions/{action}?overwrite=true", {"parameters": [*others, *({"key": key, "value": value} for key, value in params.items())]})
+
     def fire(self, trigger: str, payload: dict[str, Any]) -> None:
         """Fires a trigger."""
         self._call("POST", f"triggers/{trigger}", payload, text=True)

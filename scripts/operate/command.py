@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -30,9 +31,14 @@ class Refused(Exception):
 
 
 def carried_out(work: Callable[[], int]) -> int:
-    """The exit status of some work; a part that does not answer is named, without its credentials."""
+    """The exit status of some work; a part that does not answer is named, without its credentials; a reader may go, as `head` does."""
     try:
-        return work()
+        status = work()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return 0
     except (Refused, NotConnected, WhiskFailed, HortError, ValueError) as error:
         return _failed(str(error))
     except redis.RedisError as error:

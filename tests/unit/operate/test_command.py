@@ -1,13 +1,14 @@
 """What devices sent, on an operator's terminal and in a pipe."""
 
 import io
+import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
 from demonstrate.facts import Facts
-from demonstrate.view import LiveView, PlainView
+from demonstrate.view import LiveView, PlainView, View
 from operate import command, trace
 from operate.tracing import Trace
 
@@ -91,3 +92,18 @@ def test_neither_view_of_the_demo_obeys_a_device(facts: Facts, capsys: pytest.Ca
     live.warn(HOSTILE)
     assert not set(out.getvalue()) & set("\x1b\x07\r\x7f\x9b\u202e\u2066")
     assert out.getvalue().count("[red]") == 6, "nor is it markup"
+
+
+@pytest.mark.parametrize("view", ["plain", "live"])
+def test_a_text_of_the_demo_keeps_its_own_lines(view: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown: View = PlainView() if view == "plain" else LiveView(Console())
+    shown.say("demo: nothing was started:\n  HORT_TOPICS is \x1b[2J")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("demo: nothing was started:")
+    assert lines[1] == r"  HORT_TOPICS is \x1b[2J"
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    code = "from operate.command import carried_out, say; raise SystemExit(carried_out(lambda: [say('x' * 99) for _ in range(9999)] and 0))"
+    done = subprocess.run(["sh", "-c", '"$0" -c "$1" | head -n 1', sys.executable, code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("x" * 99 + "\n", "")

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
@@ -75,3 +76,18 @@ def test_polls_that_fail_are_told_when_there_are_more(monkeypatch: pytest.Monkey
         view.show(Facts(polls_failed=failed), rate=0, left=None)
     said = capsys.readouterr().out
     assert [said.count(f"that failed: source-unavailable {count}") for count in (1, 2)] == [1, 1]
+
+
+def test_nothing_polls_the_source_before_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HORT_GBFS_URL", "http://the-users-own")
+    suite = Suite(parse(["--state", str(tmp_path), "--city"]), PlainView())
+    done: list[str] = []
+    whisk = mock.MagicMock(api_host="http://127.0.0.1:9")
+    whisk.bind.side_effect = lambda _action, params: done.append(f"bound {params['gbfs_url']}")
+    whisk.set_rule.side_effect = lambda _rule, *, active: done.append(f"rule {active}")
+    suite.whisk = whisk
+    monkeypatch.setattr(suite, "_script", lambda *_arguments: done.append(f"deployed {suite.env.get('HORT_GBFS_URL')}"))
+    monkeypatch.setattr(suite, "_start", lambda name, _argv: done.append(f"started {name}"))
+    suite._deploy()
+    suite.start_source()
+    assert done == ["deployed None", "rule False", "started gbfs", f"bound http://127.0.0.1:{suite._gbfs_port}/gbfs.json", "rule True"]
