@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -21,6 +22,9 @@ from localwhisk.runtimes.logs import Stream
 _LAYOUT_VERSION = 2
 """A new one unpacks anew what an older engine left in a state folder."""
 _STRETCH = 1 << 16  # a multiple of 4, so that base64 is decoded in whole groups
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+"""Faults of the machine; any other one over code is the archive's, as a folder where a file should be."""
 
 Format = Literal["zip", "tar.gz"]
 _MAGIC: Mapping[bytes, Format] = {
@@ -135,8 +139,7 @@ def _name(spec: ActionSpec, family: str) -> str:
 def _unpack(spec: ActionSpec, path: Path, packing: Packing) -> int:
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     try:
-        _write_code(spec, new, packing)
-        packing.lay_out(new, spec)
+        _lay_out(spec, new, packing)
         new.chmod(0o700)
         size = _size_of(new)
         with contextlib.suppress(FileNotFoundError):
@@ -146,6 +149,22 @@ def _unpack(spec: ActionSpec, path: Path, packing: Packing) -> int:
         shutil.rmtree(new, ignore_errors=True)
         raise
     return size
+
+
+def _lay_out(spec: ActionSpec, folder: Path, packing: Packing) -> None:
+    try:
+        _write_code(spec, folder, packing)
+        packing.lay_out(folder, spec)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise
+        raise packing.refuse(None, f"{Path(str(error.filename)).name}: {error.strerror}") from error
+
+
+def start_of(file: Path, *, most: int) -> bytes:
+    """Read a file that a stranger's archive brought: never more than a byte beyond `most`, as an archive unpacks to a gigabyte."""
+    with file.open("rb") as content:
+        return content.read(most + 1)
 
 
 def _write_code(spec: ActionSpec, folder: Path, packing: Packing) -> None:

@@ -14,11 +14,15 @@ from typing import Final
 
 from localwhisk.runtime_api import ActionSpec
 from localwhisk.runtimes import texts
-from localwhisk.runtimes.code import CodeError, Format, Packing
+from localwhisk.runtimes.code import CodeError, Format, Packing, start_of
 
 EXECUTION_ENVIRONMENT: Final = "openwhisk/action-python-v3.11"
 _TEMPLATE = Path(__file__).parent / "launchers" / "exec__.py.in"
 _COMPILED: Final = (b"#!", b"\x7fELF")
+_MOST_SOURCE: Final = 48 << 20
+"""Bytes of a source: what the code of an action may have."""
+_MOST_MARK: Final = 1024
+_MOST_LOOP: Final = 1 << 16
 _BAKED_MAIN = re.compile(r"^from main__ import (\w+) as main$", re.MULTILINE)
 _PIP_SETTINGS = re.compile(r"HOME|PIP_.*|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUESTS_CA_BUNDLE", re.IGNORECASE)
 """What pip needs of the engine's environment to reach the index that this machine's user reaches."""
@@ -64,13 +68,13 @@ def _is_compiled(file: Path) -> bool:
 def _check_compiled(folder: Path) -> str | None:
     """Check that the image itself compiled the archive; returns the main function it compiled in."""
     try:
-        mark = (folder / "exec.env").read_text("utf-8").strip()
+        mark = start_of(folder / "exec.env", most=_MOST_MARK).decode().strip()
     except (OSError, UnicodeDecodeError):
         raise CodeError(texts.CANNOT_START, log=texts.NOT_COMPILED_HERE) from None
     if mark != EXECUTION_ENVIRONMENT or not (folder / "main__.py").is_file():
         raise CodeError(texts.CANNOT_START, log=texts.ENVIRONMENT_MISMATCH)
     loop = folder / "exec__.py"
-    found = _BAKED_MAIN.search(loop.read_text("utf-8", "replace")) if loop.is_file() else None
+    found = _BAKED_MAIN.search(start_of(loop, most=_MOST_LOOP).decode("utf-8", "replace")) if loop.is_file() else None
     return found[1] if found else None
 
 
@@ -97,8 +101,11 @@ def _check(folder: Path) -> None:
 
 def _undecodable(file: Path) -> str | None:
     """Say why the image cannot read a file: it takes every source for UTF-8, whatever its first line says."""
+    content = start_of(file, most=_MOST_SOURCE)
+    if len(content) > _MOST_SOURCE:
+        return texts.source_too_large(file.name, _MOST_SOURCE)
     try:
-        file.read_bytes().decode()
+        content.decode()
     except UnicodeDecodeError as error:
         return str(error)
     return None

@@ -39,6 +39,11 @@ ENGINE_STOPPED: Final = "The action was aborted because the engine stopped."
 LOGS_MIGHT_MISS: Final = "The action did not initialize or run as expected. Log data might be missing."
 
 
+def source_too_large(name: str, most: int) -> str:
+    """A source that no action may have."""
+    return f"{name} has more than {most} bytes"
+
+
 def time_limit(milliseconds: int, *, init: bool) -> str:
     """Say that the whole time limit passed in init or in run."""
     end = " during initialization." if init else "."

@@ -1,5 +1,7 @@
 import asyncio
 import base64
+import contextlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,42 @@ def test_a_restart_keeps_whole_folders_and_drops_half_made_ones(tmp_path: Path) 
     again = cache(tmp_path)
     assert folders(tmp_path) == [folder]
     assert acquire(again, spec("x = 1")) == folder
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"__main__.py": "", "exec__.py/x": ""},
+        {"__main__.py": "", "main__.py/x": ""},
+        {"exec": "", "__main__.py/x": ""},
+        COMPILED | {"exec.env/x": ""},
+    ],
+    ids=" ".join,
+)
+def test_a_folder_where_a_file_should_be_is_the_archives_fault(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(CodeError, match=r"See logs|Check logs"):
+        acquire(cache(tmp_path), spec(zipped(**files), binary=True))
+    assert folders(tmp_path) == []
+
+
+def test_a_link_to_nowhere_is_no_executable(tmp_path: Path) -> None:
+    content = zip_of(Packed("exec", "no/where", "link"))
+    with pytest.raises(CodeError) as error:
+        acquire(cache(tmp_path), spec(base64.b64encode(content).decode(), binary=True), native.PACKING)
+    assert "No such file or directory" in error.value.log
+    assert str(tmp_path) not in error.value.log
+
+
+@pytest.mark.parametrize("name", ["__main__.py", "exec.env", "exec__.py"])
+def test_a_file_that_unpacks_to_much_is_not_read_whole(tmp_path: Path, name: str) -> None:
+    files = {} if name == "__main__.py" else COMPILED | {"exec.env": "openwhisk/action-python-v3.11"}
+    entries = [Packed(entry, text) for entry, text in (files | {name: " " * (100 << 20)}).items()]
+    wanted = spec(base64.b64encode(zip_of(*entries)).decode(), binary=True)
+    code = cache(tmp_path)
+    tracemalloc.start()
+    try:
+        with contextlib.nullcontext() if name == "exec__.py" else pytest.raises(CodeError):
+            acquire(code, wanted)
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()
