@@ -129,11 +129,16 @@ def _served(request: web.Request, settings: web.Settings, folder: Path) -> web.R
     return web.problem(404, "there is nothing here; the page is at the root, photos go to /read")
 
 
+def photos_per_minute(settings: config.Params) -> int:
+    """Return the share of strangers' photos; ConfigError names a value that is none."""
+    return config.integer(settings, "photos_per_minute", default=DEFAULT_QUOTA, maximum=quota.MAX_PER_MINUTE)
+
+
 def _read(request: web.Request, settings: web.Settings) -> web.Result:
     from hort import namespace
 
     client = store.connect(settings)
-    most = config.integer(settings, "photos_per_minute", default=DEFAULT_QUOTA, maximum=quota.MAX_PER_MINUTE)
+    most = photos_per_minute(settings)
     photos = Quota(quota.redis_counts(client), "photos", most)
     result = read(Reader(namespace.of_this_action(settings), photos, config.text(settings, "registry_key", default="")), request)
     if result["statusCode"] == page.TOO_MANY:

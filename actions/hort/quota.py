@@ -88,6 +88,11 @@ class Quota:
         return MINUTE_S - second if over else 0
 
 
+def reads_per_minute(settings: config.Params) -> int:
+    """Return the share of strangers who read; ConfigError names a value that is none."""
+    return config.integer(settings, READS, default=DEFAULT_READS, maximum=MAX_PER_MINUTE)
+
+
 def reader_waits_s(request: web.Request, settings: web.Settings, action: str, *, key: str = "") -> int:
     """How long whoever reads an action's answers has to wait; 0 for the namespace's owner and holders of `key`.
 
@@ -95,7 +100,7 @@ def reader_waits_s(request: web.Request, settings: web.Settings, action: str, *,
     """
     if web.may_write(request, key=key):
         return 0
-    most = config.integer(settings, READS, default=DEFAULT_READS, maximum=MAX_PER_MINUTE)
+    most = reads_per_minute(settings)
     try:
         return Quota(redis_counts(store.connect(settings)), action, most).wait_s()
     except RedisError:

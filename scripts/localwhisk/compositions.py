@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localwhisk.access import Resolved
 from localwhisk.activations import Activation
 from localwhisk.entities import annotation
-from localwhisk.invoker import Call, Invoker, Tally
+from localwhisk.invoker import Call, Invoker, Tally, record_of
 from localwhisk.payloads import Payload
 from localwhisk.runtime_api import Status
 from localwhisk.scala_order import ordered
@@ -57,20 +57,13 @@ def component(call: Call, resolved: Resolved, payload: Payload, tally: Tally) ->
 
 def record(invoker: Invoker, call: Call, account: Account, *, conductor: bool = False) -> Activation:
     """The record of the whole; its log lines are the ids of what ran."""
-    return Activation(
-        id=call.activation_id,
-        namespace=call.identity.namespace,
-        subject=call.identity.namespace,
-        name=call.action.name,
-        version=call.action.version,
-        start=account.started,
+    return replace(
+        record_of(call, start=account.started),
         end=max(invoker.clock(), account.started + account.duration),
         duration=account.duration,
         status=account.status,
         result=account.result,
         size=account.size,
-        path=call.action.doc,
-        cause=call.cause,
         annotations=_annotations(invoker, call, account.memory, conductor=conductor),
         logs=account.logs,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from localwhisk import payloads
@@ -210,38 +210,36 @@ class Invoker:
         )
 
     def _begun(self, call: Call) -> Activation:
-        return Activation(
-            id=call.activation_id,
-            namespace=call.identity.namespace,
-            subject=call.identity.namespace,
-            name=call.action.name,
-            version=call.action.version,
-            start=self.clock(),
-            status="whisk internal error",
-            result=None,
-            path=call.action.doc,
-            cause=call.cause,
-            annotations=[{"key": "path", "value": call.action.doc}, _pair("kind", call.action.exec.kind)],
-        )
+        kind = [_pair("path", call.action.doc), _pair("kind", call.action.exec.kind)]
+        return replace(record_of(call, start=self.clock()), annotations=kind)
 
     def _finished(self, call: Call, outcome: Outcome) -> Activation:
-        return Activation(
-            id=call.activation_id,
-            namespace=call.identity.namespace,
-            subject=call.identity.namespace,
-            name=call.action.name,
-            version=call.action.version,
-            start=outcome.start_ms,
+        return replace(
+            record_of(call, start=outcome.start_ms),
             end=outcome.end_ms,
             duration=outcome.end_ms - outcome.start_ms,
             status=outcome.status,
             result=outcome.result,
             size=outcome.size,
-            path=call.action.doc,
-            cause=call.cause,
             annotations=_annotations(call, outcome),
             logs=outcome.logs,
         )
+
+
+def record_of(call: Call, *, start: int) -> Activation:
+    """Return a call's record as it begins, which stays if nobody says how it ended."""
+    return Activation(
+        id=call.activation_id,
+        namespace=call.identity.namespace,
+        subject=call.identity.namespace,
+        name=call.action.name,
+        version=call.action.version,
+        start=start,
+        status="whisk internal error",
+        result=None,
+        path=call.action.doc,
+        cause=call.cause,
+    )
 
 
 def _annotations(call: Call, outcome: Outcome) -> Sequence[Mapping[str, Any]]:

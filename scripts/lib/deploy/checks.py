@@ -67,14 +67,6 @@ def _insecure(params: dict[str, Any]) -> None:
     config.boolean(params, "api_insecure", default=False)
 
 
-def _reads(params: dict[str, Any]) -> None:
-    config.integer(params, quota.READS, default=quota.DEFAULT_READS, maximum=quota.MAX_PER_MINUTE)
-
-
-def _photos(params: dict[str, Any]) -> None:
-    config.integer(params, "photos_per_minute", default=plates_page.DEFAULT_QUOTA, maximum=quota.MAX_PER_MINUTE)
-
-
 def _feed_action(params: dict[str, Any]) -> None:
     feed.provider(params)
     provider.secret(params, "provider_secret")
@@ -92,7 +84,7 @@ def _feed(params: dict[str, Any]) -> None:
 
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
-    PACKAGE: (store.connect, elastic.connect, indices.prefix, urls.policy, _reads),
+    PACKAGE: (store.connect, elastic.connect, indices.prefix, urls.policy, quota.reads_per_minute),
     "ingest": (ingest_options.from_params,),
     "window": (window.settings,),
     "score": (score.budget_s,),
@@ -102,7 +94,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "divvy": (_source,),
     "plates": (redaction.of,),
     "report": (redaction.of, _insecure),
-    "plates-page": (_photos, _insecure),
+    "plates-page": (plates_page.photos_per_minute, _insecure),
     "mqtt": (_feed_action,),
 }
 
