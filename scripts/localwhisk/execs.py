@@ -56,6 +56,11 @@ def read(value: object, own: str) -> ExecPut | None:
     return _managed(kind, value)
 
 
+def is_image(name: str) -> bool:
+    """Whether a text has the form of an image's name."""
+    return bool(_IMAGE.match(name))
+
+
 def is_base64(code: str) -> bool:
     """Whether code is one block of base64, as clients send archives."""
     text = code.strip()
@@ -80,7 +85,7 @@ def _blackbox(value: Mapping[str, Any]) -> ExecPut:
     image = value.get("image")
     if not isinstance(image, str):
         raise malformed(messages.IMAGE_MISSING)
-    if not _IMAGE.match(image):
+    if not is_image(image):
         raise malformed(messages.IMAGE_MALFORMED)
     code = _text(value["code"]) if "code" in value else ""
     given = code if code.strip() else None

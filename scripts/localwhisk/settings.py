@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Container, Mapping, Sequence
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from localwhisk import browsers, identity, kinds
+from localwhisk import browsers, execs, identity, kinds
 from localwhisk.browsers import ANY, Gate
 from localwhisk.identity import Identity
 from localwhisk.limits import PRESETS, Limits
@@ -31,7 +33,7 @@ AUTH = "LOCALWHISK_AUTH"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to serve; `port` 0 takes a free one, `images` maps images and kinds to URLs of running servers."""
+    """How to serve; `port` 0 takes a free one, `images` maps images and kinds to URLs of running servers and to the words of commands."""
 
     host: str
     port: int
@@ -41,7 +43,7 @@ class Settings:
     identities: tuple[Identity, ...]
     gate: Gate
     retention: Retention
-    images: Mapping[str, str]
+    images: Mapping[str, str | tuple[str, ...]]
     action_python: Path
     action_node_modules: Path | None
     ready_file: Path | None
@@ -118,8 +120,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--map-image",
         action="append",
         default=[],
-        metavar="IMAGE=URL",
-        help="serve an image, or a kind such as php:8.1, by a running server that speaks /init and /run (repeatable)",
+        metavar="IMAGE=URL|COMMAND",
+        help="serve an image, or a kind such as php:8.1, by a running server that speaks /init and /run (http://HOST:PORT), or by a "
+        "command that is started for each action and serves them on 127.0.0.1 and the port it is given, as $PORT or in place of "
+        "{port}: php:8.1='php-proxy --port {port}' (repeatable)",
     )
     parser.add_argument(
         "--action-python",
@@ -204,7 +208,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
             count=_positive("--keep-activations", options.keep_activations),
             age_ms=int(_positive("--keep-days", options.keep_days) * DAY_MS),
         ),
-        images=dict(_image(text) for text in options.map_image),
+        images=_images(options.map_image),
         action_python=options.action_python or Path(environment.get(ACTION_PYTHON) or sys.executable),
         action_node_modules=_node_modules(options.action_node_modules, environment),
         ready_file=options.ready_file,
@@ -275,9 +279,30 @@ def _is_http(url: str) -> bool:
         return False
 
 
-def _image(text: str) -> tuple[str, str]:
-    image, _, url = text.partition("=")
-    if not image or not _is_http(url):
-        message = f"--map-image must be given as IMAGE=URL or KIND=URL with an http:// address, got {text!r}"
+def _images(texts: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    found: dict[str, str | tuple[str, ...]] = {}
+    for text in texts:
+        image, _, target = text.partition("=")
+        name = kinds.resolve(image) or image
+        if not execs.is_image(name) or not target.strip():
+            message = f"--map-image must be given as IMAGE=URL, KIND=URL or the same with a COMMAND, got {text!r}"
+            raise ValueError(message)
+        if name in found:
+            message = f"--map-image maps {name} twice, the second time by {text!r}"
+            raise ValueError(message)
+        found[name] = target.strip() if _is_http(target) else _command(target, text)
+    return found
+
+
+def _command(target: str, text: str) -> tuple[str, ...]:
+    """The words of a command, split as a shell does, without anything else that a shell does."""
+    try:
+        words = tuple(shlex.split(target))
+    except ValueError as error:
+        message = f"--map-image has a command that cannot be read ({error}), got {text!r}"
+        raise ValueError(message) from None
+    if not words or shutil.which(words[0]) is None:
+        named = repr(words[0]) if words else "''"
+        message = f"--map-image needs an http:// address with a host, or a command that is there, and {named} is neither, got {text!r}"
         raise ValueError(message)
-    return kinds.resolve(image) or image, url
+    return words

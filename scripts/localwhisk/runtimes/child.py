@@ -18,13 +18,13 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from localwhisk.runtimes import memory, texts
-from localwhisk.runtimes.logs import LogCollector, Stream
+from localwhisk.runtimes.logs import Logs, Stream
 
 Ending = Literal["line", "exited", "unread", "timeout", "memory", "stopped"]
 """`unread`: it died before it took a byte of the request, which may be given to another."""
@@ -46,9 +46,12 @@ class Answer:
 
 
 class Child:
-    """A process that answers each line on its stdin by one line on the descriptor named by its last argument."""
+    """A process that answers each line on its stdin by one line on the descriptor named by its last argument.
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+    One that does not answer that way (`answers` false) gets no such argument; its stdin ends when the engine does.
+    """
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, answers: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,23 +59,23 @@ class Child:
         self._buffer = bytearray()
         self._length = 0
         self._line_length = 0
-        self._logs: LogCollector | None = None
+        self._logs: Logs | None = None
         self._open: dict[int, Stream | None] = {}
         self._stopped = False
         self._killed = False
         self.exited = asyncio.Event()
-        self._spawn(argv, env, cwd)
+        self._spawn(argv, env, cwd, answers=answers)
 
-    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, *, answers: bool) -> None:
         pipes = [os.pipe() for _ in range(4)]
         (stdin, self._stdin), (out, stdout), (err, stderr), (self._results, results) = pipes
         try:
             self._process = subprocess.Popen(
-                [*_dies_with_parent(), *argv, str(results)],
+                [*_dies_with_parent(), *argv, *([str(results)] if answers else [])],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                pass_fds=(results,),
+                pass_fds=(results,) if answers else (),
                 start_new_session=True,
                 env=dict(env),
                 cwd=cwd,
@@ -87,7 +90,11 @@ class Child:
         self.pid = self._process.pid
         _limit_open_files(self.pid)
         os.set_blocking(self._stdin, False)
-        self._watch(self._results, None)
+        if answers:
+            self._watch(self._results, None)
+        else:
+            os.close(self._results)
+            self._results = -1
         self._watch(out, "stdout")
         self._watch(err, "stderr")
         self._watch_exit()
@@ -111,6 +118,11 @@ class Child:
             self._loop.call_soon_threadsafe(self._on_exit)
 
     @property
+    def returncode(self) -> int | None:
+        """The exit status, negative for a signal; None while it lives."""
+        return self._process.returncode
+
+    @property
     def busy(self) -> bool:
         """Tell whether an answer is awaited."""
         return self._waiting is not None
@@ -119,22 +131,30 @@ class Child:
         """Ask the system, as the event loop may not have seen a death yet."""
         return not self._stopped and not self.exited.is_set() and self._process.poll() is None
 
-    async def ask(self, line: bytes, *, timeout_s: float, logs: LogCollector) -> Answer:
+    async def ask(self, line: bytes, *, timeout_s: float, logs: Logs) -> Answer:
         """Send one line and wait for the answering line, death, the time limit, or `abort`."""
         if not self.alive():
             return Answer("unread")
-        self._drain_logs()
-        self._logs = logs
         self._buffer.clear()
         self._length = 0
-        self._waiting = self._loop.create_future()
-        self._timer = self._loop.call_later(timeout_s, self.abort, "timeout")
-        self._send(line)
+        with self.logging(logs):
+            self._waiting = self._loop.create_future()
+            self._timer = self._loop.call_later(timeout_s, self.abort, "timeout")
+            self._send(line)
+            try:
+                return await self._waiting
+            finally:
+                self._timer.cancel()
+                self._waiting = None
+
+    @contextlib.contextmanager
+    def logging(self, logs: Logs) -> Iterator[None]:
+        """Give what it prints meanwhile to an activation's log; what it prints at other times belongs to none."""
+        self._drain_logs()
+        self._logs = logs
         try:
-            return await self._waiting
+            yield
         finally:
-            self._timer.cancel()
-            self._waiting = None
             self._drain_logs()
             self._logs = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Literal, Protocol
 
 from localwhisk.runtimes import texts
 
@@ -26,6 +26,13 @@ def _weight(text: bytes, stamp: str) -> int:
     escapes = text.count(b'"') + text.count(b"\\") + text.count(b"\t")
     markup = text.count(b"<") + text.count(b">") + text.count(b"&")
     return _ENTRY_OVERHEAD + len(text) + _NEWLINE_ESCAPED + escapes + 5 * markup + len(stamp)
+
+
+class Logs(Protocol):
+    """Takes what a process writes."""
+
+    def feed(self, stream: Stream, chunk: bytes) -> None:
+        """Take bytes as they were read."""
 
 
 class LogCollector:
@@ -86,3 +93,26 @@ class LogCollector:
             self.note(texts.logs_truncated(self._limit))
             return
         self._lines.append(f"{stamp:<30} {stream}: {text.decode('utf-8', 'replace')}")
+
+
+class ProxyLogs:
+    """Passes on what an action proxy writes, without the line by which it marks the end of an activation."""
+
+    def __init__(self, logs: LogCollector) -> None:
+        self._logs = logs
+        self._partial: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
+
+    def feed(self, stream: Stream, chunk: bytes) -> None:
+        """Take bytes as they were read; the beginning of a mark is held back until its line is complete."""
+        *complete, rest = (self._partial[stream] + chunk).split(b"\n")
+        self._logs.feed(stream, b"".join(line + b"\n" for line in complete if line != texts.END_OF_ACTIVATION))
+        held = rest if texts.END_OF_ACTIVATION.startswith(rest) else b""
+        self._partial[stream] = held
+        self._logs.feed(stream, rest[: len(rest) - len(held)])
+
+    def finish(self) -> None:
+        """Pass on the beginnings of lines that were held back."""
+        for stream, rest in self._partial.items():
+            if rest != texts.END_OF_ACTIVATION:
+                self._logs.feed(stream, rest)
+        self._partial = {"stdout": b"", "stderr": b""}

@@ -16,6 +16,7 @@ from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
 from localwhisk.runtimes import families, texts, verdicts
 from localwhisk.runtimes.blackbox import MappedServer, MappedWorker
 from localwhisk.runtimes.code import CodeCache
+from localwhisk.runtimes.command import CommandWorker
 from localwhisk.runtimes.containers import Containers, ContainerWorker, container_tool
 from localwhisk.runtimes.families import Family
 from localwhisk.runtimes.logs import LogCollector
@@ -74,18 +75,12 @@ def _image(spec: ActionSpec) -> str:
     return spec.image or kinds.image(spec.kind)
 
 
-def _not_provisioned(job: _Job, verdict: Verdict) -> Outcome:
-    if job.spec.image is None:
-        job.logs.note(texts.kind_not_here(job.spec.kind))
-    return job.outcome(verdict)
-
-
 class Pool:
     """Implements localwhisk.runtime_api.Runtimes.
 
     `action_python` is the interpreter of the environment python actions see, `node` that of node actions (None: look
     for it), `node_modules` the folder with the packages of the nodejs:20 image, `image_map` names for images and kinds
-    the URL of a running server. `containers` is the podman or docker
+    the URL of a running server, or the words of a command that serves on the port it is given. `containers` is the podman or docker
     command ("" for none, None to look for one). Claims of memory are bounded by `memory_mb`, waiting for a place by
     `max_waiting` activations and `wait_s` seconds.
     """
@@ -97,7 +92,7 @@ class Pool:
         action_python: Path,
         node: Path | None = None,
         node_modules: Path | None = None,
-        image_map: Mapping[str, str] | None = None,
+        image_map: Mapping[str, str | Sequence[str]] | None = None,
         containers: str | None = None,
         memory_mb: int | None = None,
         max_idle: int = 64,
@@ -114,7 +109,9 @@ class Pool:
         self._node_path = Path(found).absolute() if found else None
         self._node_modules = node_modules.absolute() if node_modules else None
         self._node_family: Family | None = None
-        self._servers = {image: MappedServer(url) for image, url in (image_map or {}).items()}
+        targets = (image_map or {}).items()
+        self._servers = {image: MappedServer(url) for image, url in targets if isinstance(url, str)}
+        self._commands = {image: argv for image, argv in targets if not isinstance(argv, str)}
         tool = container_tool() if containers is None else containers
         self._containers = Containers(tool, state=state) if tool else None
         self._code = CodeCache(state / "code", max_bytes=code_bytes)
@@ -185,7 +182,7 @@ class Pool:
         try:
             worker = slot.worker or self._make_worker(job.spec)
             if worker is None:
-                return _not_provisioned(job, verdicts.developer_error(texts.pull_failed(_image(job.spec))))
+                return self._not_provisioned(job, verdicts.developer_error(texts.pull_failed(_image(job.spec))))
             slot.worker, verdict = worker, None
             if not worker.ready:
                 verdict = await worker.init(job.spec, job.context, job.logs)
@@ -195,7 +192,7 @@ class Pool:
             keep = verdict.keeps_process and not self._closed
             return job.outcome(verdict, begun, init_ms)
         except NotProvisioned as error:
-            return _not_provisioned(job, error.verdict)
+            return self._not_provisioned(job, error.verdict)
         except OSError as error:
             job.logs.note(f"{type(error).__name__}: {error.strerror}")
             return job.outcome(verdicts.system_error(texts.NO_RESOURCES), begun)
@@ -203,20 +200,27 @@ class Pool:
             self._limits.pop(slot, None)
             self._slots.release(slot, keep=keep)
 
+    def _not_provisioned(self, job: _Job, verdict: Verdict) -> Outcome:
+        if job.spec.image is None and self._mapped(job.spec) is None:
+            job.logs.note(texts.kind_not_here(job.spec.kind))
+        return job.outcome(verdict)
+
     def _claim(self, spec: ActionSpec) -> int:
-        return 0 if self._mapped(spec) else spec.memory_mb
+        return 0 if self._mapped(spec) in self._servers else spec.memory_mb
 
     def _mapped(self, spec: ActionSpec) -> str | None:
         """Name the mapping of an action: by its image, by its kind, or by its kind's image with or without the tag."""
         image = _image(spec)
         names = (spec.image, spec.kind, image, image.rpartition(":")[0])
-        return next((name for name in names if name in self._servers), None)
+        return next((name for name in names if name in self._servers or name in self._commands), None)
 
     def _make_worker(self, spec: ActionSpec) -> Worker | None:
         """Choose how a kind runs; None when its image cannot be had."""
         mapped = self._mapped(spec)
-        if mapped is not None:
+        if mapped in self._servers:
             return MappedWorker(self._servers[mapped], name=mapped)
+        if mapped is not None:
+            return CommandWorker(self._commands[mapped], name=mapped, home=self._home)
         if spec.kind.startswith("python:"):
             return LoopWorker(self._python, stems=self._stems, code=self._code)
         if spec.kind.startswith("nodejs:") and self._node_path is not None:

@@ -91,7 +91,7 @@ def native_internal(detail: str) -> str:
 
 def kind_not_here(kind: str) -> str:
     """Say how a kind that is not run here can be had."""
-    return f"This engine runs python, nodejs (with node on this machine) and exec; {kind} needs --map-image {kind}=URL, or podman or docker."
+    return f"This engine runs python, nodejs (with node on this machine) and exec; {kind} needs --map-image {kind}=URL or {kind}=COMMAND, or podman or docker."
 
 
 def pull_failed(image: str) -> str:

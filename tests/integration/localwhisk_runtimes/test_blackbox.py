@@ -191,7 +191,7 @@ def test_a_kind_that_is_not_here_says_how_it_can_be_had(with_pool: WithPool) -> 
         assert outcome.result == {"error": "Failed to pull container image 'openwhisk/action-php-v8.1:nightly'."}
         assert texts_of(outcome)[0] == (
             "stderr: This engine runs python, nodejs (with node on this machine) and exec; "
-            "php:8.1 needs --map-image php:8.1=URL, or podman or docker."
+            "php:8.1 needs --map-image php:8.1=URL or php:8.1=COMMAND, or podman or docker."
         )
 
     with_pool(scenario, containers="")

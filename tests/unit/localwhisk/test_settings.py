@@ -30,6 +30,7 @@ def test_images_and_identities() -> None:
     )
     assert chosen.images == {"a/b:1": "http://127.0.0.1:1"}
     assert parsed("--map-image", "php:default=http://h").images == {"php:8.1": "http://h"}
+    assert parsed("--map-image", "php:8.1=sh -c 'a  b' {port}").images == {"php:8.1": ("sh", "-c", "a  b", "{port}")}
     assert [identity.namespace for identity in chosen.identities] == ["guest", "whisk.system", "me"]
 
 
@@ -77,10 +78,18 @@ def test_the_interpreter_of_actions_comes_from_the_environment() -> None:
     ("arguments", "text"),
     [
         (("--port", "70000"), "--port must be 0 to 65535, got 70000"),
-        (("--map-image", "x"), "--map-image must be given as IMAGE=URL or KIND=URL with an http:// address, got 'x'"),
-        (("--map-image", "x=https://a"), "--map-image must be given as IMAGE=URL"),
-        (("--map-image", "x=http://:80"), "--map-image must be given as IMAGE=URL"),
-        (("--map-image", "x=http://a:b"), "--map-image must be given as IMAGE=URL"),
+        (("--map-image", "x"), "--map-image must be given as IMAGE=URL, KIND=URL or the same with a COMMAND, got 'x'"),
+        (("--map-image", "x= "), "--map-image must be given as IMAGE=URL, KIND=URL or the same with a COMMAND, got 'x= '"),
+        (("--map-image", "=http://h"), "--map-image must be given as IMAGE=URL"),
+        (("--map-image", "a b=http://h"), "--map-image must be given as IMAGE=URL"),
+        (("--map-image", "x=https://a"), "needs an http:// address with a host, or a command that is there, and 'https://a' is neither"),
+        (("--map-image", "x=http://:80"), "and 'http://:80' is neither"),
+        (("--map-image", "x=http://a:b"), "and 'http://a:b' is neither"),
+        (("--map-image", "x=127.0.0.1:80"), "and '127.0.0.1:80' is neither"),
+        (("--map-image", "x=''"), "and '' is neither, got \"x=''\""),
+        (("--map-image", "x=nowhere --port {port}"), "and 'nowhere' is neither, got 'x=nowhere --port {port}'"),
+        (("--map-image", "x=sh -c 'a"), r"has a command that cannot be read \(No closing quotation\), got"),
+        (("--map-image", "php:8.1=sh", "--map-image", "php:default=http://h"), "maps php:8.1 twice, the second time by 'php:default=http://h'"),
         (("--port", "99999999"), "--port must be 0 to 65535, got 99999999"),
         (("--keep-days", "nan"), "--keep-days must be greater than 0, got nan"),
         (("--keep-days", "inf"), "--keep-days must be less than 1000000000, got inf"),
