@@ -201,12 +201,14 @@ class _Decoder:
         named = ", ".join(str(number) for number in list(problems)[:MAX_NAMED_ITEMS])
         more = ", ..." if len(problems) > MAX_NAMED_ITEMS else ""
         detail = f"items {named}{more} of {len(items)}: {first.detail}"
-        bad = orjson.dumps([items[number] for number in problems])
+        bad = b"[%b]" % b",".join(_text(items[number]) for number in problems)
         self._dead(origin, Undecodable(first.reason, detail), bad, list(problems))
 
     # -- records ---------------------------------------------------------------------------------------------------
 
     def _record(self, origin: _Origin, suffix: str, found: dict[str, str], item: Any) -> None:
+        if isinstance(item, payload.BadItem):
+            raise item.problem
         if not isinstance(item, dict):
             raise Undecodable("not-object", f"record is a JSON {payload.json_name(item)}, not an object")
         flat = flatten(item, self._options.caps)
@@ -354,6 +356,10 @@ class _Decoder:
         elif self._options.schema.of(device_type) is None and len(self._over) < MAX_OVER:
             self._over.add((device_type, name))
         return None
+
+
+def _text(item: Any) -> bytes:
+    return item.text if isinstance(item, payload.BadItem) else orjson.dumps(item)
 
 
 def _two_stamps(at: int, received: int) -> bytes:

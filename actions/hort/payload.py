@@ -46,6 +46,14 @@ class OverBudget(Undecodable):
 
 
 @dataclass(frozen=True, slots=True)
+class BadItem:
+    """A record of an array that cannot be read: its text, and why."""
+
+    text: bytes
+    problem: Undecodable
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
     """How large a message and a record may be."""
 
@@ -65,7 +73,10 @@ class Budget:
 
 
 def parse(payload: bytes, caps: Caps, budget: Budget) -> Any:
-    """The JSON value of a payload, inflated where it is compressed; Undecodable where it is none."""
+    """The JSON value of a payload, inflated where it is compressed; Undecodable where it is none.
+
+    In an array a `BadItem` stands for each record that cannot be read, so that the others go on.
+    """
     if len(payload) > caps.payload_bytes:
         size = f"more than {LARGEST_PAYLOAD_BYTES}" if len(payload) > LARGEST_PAYLOAD_BYTES else len(payload)
         raise Undecodable("too-large", f"payload of {size} bytes, allowed are {caps.payload_bytes}")
@@ -74,7 +85,17 @@ def parse(payload: bytes, caps: Caps, budget: Budget) -> Any:
     try:
         return strict_json.loads(payload)
     except strict_json.Refused as error:
-        raise Undecodable(error.reason, f"payload cannot be used: {error.detail}") from error
+        texts = strict_json.elements(payload, most=caps.records_per_message)
+        if not texts:
+            raise Undecodable(error.reason, f"payload cannot be used: {error.detail}") from error
+        return [_item(text) for text in texts]
+
+
+def _item(text: bytes) -> Any:
+    try:
+        return strict_json.loads(text)
+    except strict_json.Refused as error:
+        return BadItem(text, Undecodable(error.reason, f"record cannot be used: {error.detail}"))
 
 
 def inflate(payload: bytes, caps: Caps, budget: Budget) -> bytes:

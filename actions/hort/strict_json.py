@@ -7,6 +7,7 @@ one. It reads; a text in which that may have happened is read again by a parser 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -22,6 +23,10 @@ _QUOTE = b'"'
 _ESCAPED_QUOTE = b"\\u0022"
 _INTEGERS = range(-(2**63), 2**64)
 """What orjson reads and writes without a loss."""
+_BYTEWISE = "latin-1"
+"""One character a byte: what stands outside of strings is ASCII, so elements are found in a text that is no UTF-8, too."""
+_OPENED, _PARTED, _CLOSED = (re.compile(rf"[ \t\n\r]*{sign}[ \t\n\r]*") for sign in (r"\[", ",", r"\]"))
+_scan = json.JSONDecoder(parse_int=float).scan_once
 
 
 class Refused(ValueError):
@@ -43,6 +48,23 @@ def loads(text: bytes | str) -> Any:
     if numbers_fit(raw) and _names_differ(raw, value):
         return value
     return _slowly(raw)
+
+
+def elements(raw: bytes, *, most: int) -> list[bytes] | None:
+    """Return the texts of an array's elements, each to be read by itself; None where it is no array, is empty, or has more than `most`."""
+    text = raw.decode(_BYTEWISE)
+    found: list[bytes] = []
+    mark = _OPENED.match(text)
+    while mark and len(found) < most:
+        try:
+            end = _scan(text, mark.end())[1]
+        except (StopIteration, ValueError, RecursionError):
+            return None
+        found.append(raw[mark.end() : end])
+        mark = _PARTED.match(text, end)
+        if not mark and _CLOSED.fullmatch(text, end):
+            return found
+    return None
 
 
 def quotes(flat: Mapping[str, Any]) -> int:

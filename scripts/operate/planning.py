@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from hort import batch, documents, replay
+from hort import batch, documents, replay, strict_json
 from hort.batch import Message, Messages
 from hort.decoding import STAGE as INGEST
 from hort.errors import BatchError
@@ -120,14 +120,12 @@ def piece_of(letter: Letter, records: Records) -> Piece:
 def _message(letter: Letter) -> Piece:
     if not letter.items:
         return Piece(((letter.message_id, Message(letter.topic, letter.payload, letter.received_ms)),))
-    try:
-        values = orjson.loads(letter.payload)
-        pairs = list(zip(letter.items, values, strict=True))
-    except (ValueError, TypeError) as error:
-        return Piece(refused=f"its payload is not the {len(letter.items)} records that it names: {error}")
+    texts = strict_json.elements(letter.payload, most=len(letter.items)) or []
+    if len(texts) != len(letter.items):
+        return Piece(refused=f"its payload is not the {len(letter.items)} records that it names")
     rows = [
-        (f"{letter.message_id}.{number}", Message(letter.topic, orjson.dumps(value), letter.received_ms))
-        for number, value in pairs
+        (f"{letter.message_id}.{number}", Message(letter.topic, text, letter.received_ms))
+        for number, text in zip(letter.items, texts, strict=True)
     ]
     return Piece(tuple(rows))
 

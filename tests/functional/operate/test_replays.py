@@ -133,6 +133,18 @@ def test_records_of_an_array_keep_their_places(suite: Suite) -> None:
     assert list(again.again) == list(suite.letters()) == [f"{reference.batch_id}.0.1-ingest"]
 
 
+def test_a_record_that_cannot_be_read_loses_nothing_by_its_replay(suite: Suite) -> None:
+    """One name twice: read by an indulgent parser it would be stored with one of its two values."""
+    reference = suite.receive(b'[{"n": 1}, {"n": 2, "n": 3}, {"n": 4}]')
+    assert [(letter.items, letter.payload) for letter in suite.letters().values()] == [((1,), b'[{"n": 2, "n": 3}]')]
+
+    suite.replay()
+
+    (letter,) = suite.letters().values()
+    assert (letter.id, letter.payload) == (f"{reference.batch_id}.0.1-ingest", b'{"n": 2, "n": 3}')
+    assert sorted(suite.stored()) == [f"{reference.batch_id}.0.{place}" for place in (0, 2)]
+
+
 def test_devices_that_number_their_messages(suite: Suite) -> None:
     suite.params = {"id_field": "seq", "device_id_field": "dev"}
     suite.receive(b'{"seq": 1, "n": 1}')

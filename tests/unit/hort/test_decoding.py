@@ -170,6 +170,38 @@ def test_good_records_of_an_array_go_on_and_the_letter_holds_the_bad_ones() -> N
     assert letter["detail"].startswith("items 1, 3 of 4: ")
 
 
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        (b'{"n":123456789012345678901234567890}', "bad-number"),
+        (b'{"n":1e-400}', "bad-number"),
+        (b'{"n":1e400}', "nan"),
+        (b'{"n":[{"m":NaN}]}', "nan"),
+        (b'{"n":1,"n":2}', "repeated-name"),
+        (b'{"n":"\\ud800"}', "not-json"),
+        (b'{"n":"],[\xff\xed\xa0\x80"}', "not-utf8"),
+    ],
+)
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_record_of_an_array_that_cannot_be_read_stands_alone(item: bytes, code: str, compress: Any) -> None:
+    decoded = settled(messages(compress(b' [ {"n":1.5} ,\n%b\t, {"n":"\xc3\xa9"} ] ' % item)))
+
+    assert data(decoded) == [{"n": 1.5}, {"n": "\u00e9"}]
+    assert [row["_id"] for row in documents(decoded.lines)] == [f"{BATCH}.0.0", f"{BATCH}.0.2"]
+    (letter,) = documents(decoded.dead)
+    assert (letter["reason"], letter["items"], buried(letter)) == (code, [1], b"[%b]" % item)
+    assert letter["detail"].startswith("items 1 of 3: ")
+
+
+@pytest.mark.parametrize("content", [b'[{"n":1},{"n":01}]', b'[{"n":1},{"n":1e400}', b'[{"n":1e400},]', b'[{"n":1e400}]x', b"[" * 2_000 + b"]" * 2_000])
+def test_array_that_is_no_json_is_one_dead_letter(content: bytes) -> None:
+    decoded = settled(messages(content))
+
+    assert not decoded.lines
+    (letter,) = documents(decoded.dead)
+    assert buried(letter) == content
+
+
 def test_topic_that_does_not_match() -> None:
     assert reasons(settled(messages({"n": 1}, on="elsewhere"))) == ["topic-mismatch"]
 

@@ -146,3 +146,19 @@ def test_a_name_given_twice_is_found_without_comparing_each_with_each() -> None:
     with pytest.raises(strict_json.Refused, match="'999'"):
         strict_json._object([(name, 1) for name in (*names, Name(999))])
     assert Name.compared < 10 * len(names)
+
+
+@given(st.lists(values, max_size=5))
+def test_elements_are_the_texts_of_an_array(found: list[Any]) -> None:
+    texts = [written(value) for value in found]
+    raw = " [ {} ] ".format(" , ".join(texts)).encode()
+
+    assert strict_json.elements(raw, most=5) == ([text.encode() for text in texts] or None)
+    assert strict_json.elements(raw, most=len(texts) - 1) is None
+
+
+@given(st.binary(max_size=50))
+def test_elements_of_any_bytes_are_some_or_none(content: bytes) -> None:
+    for raw in (content, b"[%b]" % content):
+        found = strict_json.elements(raw, most=100)
+        assert found is None or all(text in raw for text in found)
