@@ -93,8 +93,6 @@ def _run(search: Searcher, wanted: dict[str, queries.Search], errors: dict[str, 
         if reason := answer.get("failed"):
             errors[name] = str(reason)
             result[name] = None
-        elif answer.get("timed_out"):
-            errors[name] = "Elasticsearch took too long, this part is not complete"
     return result
 
 

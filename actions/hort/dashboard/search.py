@@ -13,9 +13,11 @@ from hort.errors import HortError
 
 REQUEST_TIMEOUT_S = 8.0
 MAX_REASON = 200
+NOT_MADE = "index_not_found_exception"
+"""Of an index that is made with its first document: until then nothing is in it, which is known. One that is closed holds some."""
 
 Searcher = Callable[[Sequence[Search]], list[dict[str, Any]]]
-"""Answers in the order of the searches; one that failed is `{"failed": reason}`."""
+"""Answers in the order of the searches; one that failed, or found a part only, is `{"failed": reason}`."""
 
 
 class SearchFailed(HortError):
@@ -34,7 +36,7 @@ def searcher(params: Mapping[str, Any]) -> Searcher:
 def _msearch(client: Elasticsearch, prefix: str, searches: Sequence[Search]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for index, body in searches:
-        lines += [{"index": prefix + index, "ignore_unavailable": True, "allow_no_indices": True}, body]
+        lines += [{"index": prefix + index}, body]
     try:
         answers = client.msearch(searches=lines)["responses"]
     except ApiError as error:
@@ -45,8 +47,18 @@ def _msearch(client: Elasticsearch, prefix: str, searches: Sequence[Search]) -> 
 
 
 def _answer(answer: dict[str, Any]) -> dict[str, Any]:
-    if "error" not in answer:
-        return answer
-    error = answer["error"]
+    """One search's answer; `failed` also where it is not the whole one: a part of the documents looks like all of them."""
+    error = answer.get("error")
+    if error is not None:
+        return {} if error.get("type") == NOT_MADE else {"failed": _reason(error)}
+    if answer.get("timed_out"):
+        return {"failed": "Elasticsearch took too long"}
+    shards = answer.get("_shards", {})
+    if shards.get("failed"):
+        return {"failed": f"{shards['failed']} of {shards.get('total')} shards do not answer"}
+    return answer
+
+
+def _reason(error: dict[str, Any]) -> str:
     causes = error.get("root_cause") or [error]
-    return {"failed": urls.without_addresses(str(causes[0].get("reason") or error.get("type"))[:MAX_REASON])}
+    return urls.without_addresses(str(causes[0].get("reason") or error.get("type"))[:MAX_REASON])

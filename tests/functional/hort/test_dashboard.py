@@ -125,11 +125,6 @@ def test_what_fails_is_not_known_and_nothing_else(index: str, unknown: set[str])
     assert {name for name, part in answer.items() if part is None} == unknown
 
 
-def test_a_search_cut_short_says_so() -> None:
-    answer = collector(FakeSearch(replaced={documents.ALARMS: {**EMPTY, "timed_out": True}}))({})
-    assert "not complete" in answer["errors"]["alarms"]
-
-
 def test_hostile_ids_pass_through_as_data() -> None:
     search = FakeSearch(names=lambda number: f"{HOSTILE}{number}")
     answer = collector(search)(

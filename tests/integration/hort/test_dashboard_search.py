@@ -110,6 +110,35 @@ def test_empty_indices_with_templates_are_no_error(
     assert answer["anomalies"] == {"total": 0, "rows": [], "devices": []}
 
 
+def test_a_closed_index_is_not_known(
+    elastic: Elasticsearch, elasticsearch_url: str, redis_url: str, redis_client: "redis.Redis"
+) -> None:
+    elastic.indices.create(index=documents.DEAD_LETTERS)
+    elastic.indices.close(index=documents.DEAD_LETTERS)
+    try:
+        answer = data(elasticsearch_url, redis_url)
+    finally:
+        elastic.indices.delete(index=documents.DEAD_LETTERS)
+    assert answer["dead_letters"] is None, "it was shown as 0"
+    assert list(answer["errors"]) == ["dead"]
+    assert answer["alarms"] == [], "an index that is not there yet holds nothing, and that is known"
+
+
+def test_a_part_of_the_shards_is_not_the_whole(
+    elastic: Elasticsearch, elasticsearch_url: str, redis_url: str, redis_client: "redis.Redis"
+) -> None:
+    alias = {documents.DEAD_LETTERS: {}}
+    nowhere = {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}
+    elastic.indices.create(index="older-letters", aliases=alias, settings=nowhere, wait_for_active_shards=0)
+    elastic.indices.create(index="newer-letters", aliases=alias)
+    try:
+        answer = data(elasticsearch_url, redis_url)
+    finally:
+        elastic.indices.delete(index="older-letters,newer-letters")
+    assert answer["dead_letters"] is None, "the one that answers holds 0"
+    assert answer["errors"] == {"dead": "1 of 2 shards do not answer"}
+
+
 def test_a_stream_is_found_with_its_defaults(
     elastic: Elasticsearch, elasticsearch_url: str, redis_url: str, redis_client: "redis.Redis"
 ) -> None:
