@@ -45,6 +45,7 @@ class Throttle:
         self._invocations = RateBudget(lambda name: self.limits(name).invocations_per_minute, clock=clock)
         self._fires = RateBudget(lambda name: self.limits(name).fires_per_minute, clock=clock)
         self._anonymous = RateBudget(lambda _: limits.anonymous_per_minute or 0, clock=clock)
+        self._strangers = RateBudget(lambda name: self.limits(name).invocations_per_minute // 2, clock=clock)
         self._clock = clock
         self._in_flight: Counter[str] = Counter()
 
@@ -63,11 +64,12 @@ class Throttle:
     def check_anonymous(self, namespace: str, action: str, *, browser: bool = False) -> None:
         """Count a call of a web action without a key; raises 429 before it costs the owner anything.
 
-        What browsers send is counted apart: any page may have them send it, which is to keep no program out. So does one that would take the second half of what the owner may have in flight.
+        What browsers send is counted apart: any page may have them send it, which is to keep no program out. All actions together take at most
+        half of the owner's minute, and half of what the owner may have in flight, however many actions there are.
         """
         if self._limits.anonymous_per_minute is None:
             return
-        text = self._anonymous.refusal(f"{action} {browser}")
+        text = self._anonymous.refusal(f"{action} {browser}") or self._strangers.refusal(namespace)
         count, allowed = self._in_flight[namespace], self.limits(namespace).concurrent // 2
         if text is None and count >= allowed:
             text = messages.too_many_concurrent(count, allowed)

@@ -73,15 +73,27 @@ def test_limits_of_one_namespace_are_not_those_of_the_others() -> None:
 
 def test_callers_without_a_key_have_a_share_by_action_and_cost_the_owner_no_more() -> None:
     clock = Clock()
-    throttle = Throttle(Limits(invocations_per_minute=3, fires_per_minute=3, concurrent=4, anonymous_per_minute=1), clock=clock)
+    throttle = Throttle(Limits(invocations_per_minute=4, fires_per_minute=3, concurrent=4, anonymous_per_minute=1), clock=clock)
     throttle.check_anonymous("guest", "guest/a")
     throttle.check_anonymous("guest", "guest/b")
     with pytest.raises(ApiError, match=r"count: 2, allowed: 1") as caught:
         throttle.check_anonymous("guest", "guest/a")
     assert (caught.value.status, caught.value.headers) == (429, (("retry-after", "60"),))
-    assert [throttle.invocation_refusal("guest") for _ in range(3)] == [None] * 3, "what was refused is not counted"
+    assert [throttle.invocation_refusal("guest") for _ in range(4)] == [None] * 4, "what was refused is not counted"
     clock.ms += 60_000
     throttle.check_anonymous("guest", "guest/a")
+
+
+def test_callers_without_a_key_have_half_of_the_minute_however_many_actions_there_are() -> None:
+    throttle = Throttle(Limits(invocations_per_minute=8, anonymous_per_minute=2), own={"team": Limits(invocations_per_minute=2)}, clock=Clock())
+    for action in ("a", "b"):
+        for browser in (False, True):
+            throttle.check_anonymous("guest", action, browser=browser)
+    with pytest.raises(ApiError, match=r"count: 5, allowed: 4"):
+        throttle.check_anonymous("guest", "c")
+    throttle.check_anonymous("team", "d")
+    with pytest.raises(ApiError, match=r"count: 2, allowed: 1"):
+        throttle.check_anonymous("team", "e")
 
 
 def test_callers_without_a_key_have_half_of_what_may_be_in_flight() -> None:

@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from demonstrate import keys, settings
-from demonstrate.options import Options, parse
+from demonstrate.options import ANONYMOUS_PER_MINUTE, INVOCATIONS_PER_MINUTE, Options, parse
 from lib.stack import ports
 from lib.stack.ports import free_port
-from tests.support.paths import SCRIPTS
+from tests.support.paths import ROOT, SCRIPTS
 from tests.support.services import OWN_SERVERS
 
 
@@ -131,3 +131,9 @@ def test_keys_are_drawn_once_and_for_the_user_alone(tmp_path: Path, monkeypatch:
     assert f"{tmp_path / 'wskprops'} http://127.0.0.1:1\nAuthorization: Basic " in shown.stdout
     assert shown.stdout.endswith(f"X-HoRT-Key: {first['HORT_REGISTRY_KEY']}\n")
     assert f"AUTH={first['HORT_AUTH']}\n" in (tmp_path / "wskprops").read_text()
+
+
+def test_strangers_at_every_web_action_leave_the_clockwork_its_minute() -> None:
+    actions = [line for line in (ROOT / "manifest.yaml").read_text().splitlines() if line.strip().startswith(("web:", "web-export:"))]
+    kinds = 2  # browsers and programs have a share each
+    assert kinds * len(actions) * ANONYMOUS_PER_MINUTE <= INVOCATIONS_PER_MINUTE // 2, "one action's callers take another's share"
