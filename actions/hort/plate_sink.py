@@ -7,8 +7,10 @@ from hort.bulk_writer import BulkWriter
 from hort.counters import RedisCounters
 from hort.report_store import RedisReports
 
-PHOTO_GONE = "photo"
-"""Field that `plates` names where the photo that waited is not there any more: the same report, sent again, is read after all."""
+PASSING = frozenset({"busy", "too-slow", "recognition-failed", "download-failed", "download-too-slow"})
+"""Codes of `plates` that tell of the moment and not of the photo: the same report, sent again, is read after all."""
+WAITED = frozenset({"photo", "photo_key", "redis_url"})
+"""Fields of `plates` about where the photo waited: likewise."""
 
 
 def run(params: action.Args) -> action.Result:
@@ -17,7 +19,8 @@ def run(params: action.Args) -> action.Result:
     index = plate_index.of(params)
     index.put(report_id, document, BulkWriter(index.store, time_s=deadline.seconds_left()))
     client = store.connect(params)
-    if document.get("refused", {}).get("field") == PHOTO_GONE:
+    refused = document.get("refused", {})
+    if refused.get("code") in PASSING or refused.get("field") in WAITED:
         RedisReports(client).abandon(report_id)
     else:
         RedisReports(client).stored(report_id)

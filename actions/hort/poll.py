@@ -104,7 +104,9 @@ def listing(body: bytes, *, key: str = "") -> Listing:
     if not isinstance(value, dict):
         raise PollFailed("the registry's answer is not an object with 'models' or 'endpoints'")
     if isinstance(value.get("models"), list):
-        return _checked([_opened(item, key) for item in value["models"]], limit=models.MAX_MODELS)
+        found = value["models"]
+        found[: models.MAX_MODELS] = [_opened(item, key) for item in found[: models.MAX_MODELS]]
+        return _checked(found, limit=models.MAX_MODELS)
     if isinstance(value.get("endpoints"), list):
         return _checked(_original(value["endpoints"]), limit=models.MAX_MODELS)
     raise PollFailed("the registry's answer holds neither a list 'models' nor a list 'endpoints'")

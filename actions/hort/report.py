@@ -120,7 +120,8 @@ def _look_up(desk: Desk, path: tuple[str, ...]) -> web.Result:
         if known is None or known.status == "stored":
             raise
         document = None  # an index that is just being made has no shard to ask yet
-    if document is not None:
+    again = known is not None and known.status != "stored" and document is not None and document.get("status") == "refused"
+    if document is not None and not again:  # else it was refused before, and is being read again
         return web.answer(200, {"id": path[0], "status": "stored", "document": document})
     if known is None:
         return web.problem(404, f"report '{path[0][:80]}' is not known")

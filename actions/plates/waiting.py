@@ -31,11 +31,14 @@ _LINE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Where a photo waits: the server's address, which holds its password and never shows, the photo's key there, and what opens it."""
+    """Where a photo waits: the server's address, which holds its password and never shows, the photo's key there, and what opens it.
+
+    What an earlier version took in waits open: None opens it.
+    """
 
     url: str = field(repr=False)
     key: str
-    opens: str = field(repr=False)
+    opens: str | None = field(repr=False)
 
 
 def given(params: Mapping[str, Any]) -> Waiting | None:
@@ -46,7 +49,7 @@ def given(params: Mapping[str, Any]) -> Waiting | None:
     if "__ow_method" in params or not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Refused("bad-parameter", "photo", "it must be the key of a report's photo: photos are given as url or image")
     opens = params.get("photo_key")
-    if not isinstance(opens, str) or not _OPENS.fullmatch(opens):
+    if opens is not None and (not isinstance(opens, str) or not _OPENS.fullmatch(opens)):
         raise Refused("bad-parameter", "photo_key", "it must be given with photo, as the report's trigger has it")
     url = config.lookup(params, "redis_url")
     if not isinstance(url, str) or urlsplit(url).scheme not in _SCHEMES:
@@ -73,7 +76,7 @@ def fetch(waiting: Waiting, *, deadline: float, max_bytes: int) -> bytes:
         raise Refused("download-failed", "photo", f"the store of waiting photos failed: {type(error).__name__}") from error
     if photo is None:
         raise Refused("download-failed", "photo", "it no longer waits: it was read already, or for too long by nobody")
-    return seal.crossed(photo, waiting.opens)
+    return photo if waiting.opens is None else seal.crossed(photo, waiting.opens)
 
 
 def address(content: bytes) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from hort import models, poll
+from hort import models, poll, seal
 from hort.counters import MemoryCounters
 from hort.model_store import MemoryModelStore
 from hort.registry import active_list
@@ -180,3 +180,11 @@ def test_a_failed_poll_does_not_bring_back_the_list_it_found(polling: Polling, m
     monkeypatch.setattr(polling.store, "active", active)
     told = polling.foreign(poll.PollFailed("away"))
     assert told["models"] == ["new"] == names(polling.store)
+
+
+def test_a_list_that_is_too_long_costs_no_more_than_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(seal, "opened", lambda text, _key: opened.append(text))
+    many = [{"name": f"m{number}", "url": "http://a.example/", models.SEALED: f"{number:064x}"} for number in range(models.MAX_MODELS + 9)]
+    found = poll.listing(orjson.dumps({"models": many}), key="secret")
+    assert (len(found.models), len(opened)) == (models.MAX_MODELS, models.MAX_MODELS)

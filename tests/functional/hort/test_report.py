@@ -142,6 +142,18 @@ def test_a_report_can_be_looked_up(place: Place) -> None:
     assert place.call("GET", "report-1/more")[0] == 404
 
 
+def test_a_report_that_was_refused_and_sent_again_waits_to_be_read(place: Place) -> None:
+    place.documents["report-1"] = {"status": "refused", "plate": None}
+    assert place.call("GET", "report-1")[1]["status"] == "stored"
+    place.call(id="report-1", image=PHOTO)
+    assert place.call("GET", "report-1")[1] == {"id": "report-1", "status": "waiting"}, "its old document was shown as if it were the new one"
+    place.documents["report-1"] = {"status": "read", "plate": "S168319"}
+    assert place.call("GET", "report-1")[1]["status"] == "stored"
+    place.documents["report-1"] = {"status": "refused", "plate": None}
+    place.reports.stored("report-1")
+    assert place.call("GET", "report-1")[1]["document"]["status"] == "refused"
+
+
 def started(name: str = "recognize") -> dict[str, Any]:
     return {"logs": [json.dumps({"success": True, "activationId": f"of-{name}", "rule": f"guest/r-{name}", "action": f"guest/{name}"})]}
 

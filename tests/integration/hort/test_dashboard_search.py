@@ -127,7 +127,7 @@ def test_a_closed_index_is_not_known(
 def test_a_part_of_the_shards_is_not_the_whole(
     elastic: Elasticsearch, elasticsearch_url: str, redis_url: str, redis_client: "redis.Redis"
 ) -> None:
-    alias = {documents.DEAD_LETTERS: {}}
+    alias: dict[str, Any] = {documents.DEAD_LETTERS: {}}
     nowhere = {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}
     elastic.indices.create(index="older-letters", aliases=alias, settings=nowhere, wait_for_active_shards=0)
     elastic.indices.create(index="newer-letters", aliases=alias)

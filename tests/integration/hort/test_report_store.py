@@ -123,12 +123,12 @@ def _rewritten(client: "redis.Redis") -> None:
     wait_until(lambda: not any(client.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")), what="rewritten")
 
 
-def test_a_report_whose_photo_is_gone_can_be_sent_again(
-    redis_client: "redis.Redis", redis_url: str, elasticsearch_client: Elasticsearch, elasticsearch_url: str
+@pytest.mark.parametrize(("code", "field"), [("download-failed", "photo"), ("busy", "image"), ("too-slow", "timeout_ms"), ("recognition-failed", "image"), ("download-too-slow", "url"), ("bad-parameter", "redis_url")])
+def test_a_report_that_the_moment_kept_from_being_read_can_be_sent_again(
+    redis_client: "redis.Redis", redis_url: str, elasticsearch_client: Elasticsearch, elasticsearch_url: str, code: str, field: str
 ) -> None:
     begin(RedisReports(redis_client))
-    redis_client.delete(keys.photo("t1"))
-    gone = {"code": "download-failed", "field": "photo", "reason": "it no longer waits"}
+    gone = {"code": code, "field": field, "reason": "it no longer waits"}
     params = {"redis_url": redis_url, "elasticsearch_url": elasticsearch_url, "report": {"id": "report-1", "given_as": "image"}}
     assert plate_sink.run({**params, "refused": gone, "plate": None, "results": []})["status"] == "refused"
     assert begin(RedisReports(redis_client)) == "new"
@@ -137,3 +137,12 @@ def test_a_report_whose_photo_is_gone_can_be_sent_again(
     elasticsearch_client.indices.refresh(index="plates")
     (hit,) = elasticsearch_client.search(index="plates")["hits"]["hits"]
     assert (hit["_id"], hit["_source"]["plate"]) == ("report-1", "AB1234")
+
+
+def test_a_photo_that_cannot_be_read_is_not_read_again(
+    redis_client: "redis.Redis", redis_url: str, elasticsearch_client: Elasticsearch, elasticsearch_url: str
+) -> None:
+    begin(RedisReports(redis_client))
+    params = {"redis_url": redis_url, "elasticsearch_url": elasticsearch_url, "report": {"id": "report-1", "given_as": "image"}}
+    plate_sink.run({**params, "refused": {"code": "truncated", "field": "image", "reason": "it ends"}, "plate": None, "results": []})
+    assert begin(RedisReports(redis_client)) == "stored"
