@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -12,6 +13,7 @@ _PARAMETER = rf"\s*;\s*({_WORD})\s*=\s*({_WORD}|{_QUOTED})"
 _RANGE = re.compile(rf"\s*(\*/\*|\*|{_WORD}/{_WORD})((?:{_PARAMETER})*)\s*")
 _PARAMETERS = re.compile(_PARAMETER)
 _ANY = "*"
+_MOST_RANGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class MediaRange:
 
 def quality(accept: Iterable[str], media_type: str) -> float:
     """What the values of Accept give a media type; 1 when none of them can be read."""
-    ranges = sorted((one for header in accept for one in _ranges(header)), key=lambda one: one.rank)
+    ranges = sorted(_all(accept), key=lambda one: one.rank)
     if not ranges:
         return 1.0
     kind, _, subtype = media_type.split(";", maxsplit=1)[0].strip().lower().partition("/")
@@ -46,17 +48,18 @@ def quality(accept: Iterable[str], media_type: str) -> float:
 
 def names(accept: Iterable[str], media_type: str) -> bool:
     """Whether a media type is named, not only let through by a wildcard."""
-    return any(
-        f"{one.kind}/{one.subtype}" == media_type and one.quality > 0
-        for header in accept
-        for one in _ranges(header)
-    )
+    return any(f"{one.kind}/{one.subtype}" == media_type and one.quality > 0 for one in _all(accept))
+
+
+def _all(accept: Iterable[str]) -> Iterator[MediaRange]:
+    """Ranges of all headers; those beyond the first hundred are ignored, as no browser sends so many."""
+    return islice(chain.from_iterable(map(_ranges, accept)), _MOST_RANGES)
 
 
 def _ranges(header: str) -> list[MediaRange]:
     """Ranges of one header; none for a header that is malformed, which is ignored as a whole."""
     try:
-        return list(_parsed(header))
+        return list(islice(_parsed(header), _MOST_RANGES))
     except ValueError:
         return []
 

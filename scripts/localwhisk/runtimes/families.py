@@ -12,6 +12,7 @@ from localwhisk.runtimes.code import Packing
 from localwhisk.runtimes.verdicts import Verdict
 
 LAUNCHERS = Path(__file__).parent / "launchers"
+_FAILED = b"!"
 _PROXY_VERSION = "1.17.1"
 _NEWER_NODE = ("--no-experimental-require-module", "--no-experimental-detect-module")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -74,13 +75,14 @@ def _older_node(executable: Path) -> list[str]:
 
 
 def _judge_node(line: bytes, length: int) -> Verdict:
-    """Judge a line of the Node launcher: the newline is not part of the result, errors come wrapped."""
-    if length - 1 > texts.RESULT_LIMIT:
-        return verdicts.too_long(line, length - 1)
-    raw = line.rstrip(b"\n")
+    """Judge a line of the Node launcher: its first byte tells the proxy's own failures apart, and no newline is part of the result."""
+    mark, length = line[:1], length - 2
+    if length > texts.RESULT_LIMIT:
+        return verdicts.too_long(line[1:], length)
+    raw = line[1:].rstrip(b"\n")
     valid, value = verdicts.parse(raw)
     if not valid:
         return verdicts.developer_error(texts.NODE_NOT_A_DICTIONARY, sized=True)
-    if isinstance(value, dict) and set(value) == {"__ow_failure"}:
-        return verdicts.developer_error(value["__ow_failure"], sized=True)
+    if mark == _FAILED:
+        return verdicts.developer_error(value, sized=True)
     return verdicts.of_value(raw, value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +26,8 @@ _MOST_SOURCE: Final = 48 << 20
 """Bytes of a source: what the code of an action may have."""
 _MOST_MARK: Final = 1024
 _MOST_LOOP: Final = 1 << 16
+_MOST_OUTPUT: Final = 1 << 16
+_LAST_WORDS_S: Final = 1.0
 _BAKED_MAIN = re.compile(r"^from main__ import (\w+) as main$", re.MULTILINE)
 _PIP_SETTINGS = re.compile(r"HOME|PIP_.*|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUESTS_CA_BUNDLE", re.IGNORECASE)
 """What pip needs of the engine's environment to reach the index that this machine's user reaches."""
@@ -135,11 +140,25 @@ def _run(command: Sequence[str], environment: Mapping[str, str], spec: ActionSpe
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    output = bytearray()
+    reader = threading.Thread(target=_read_end, args=(process.stdout, output), daemon=True)
+    reader.start()
     try:
-        output, _ = process.communicate(timeout=max(0.0, until - time.monotonic()))
+        process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    reader.join(_LAST_WORDS_S)  # what left the group may hold its output open
     if process.returncode:
-        raise CodeError(texts.CANNOT_BUILD, log=output.decode("utf-8", "replace").rstrip())
+        raise CodeError(texts.CANNOT_BUILD, log=bytes(output).decode("utf-8", "replace").rstrip())
+
+
+def _read_end(stream: BufferedReader, kept: bytearray) -> None:
+    """Read all, and keep the end, where pip says what went wrong."""
+    with stream:
+        while chunk := stream.read1(_MOST_OUTPUT):
+            kept += chunk
+            del kept[:-_MOST_OUTPUT]

@@ -107,6 +107,31 @@ def test_developer_errors(with_pool: WithPool, code: str, message: str) -> None:
     with_pool(scenario)
 
 
+RESULTS = ['{"__ow_failure": "x"}', '{"ok": true}', '["!", "="]', '{"!": "="}', "null"]
+
+
+@pytest.mark.parametrize("text", RESULTS)
+def test_no_result_is_taken_for_the_launchers_own_answer(with_pool: WithPool, text: str) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, node(f"const main = () => ({text})"))
+        assert outcome.size == len(json.dumps(json.loads(text), separators=(",", ":")))
+        assert outcome.result == (json.loads(text) if text != "null" else {"error": texts.invalid_run("null")})
+
+    with_pool(scenario)
+
+
+def test_the_limit_of_a_result_counts_the_result_alone(with_pool: WithPool) -> None:
+    async def scenario(pool: Pool) -> None:
+        action = node("const main = (p) => ({x: 'y'.repeat(p.n)})")
+        fits = await invoke(pool, action, json.dumps({"n": texts.RESULT_LIMIT - 8}).encode())
+        assert (fits.status, fits.size) == ("success", texts.RESULT_LIMIT)
+        long = await invoke(pool, action, json.dumps({"n": texts.RESULT_LIMIT - 7}).encode())
+        whole = '{"x":"' + "y" * (texts.RESULT_LIMIT - 7) + '"}'
+        assert long.result == {"error": texts.result_too_long(len(whole), whole[: texts.RESULT_LIMIT])}
+
+    with_pool(scenario)
+
+
 def test_undefined_is_an_empty_object_and_large_payloads_pass(with_pool: WithPool) -> None:
     async def scenario(pool: Pool) -> None:
         assert (await invoke(pool, node("function main() {}"))).result == {}

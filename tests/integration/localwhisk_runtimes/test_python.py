@@ -251,6 +251,36 @@ def test_requirements_that_cannot_be_had(with_pool: WithPool, tmp_path: Path, im
     with_pool(scenario, action_python=image_python)
 
 
+LOUD = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    import time
+    time.sleep(30)
+    os._exit(0)
+for _ in range(300):
+    print("x" * 100_000)
+print("the reason")
+sys.exit(5)
+"""
+
+
+def test_of_what_an_installation_prints_only_the_end_is_kept(with_pool: WithPool, action_python: Path, tmp_path: Path) -> None:
+    loud = tmp_path / "python"
+    loud.write_text(f"#!/bin/sh\ncase $* in *launcher.py*) exec {action_python} \"$@\";; esac\nexec {action_python} -c '{LOUD}'\n")
+    loud.chmod(0o755)
+    packed = zipped(**{"__main__.py": "def main(a): ...\n", "requirements.txt": "x\n"})
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, spec(packed, binary=True))
+        lines = texts_of(outcome)
+        assert outcome.result == {"error": texts.CANNOT_BUILD}
+        assert lines[-2] == "stderr: the reason"
+        assert sum(map(len, lines)) < 100_000
+
+    with_pool(scenario, action_python=loud)
+
+
 def test_an_exception_is_an_application_error_with_the_traceback_in_stderr(with_pool: WithPool) -> None:
     code = "def main(a):\n    raise ValueError('boom')\n"
 

@@ -35,6 +35,13 @@ def test_a_malformed_header_is_ignored_as_a_whole(header: str) -> None:
     assert negotiation.quality([header], "application/json") == 1.0
 
 
+@pytest.mark.parametrize("accept", [["text/html," * 100 + "application/json"], ["text/html"] * 100 + ["application/json"]])
+def test_ranges_beyond_a_hundred_are_not_looked_at(accept: list[str]) -> None:
+    assert negotiation.quality(accept, "application/json") == 0.0
+    assert not negotiation.names(accept, "application/json")
+    assert negotiation.quality(accept, "text/html") == 1.0
+
+
 def test_parameters_of_the_type_do_not_matter() -> None:
     assert negotiation.quality(["text/plain"], "text/plain; charset=UTF-8") == 1.0
     assert negotiation.quality(["application/json"], "text/plain; charset=UTF-8") == 0.0

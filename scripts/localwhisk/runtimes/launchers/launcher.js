@@ -1,6 +1,6 @@
 // Runs inside a Node.js action's process, started ahead of time: node --expose-gc [FLAG...] launcher.js CODE [MODULES] DESCRIPTOR. The first line on
-// stdin is {"dir", "main", "env"}, each further one a request; one JSON line of answer each goes to the descriptor. {"__ow_failure": text}
-// marks what the image's proxy would answer as a failed run.
+// stdin is {"dir", "main", "env"}, each further one a request; one JSON line of answer each goes to the descriptor. The answer to a request
+// begins with "=" for what the action gave, or with "!" for the text of a run that the image's proxy would answer as failed.
 "use strict";
 
 const fs = require("fs");
@@ -33,8 +33,18 @@ function takeRequests() {
   return new Socket({ fd: requests, readable: true, writable: false });
 }
 
-function answer(value) {
-  const bytes = Buffer.from(JSON.stringify(value) + "\n");
+class Failure {
+  constructor(text) {
+    this.text = text;
+  }
+}
+
+function encode(result) {
+  return result instanceof Failure ? "!" + JSON.stringify(result.text) : "=" + JSON.stringify(result);
+}
+
+function answer(text) {
+  const bytes = Buffer.from(text + "\n");
   for (let sent = 0; sent < bytes.length;) {
     sent += fs.writeSync(answers, bytes, sent);
   }
@@ -96,7 +106,7 @@ async function run(handler, request) {
     pending = handler(request.value || {});
   } catch (error) {
     console.error(error);
-    return { __ow_failure: `An error has occurred: ${error}` };
+    return new Failure(`An error has occurred: ${error}`);
   }
   let result;
   try {
@@ -109,7 +119,7 @@ async function run(handler, request) {
   }
   if (typeof result !== "object") {
     console.error(`Result must be of type object but has type "${typeof result}":`, result);
-    return { __ow_failure: "The action did not return a dictionary." };
+    return new Failure("The action did not return a dictionary.");
   }
   return result;
 }
@@ -121,19 +131,19 @@ async function serve(line) {
   if (handler !== undefined) {
     const result = await run(handler, message);
     try {
-      answer(result);
+      answer(encode(result));
     } catch (error) {
       console.error("[wrapEndpoint]", "invalid errored promise", JSON.stringify(error));
-      answer({ __ow_failure: "Internal error." });
+      answer(encode(new Failure("Internal error.")));
     }
     return;
   }
   try {
     handler = load(message);
-    answer({ ok: true });
+    answer(JSON.stringify({ ok: true }));
   } catch (error) {
     console.error("Error during initialization:", error);
-    answer({ error: `Initialization has failed due to: ${error && error.stack ? error.stack : error}` });
+    answer(JSON.stringify({ error: `Initialization has failed due to: ${error && error.stack ? error.stack : error}` }));
   }
 }
 
