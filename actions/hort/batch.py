@@ -159,7 +159,7 @@ def reference(params: Mapping[str, Any]) -> Reference | None:
     batch_id, journal = params.get("batch_id"), params.get("journal")
     if batch_id is None and journal is None:
         return None
-    if not isinstance(batch_id, str) or not _BATCH_ID.match(batch_id):
+    if not isinstance(batch_id, str) or not _BATCH_ID.fullmatch(batch_id):
         raise BatchError(f"'batch_id' must match {_BATCH_ID.pattern}, got {batch_id!r}")
     if not isinstance(journal, str):
         raise BatchError(f"'journal' must be a key of a journal, got {journal!r}")

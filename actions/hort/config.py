@@ -33,6 +33,22 @@ def text(params: Params, name: str, *, default: str | None = None, choices: Sequ
         raise ConfigError(name, value, "must be text")
     if choices and value not in choices:
         raise ConfigError(name, value, f"must be one of {', '.join(choices)}")
+    return _encodable(name, value)
+
+
+def header_text(params: Params, name: str) -> str:
+    """A key that a header carries as it is, empty where not given: printable ASCII without blanks at its ends; it never shows."""
+    value = text(params, name, default="")
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ConfigError(name, None, "must be printable ASCII without blanks at its ends, as headers carry it")
+    return value
+
+
+def _encodable(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(name, None, "must be text that UTF-8 can carry") from None
     return value
 
 
@@ -89,7 +105,7 @@ def strings(params: Params, name: str, *, default: Sequence[str] = ()) -> tuple[
         value = [item.strip() for item in value.split(",") if item.strip()]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ConfigError(name, value, "must be a list of texts")
-    return tuple(value)
+    return tuple(_encodable(name, item) for item in value)
 
 
 def mapping(params: Params, name: str) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 from elastic_transport import ApiResponse, TransportError
@@ -14,9 +16,10 @@ from elasticsearch import ApiError, Elasticsearch
 
 from hort import config
 from hort.document_store import ItemError, RequestRefused, StoreBusy, TemplateState
-from hort.errors import ConfigError
+from hort.errors import ConfigError, without_login
 
 DEFAULT_URL = "http://127.0.0.1:9200"
+_FORM = "must be an http or https address with its port, such as http://127.0.0.1:9200"
 REQUEST_TIMEOUT_S = 20.0
 CONNECTIONS = 4
 REFUSED = frozenset({400, 413})
@@ -41,12 +44,9 @@ def connect(params: config.Params) -> ElasticStore:
     `elasticsearch_username` and `elasticsearch_password`, and `elasticsearch_ca` (a PEM file) where they are given.
     """
     urls = config.strings(params, "elasticsearch_url", default=[DEFAULT_URL])
-    names = ("api_key", "username", "password", "ca")
-    api_key, username, password, ca = (
-        config.text(params, f"elasticsearch_{name}", default="") for name in names
-    )
-    if not urls:
-        raise ConfigError("elasticsearch_url", list(urls), "must name at least one address")
+    username, password, ca = (config.text(params, f"elasticsearch_{name}", default="") for name in ("username", "password", "ca"))
+    api_key = config.header_text(params, "elasticsearch_api_key")
+    _check(urls)
     if username and api_key:
         raise ConfigError(
             "elasticsearch_username", username, "must not be given beside elasticsearch_api_key"
@@ -60,7 +60,7 @@ def _store(urls: tuple[str, ...], api_key: str, username: str, password: str, ca
     if api_key:
         options["api_key"] = api_key
     if username:
-        options["basic_auth"] = (username, password)
+        options["basic_auth"] = base64.b64encode(f"{username}:{password}".encode()).decode()  # the client's own way takes ASCII only
     if ca:
         options["ca_certs"] = ca
     try:
@@ -73,15 +73,22 @@ def _store(urls: tuple[str, ...], api_key: str, username: str, password: str, ca
             max_dead_node_backoff=1.0,
             **options,
         )
-    except (ValueError, OSError) as error:
-        raise ConfigError(
-            "elasticsearch_url", ", ".join(_without_login(url) for url in urls), f"is not usable: {error}"
-        ) from error
+    except OSError as error:
+        raise ConfigError("elasticsearch_ca", ca, f"cannot be used: {error}") from error
+    except ValueError:  # its text repeats the address with what is secret in it
+        raise ConfigError("elasticsearch_url", ", ".join(map(without_login, urls)), _FORM) from None
     return ElasticStore(client)
 
 
-def _without_login(url: str) -> str:
-    return url.rsplit("@", 1)[-1]
+def _check(urls: Sequence[str]) -> None:
+    for url in urls or ("",):
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError("elasticsearch_url", without_login(url), _FORM)
 
 
 class ElasticStore:

@@ -18,6 +18,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
+def without_login(url: str) -> str:
+    """An address without what stands before its last @, whether or not it can be parsed: a password may hold any character."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2]
+
+
 class HortError(Exception):
     """Something HoRT recognises went wrong; subclasses say what."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
 
 from hort import config, feed_options, urls
-from hort.errors import ConfigError, FeedRefused, HortError
+from hort.errors import AddressRefused, ConfigError, FeedRefused, HortError, without_login
 
 SECRET_HEADER = "X-HoRT-Secret"  # noqa: S105 - a header's name
 TIMEOUT_S = (5.0, 20.0)
@@ -108,8 +107,12 @@ def ask(
 def provider(args: Mapping[str, Any]) -> str:
     """The provider's address; ConfigError where it is none, or its secret is missing."""
     address, _ = config.text(args, "provider_url"), config.text(args, "provider_secret")
-    if not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", address):
-        raise ConfigError("provider_url", urls.masked(address), "must be an http or https address")
+    try:
+        urls.parse(address)
+    except AddressRefused as error:
+        raise ConfigError("provider_url", without_login(address), f"must be an http or https address: {error.reason}") from None
+    if "?" in address or "#" in address:
+        raise ConfigError("provider_url", urls.masked(address), "must be an http or https address without a query")
     return address.rstrip("/")
 
 

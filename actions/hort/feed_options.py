@@ -6,14 +6,12 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from hort import config
+from hort import brokers, config
 from hort.errors import ConfigError
 
 INLINE_LIMIT = 900_000
 """Bytes of JSON that a trigger payload may have at most: OpenWhisk's limit is 1 MiB with parameters and headers."""
-_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 HIDDEN = "***"
 
 
@@ -161,27 +159,17 @@ def parse(params: Mapping[str, Any]) -> FeedConfig:
 
 def address(url: str) -> Address:
     """The parts of a broker's URL; ConfigError where it is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError("url", _without_login(url), f"is not a URL: {error}") from error
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError("url", _without_login(url), "must be mqtt://, mqtts://, ws:// or wss:// with a host")
+    parts, port = brokers.split(url, name="url")
     if parts.username or parts.password:
         raise ConfigError("url", parts.hostname, "must not hold credentials, use 'username' and 'password'")
     websockets = parts.scheme in ("ws", "wss")
     return Address(
-        parts.hostname,
-        port or _PORTS[parts.scheme],
+        parts.hostname or "",
+        port,
         "websockets" if websockets else "tcp",
         parts.scheme in ("mqtts", "wss"),
         (parts.path or "/mqtt") if websockets else "",
     )
-
-
-def _without_login(url: str) -> str:
-    return url.rpartition("@")[2]
 
 
 def _value(option: Option, value: Any) -> Any:
@@ -208,6 +196,7 @@ def _boolean(option: Option, value: Any) -> bool:
 def _text(option: Option, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigError(option.name, HIDDEN if option.secret else value, "must be text")
+    config.text({option.name: value}, option.name)
     if "\x00" in value:
         raise ConfigError(option.name, None, "must not hold a zero character")
     return value

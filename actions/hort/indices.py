@@ -52,7 +52,7 @@ LONGEST_KEYWORD = 1_024
 
 Body = dict[str, Any]
 
-_PREFIX = re.compile(r"^(?:[a-z0-9][a-z0-9._-]{0,99})?$")
+_PREFIX = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,99})?")
 _KEYWORD: Body = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
 _DATE: Body = {"type": "date", "format": "strict_date_optional_time||epoch_millis"}
 _DOUBLE: Body = {"type": "double"}
@@ -255,6 +255,7 @@ def _without(named: Mapping[str, Body], have: Body) -> dict[str, Body]:
 def prefix(params: config.Params) -> str:
     """Parameter `index_prefix`: goes before each index name, so that several installations share an Elasticsearch."""
     given = config.text(params, "index_prefix", default="")
-    if not _PREFIX.match(given):
-        raise ConfigError("index_prefix", given, f"must match {_PREFIX.pattern}")
+    if not _PREFIX.fullmatch(given):
+        reason = "must begin with a small letter or a digit and hold only these, dots, hyphens and underscores, 100 characters at most, such as plant-1-"
+        raise ConfigError("index_prefix", given, reason)
     return given

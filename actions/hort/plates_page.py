@@ -140,7 +140,7 @@ def _read(request: web.Request, settings: web.Settings) -> web.Result:
     client = store.connect(settings)
     most = photos_per_minute(settings)
     photos = Quota(quota.redis_counts(client), "photos", most)
-    result = read(Reader(namespace.of_this_action(settings), photos, config.text(settings, "registry_key", default="")), request)
+    result = read(Reader(namespace.of_this_action(settings), photos, config.header_text(settings, "registry_key")), request)
     if result["statusCode"] == page.TOO_MANY:
         RedisCounters(client).add({"plates.too-many": 1})
     return result

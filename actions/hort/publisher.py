@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from hort import config
-from hort.errors import ConfigError, PublishFailed
+from hort import brokers, config
+from hort.errors import PublishFailed
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessageInfo
@@ -20,7 +20,6 @@ Outgoing = tuple[str, bytes]
 """Topic and payload."""
 
 DEFAULT_URL = "mqtt://127.0.0.1:1883"
-PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 60
 IN_FLIGHT = 500
@@ -49,19 +48,10 @@ class Broker:
     def of(cls, params: config.Params) -> Broker:
         """The broker of the parameters `mqtt_url`, `mqtt_username` and `mqtt_password`."""
         url = config.text(params, "mqtt_url", default=DEFAULT_URL)
-        parts = urlsplit(url)
-        shown = f"{parts.scheme}://{parts.hostname}"
-        if parts.scheme not in PORTS or not parts.hostname:
-            raise ConfigError(
-                "mqtt_url", shown, f"must be one of {', '.join(f'{name}://host' for name in PORTS)}"
-            )
-        try:
-            port = parts.port or PORTS[parts.scheme]
-        except ValueError as error:
-            raise ConfigError("mqtt_url", shown, "must have a port from 1 to 65535") from error
+        parts, port = brokers.split(url, name="mqtt_url")
         username = config.text(params, "mqtt_username", default=unquote(parts.username or "")) or None
         password = config.text(params, "mqtt_password", default=unquote(parts.password or "")) or None
-        return cls(parts.scheme, parts.hostname, port, parts.path, username, password)
+        return cls(parts.scheme, parts.hostname or "", port, parts.path, username, password)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host}:{self.port}"

@@ -158,7 +158,7 @@ def _served(request: web.Request, settings: web.Settings) -> web.Result:
         reports=RedisReports(store.connect(settings)),
         whisk=namespace.of_this_action(settings),
         find=lambda report_id: _stored(settings, report_id),
-        key=config.text(settings, "registry_key", default=""),
+        key=config.header_text(settings, "registry_key"),
         policy=urls.policy(settings),
     )
     return handle(desk, request)

@@ -120,8 +120,8 @@ def parse(url: object) -> Origin:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise AddressRefused(shown(url), str(error)) from error
+    except ValueError:
+        raise AddressRefused(shown(url), "its host or port is not valid") from None
     if parts.scheme not in PORTS:
         raise AddressRefused(shown(url), "its scheme must be http or https")
     if parts.username is not None or parts.password is not None:

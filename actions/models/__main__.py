@@ -14,7 +14,7 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer(request: web.Request, settings: web.Settings) -> web.Result:
-    key = config.text(settings, "registry_key", default="")
+    key = config.header_text(settings, "registry_key")
     if wait_s := quota.reader_waits_s(request, settings, "models", key=key):
         return quota.too_many(wait_s)
     client = store.connect(settings)

@@ -13,7 +13,7 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
     client = store.connect(params)
     timeout_s = config.number(params, "registry_timeout_s", default=10, minimum=0.1, maximum=40)
-    key = config.text(params, "registry_url_key", default="")
+    key = config.header_text(params, "registry_url_key")
     result = poll.poll(
         RedisModelStore(client),
         RedisCounters(client),

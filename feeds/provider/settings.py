@@ -43,8 +43,7 @@ def secret(overrides: Mapping[str, object], name: str) -> str:
     """A secret of enough characters that a header can carry; ConfigError names it and never shows it."""
     value = config.text(overrides, name)
     if len(value) < MINIMUM_SECRET:
-        reason = f"(environment HORT_{name.upper()}) must have at least {MINIMUM_SECRET} characters"
-        raise ConfigError(name, None, reason)
+        raise ConfigError(name, None, f"must have at least {MINIMUM_SECRET} characters")
     if not value.isascii() or not value.isprintable():
-        raise ConfigError(name, None, f"(environment HORT_{name.upper()}) must be printable ASCII, as headers carry it")
+        raise ConfigError(name, None, "must be printable ASCII, as headers carry it")
     return value

@@ -24,6 +24,7 @@ INVOKED = (
 COUNTERS = "hort:{stats}:counters"
 POLL_FAILED = "divvy.poll-failed."
 _METRIC = re.compile(r"^hort_provider_refires_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+_UNCONNECTED = re.compile(r'^hort_provider_mqtt_connected\{registration="([^"]*)"\} 0(?:\.0)?$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Facts:
     refires: int = 0
     last_windows: tuple[Mapping[str, Any], ...] = ()
     polls_failed: Mapping[str, int] = field(default_factory=dict)
+    unconnected: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
     def trouble(self) -> str:
-        """Polls of the data source that failed, by reason; empty where none did."""
-        return "polls of the bike share that failed: " + ", ".join(f"{why} {count}" for why, count in self.polls_failed.items()) if self.polls_failed else ""
+        """Polls of the data source that failed, by reason, and feeds that have no broker; empty where all is well."""
+        told = ["polls of the bike share that failed: " + ", ".join(f"{why} {count}" for why, count in self.polls_failed.items())] if self.polls_failed else []
+        return "; ".join(told + [f"the broker of {name} does not answer its feed, which keeps trying" for name in self.unconnected])
 
 
 class Reader:
@@ -132,7 +135,7 @@ class Reader:
 
     def _from_provider(self) -> dict[str, Any]:
         text = requests.get(f"{self._provider_url}/metrics", timeout=5).text
-        return {"refires": int(sum(float(value) for value in _METRIC.findall(text)))}
+        return {"refires": int(sum(float(value) for value in _METRIC.findall(text))), "unconnected": tuple(_UNCONNECTED.findall(text))}
 
     def _from_engine(self) -> dict[str, Any]:
         return {

@@ -52,7 +52,7 @@ def _of_variables(settings: Mapping[str, str]) -> list[str]:
         variables = Variables(environment.resolve(names, environment=values))
     except ValueError as error:
         return [str(error)]
-    return checks.misspelt(settings, names) + checks.problems(settle(place, None, variables) for place in manifest.places(text, values))
+    return checks.misspelt(settings, names) + checks.problems((settle(place, None, variables) for place in manifest.places(text, values)), variables.values)
 
 
 def _live() -> list[str]:

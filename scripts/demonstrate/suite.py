@@ -202,7 +202,7 @@ class Suite:
         if self._options.city:
             self.env.pop("HORT_GBFS_URL", None)  # an alarm between the deployment and the rule's end would poll what does not serve yet
         self._deployed = True
-        self._script("deploy", "--apihost", self.whisk.api_host)
+        self._script("deploy", "--apihost", self.whisk.api_host, "--no-look")
         self.whisk.set_rule("poll-to-divvy", active=False)  # there is nothing to poll yet, or ever
 
     def _register_models(self) -> None:

@@ -30,9 +30,11 @@ class Whisk:
         return result
 
     def bind(self, action: str, params: dict[str, Any]) -> None:
-        """Gives an action's parameters other values."""
+        """Gives an action's parameters other values; its package's, which OpenWhisk shows among them, stay the package's alone."""
         bound = self._call("GET", f"actions/{action}?code=false")["parameters"]
-        others = [pair for pair in bound if pair["key"] not in params]
+        package = action.rpartition("/")[0]
+        inherited = self._call("GET", f"packages/{package}")["parameters"] if package else []
+        others = [pair for pair in bound if pair["key"] not in params and pair not in inherited]
         self._call("PUT", f"actions/{action}?overwrite=true", {"parameters": [*others, *({"key": key, "value": value} for key, value in params.items())]})
 
     def fire(self, trigger: str, payload: dict[str, Any]) -> None:

@@ -20,6 +20,9 @@ _MAX_SEEN = 1000
 _KEY_ALPHABET = string.ascii_letters + string.digits
 _KEY_LENGTH = 64
 _FROM_FILE = "@"
+_MAX_FILE = 4096
+"""Characters; a key has about a hundred."""
+_AUTH = re.compile(r"[^\s:]+:[^\s:]+")
 SYSTEM = "whisk.system"
 GUEST = "guest"
 
@@ -72,12 +75,20 @@ def read_auth(given: str) -> str:
     """'uuid:key' as it was given, or what the file holds that '@FILE' names; raises ValueError."""
     if not given.startswith(_FROM_FILE):
         return given
-    path = Path(given.removeprefix(_FROM_FILE)).expanduser()
+    path = given.removeprefix(_FROM_FILE)
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the key in {path} cannot be read: {error}"
+        with Path(path).expanduser().open(encoding="utf-8-sig") as file:
+            found = file.read(_MAX_FILE + 1).strip()
+    except OSError as error:
+        message = f"the key in {path} cannot be read: {error.strerror}"
         raise ValueError(message) from None
+    except (ValueError, RuntimeError):  # no UTF-8, a name with a zero character, no such home
+        message = f"the key in {path} cannot be read: it must be a file of text"
+        raise ValueError(message) from None
+    if not _AUTH.fullmatch(found) or len(found) > _MAX_FILE:
+        message = f"the file {path} must hold one key, UUID:KEY, and nothing else"
+        raise ValueError(message)
+    return found
 
 
 def drawn(namespace: str) -> Identity:

@@ -77,13 +77,14 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Make the zips and print a table of their sizes; returns the exit status."""
     options = _arguments(argv)
-    options.into.mkdir(parents=True, exist_ok=True)
     cache = Path(os.environ["HORT_CACHE"])
+    name = str(options.into)
     try:
+        options.into.mkdir(parents=True, exist_ok=True)
         for name in options.names or RECIPES:
             size, made = build(name, root=ROOT, into=options.into, cache=cache, machine=options.machine)
             print(f"{name:<16} {size / 1e6:>6.2f} MB  {'made' if made else 'unchanged'}", flush=True)
-    except (BuildError, NotLocked, archive.Conflict, bytecode.CompileError, vendor.VendorError) as error:
+    except (BuildError, NotLocked, archive.Conflict, bytecode.CompileError, vendor.VendorError, OSError) as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return 1
     return 0

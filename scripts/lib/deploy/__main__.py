@@ -5,17 +5,18 @@ import base64
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult
 
 import yaml
 
 from lib import local
-from lib.deploy import environment, forwarder, target
+from lib.deploy import environment, forwarder, manifest, reach, target
 from lib.deploy.namespace import Namespace
 from lib.deploy.plan import DeployError, Work, plan, undeployment
 from lib.deploy.settled import Variables
@@ -46,6 +47,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--default", action="append", default=[], metavar="NAME", help="this setting goes back to its default, whatever is bound (repeatable)")
     parser.add_argument("--undeploy", action="store_true", help="remove what the manifest names instead")
     parser.add_argument("--preview", action="store_true", help="only print what would be deployed")
+    parser.add_argument("--no-look", action="store_true", help="do not look afterwards whether broker, Redis and Elasticsearch answer")
     parser.add_argument("--insecure", action="store_true", help="do not check the API host's certificate")
     parser.add_argument("--verbose", action="store_true", help="print which settings were left to their defaults, and wskdeploy's own details")
     return parser.parse_args(argv)
@@ -88,8 +90,12 @@ def _command(options: argparse.Namespace, path: Path, deployment: Path) -> list[
 
 
 def _run(argv: list[str], *, env: dict[str, str], secrets: list[str], cwd: Path) -> int:
-    """Run wskdeploy and pass on what it says, without secrets and, elsewhere than on a terminal, without colours."""
-    with subprocess.Popen(
+    """Run wskdeploy to its end and pass on what it says, without secrets and, elsewhere than on a terminal, without colours.
+
+    Half a deployment would leave a running feed removed, so neither the first Ctrl-C nor a reader that goes away ends it.
+    """
+    kills: list[Callable[[], None]] = []
+    with _uninterrupted(kills), subprocess.Popen(
         argv,
         env=env,
         cwd=cwd,
@@ -98,12 +104,45 @@ def _run(argv: list[str], *, env: dict[str, str], secrets: list[str], cwd: Path)
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,
     ) as tool:
+        kills.append(tool.kill)
         for line in tool.stdout or ():
             said = environment.redacted(line, secrets)
-            sys.stdout.write(said if sys.stdout.isatty() else COLOUR.sub("", said))
-            sys.stdout.flush()
+            _say(said if sys.stdout.isatty() else COLOUR.sub("", said))
         return tool.wait(TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def _uninterrupted(kills: Iterable[Callable[[], None]]) -> Iterator[None]:
+    """Put off what asks this program to end until the block is done; who asks twice has these called."""
+    came: list[int] = []
+
+    def later(number: int, _frame: object) -> None:
+        if came:
+            for kill in kills:
+                kill()
+        else:
+            _say("the deployment is brought to its end first, as half of one would leave a feed removed; again: ends it now\n")
+        came.append(number)
+
+    before = {number: signal.signal(number, later) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    """Write to a reader that may be gone."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _variables(options: argparse.Namespace, text: str, local: Mapping[str, str]) -> Variables:
@@ -123,7 +162,12 @@ def deploy(options: argparse.Namespace) -> int:
     parts = target.parse(options.apihost or here.api_host)
     namespace = Namespace(parts, _key(options, parts=parts, here=here), options.insecure, options.namespace)
     path = options.manifest.resolve()
-    between = target.needs_forwarder(parts, insecure=options.insecure)
+    try:
+        between = target.needs_forwarder(parts, insecure=options.insecure)
+    except target.TargetError as error:
+        if options.apihost:
+            raise
+        raise DeployError(f"{error}; nothing else runs over {options.state}: ./scripts/demo starts all, HORT_API_HOST names another OpenWhisk") from error
     with contextlib.ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="hort-deploy-")))
         variables = _variables(options, path.read_text(encoding="utf-8"), here.settings_of(parts.geturl()))
@@ -136,6 +180,9 @@ def deploy(options: argparse.Namespace) -> int:
         for work in works:
             if status := _carried_out(options, work, host=host, key=namespace.key, folder=folder):
                 return status
+        if not (options.undeploy or options.preview or options.no_look):
+            for text in reach.silent(namespace, manifest.places(path.read_text(encoding="utf-8"), variables.values)):
+                print(f"warning: {text}", file=sys.stderr)
     return 0
 
 

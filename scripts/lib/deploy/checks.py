@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ from hort import (
     window,
 )
 from hort import divvy as source
-from hort.errors import AddressRefused, ConfigError
+from hort.errors import AddressRefused, ConfigError, shown
 from hort.publisher import Broker
 from lib.deploy import mqtt_feed
 from lib.deploy.settled import Settled
@@ -41,6 +42,9 @@ REQUIRED = {
 
 NEARLY = 0.93
 """Of difflib's ratio: a letter too many or too few, no other name of ours."""
+IMAGES = "HORT_IMAGE_REGISTRY"
+_IMAGES = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._:-]*/)*")
+_COUNTRY = re.compile(r"[a-z0-9_-]{1,16}")
 
 Check = Callable[[dict[str, Any]], object]
 
@@ -53,6 +57,18 @@ def _source(params: dict[str, Any]) -> None:
 
 def _registry(params: dict[str, Any]) -> None:
     _address(params, "registry_url")
+    config.header_text(params, "registry_url_key")
+
+
+def _registry_key(params: dict[str, Any]) -> None:
+    config.header_text(params, "registry_key")
+
+
+def _countries(params: dict[str, Any]) -> None:
+    """Only their form: what there is lies in the image."""
+    names = config.strings(params, "country", default=["us"])
+    if not names or not all(_COUNTRY.fullmatch(name) for name in names):
+        raise ConfigError("country", params["country"], "must name countries such as us, several with commas")
 
 
 def _address(params: dict[str, Any], name: str) -> None:
@@ -92,9 +108,10 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "close": (close.settings,),
     "poll-models": (_registry,),
     "divvy": (_source,),
-    "plates": (redaction.of,),
-    "report": (redaction.of, _insecure),
-    "plates-page": (plates_page.photos_per_minute, _insecure),
+    "models": (_registry_key,),
+    "plates": (redaction.of, _countries),
+    "report": (redaction.of, _insecure, _registry_key),
+    "plates-page": (plates_page.photos_per_minute, _insecure, _registry_key),
     "mqtt": (_feed_action,),
 }
 
@@ -106,9 +123,11 @@ def misspelt(exported: Iterable[str], names: Iterable[str]) -> list[str]:
     return [f"{name} is no setting, did you mean {near[0]}?" for name, near in found.items() if near]
 
 
-def problems(found: Iterable[Settled]) -> list[str]:
-    """Return what is missing or cannot be used, one line a variable."""
+def problems(found: Iterable[Settled], variables: Mapping[str, str]) -> list[str]:
+    """Return what is missing or cannot be used, one line a variable; `variables` are those that no input holds."""
     told: dict[str, str] = {}
+    if not _IMAGES.fullmatch(images := variables.get(IMAGES, "")):
+        told[IMAGES] = f"must be where images are pulled from, with a slash at its end, such as registry.example/, got {shown(images)}"
     for settled in found:
         for name, text in _of(settled):
             told.setdefault(settled.source(name), text)
@@ -126,5 +145,5 @@ def _of(settled: Settled) -> Iterator[tuple[str, str]]:
         try:
             check(params)
         except ConfigError as error:
-            shown = "" if error.value is None else f", got {error.value!r}"
-            yield error.name.partition(".")[0], f"{error.reason}{shown}"
+            got = "" if error.value is None else f", got {shown(error.value)}"
+            yield error.name.partition(".")[0], f"{error.reason}{got}"

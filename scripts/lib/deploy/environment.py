@@ -8,11 +8,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from hort.errors import shown
+
 # wskdeploy takes a value that begins with $, and ${NAME} anywhere; $${NAME} is a literal.
 REFERENCE = re.compile(r"(?<!\$)\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))")
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|AUTH")
 PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:(?P<password>[^/@\s]+)@")
 PEM = frozenset({"HORT_MQTT_TLS_CA", "HORT_MQTT_TLS_CERT", "HORT_MQTT_TLS_KEY"})
+LARGEST_PEM = 1_000_000
+"""Characters; the authorities of a whole system have a quarter of it."""
 KEPT = ("PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -28,17 +32,34 @@ def filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def resolve(names: list[str], *, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a value for each name, empty where there is none; PEM texts may be given by their file's name."""
-    return {name: _read_pem(name, environment.get(name, "")) for name in names}
+    """Return a value for each name, empty where there is none; PEM texts may be given by their file's name.
+
+    ValueError where a value is no UTF-8 text, or the file cannot be read or holds no PEM text.
+    """
+    return {name: _read_pem(name, _text(name, environment.get(name, ""))) for name in names}
+
+
+def _text(name: str, value: str) -> str:
+    try:
+        value.encode()  # what was no UTF-8 came as surrogates
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be UTF-8 text") from None
+    return value
 
 
 def _read_pem(name: str, value: str) -> str:
     if name not in PEM or not value or "-----BEGIN" in value:
         return value
     try:
-        return Path(value).expanduser().read_text(encoding="ascii")
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{name} is neither PEM text nor a file of it: {error}") from error
+        with Path(value).expanduser().open(encoding="ascii") as file:
+            text = file.read(LARGEST_PEM + 1)
+    except OSError as error:
+        raise ValueError(f"{name} is neither PEM text nor a file of it: {error.strerror}") from error
+    except (ValueError, RuntimeError) as error:  # no ASCII, a name with a zero character, no such home
+        raise ValueError(f"{name} is neither PEM text nor a file of it: {type(error).__name__}") from error
+    if "-----BEGIN" not in text or len(text) > LARGEST_PEM:
+        raise ValueError(f"{name} is neither PEM text nor a file of it: {shown(value)} holds none")
+    return text
 
 
 def for_tool(values: Mapping[str, str], *, environment: Mapping[str, str], config: Path) -> dict[str, str]:

@@ -26,8 +26,7 @@ def read(namespace: Namespace, place: Place, *, moves: bool) -> tuple[dict[str, 
     """
     if namespace.of(place) is None:
         return {}, ()
-    ask = {"lifecycleEvent": "READ", "triggerName": f"/{namespace.name}/{place.name}", "authKey": namespace.key}
-    answer = namespace.invoke("/".join(FEED), ask)
+    answer = asked(namespace, place)
     problem = str(answer.get("error") or "")
     if problem and not problem.endswith(NO_FEED) and not moves:
         raise TargetError(f"the feed of {place} does not answer ({problem})")
@@ -37,6 +36,12 @@ def read(namespace: Namespace, place: Place, *, moves: bool) -> tuple[dict[str, 
         del shown["client_id"]  # drawn by the provider, which knows when to draw another
     secrets = tuple(name for name in feed_options.SECRETS if shown.pop(name, ""))
     return shown, secrets
+
+
+def asked(namespace: Namespace, place: Place) -> dict[str, Any]:
+    """Return what the feed's provider answers of a trigger; it has an `error` where it knows none or is away."""
+    ask = {"lifecycleEvent": "READ", "triggerName": f"/{namespace.name}/{place.name}", "authKey": namespace.key}
+    return namespace.invoke("/".join(FEED), ask)
 
 
 def _beyond_defaults(config: dict[str, Any]) -> dict[str, Any]:

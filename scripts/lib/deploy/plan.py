@@ -47,7 +47,7 @@ def plan(path: Path, namespace: Namespace, variables: Variables, *, folder: Path
     before = [] if not ticking or alarms.usable(package, namespace) else [_clock(package, namespace, variables, folder)]
     found = [without_strange_source(settle(place, namespace, variables)) for place in places]
     misspelt = checks.misspelt(os.environ, environment.names_in(path.read_text(encoding="utf-8")))
-    if problems := misspelt + checks.problems(found):
+    if problems := misspelt + checks.problems(found, variables.values):
         raise DeployError("\n  ".join(["these settings cannot be used, and nothing was changed:", *problems]))
     return [*before, _work(path, found, variables, kept_in_images(places, namespace, variables), alarms.feeds(ticking, package))]
 

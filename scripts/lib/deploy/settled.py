@@ -52,7 +52,7 @@ class Variables:
     @property
     def values(self) -> dict[str, str]:
         """All that have a value."""
-        return {name: value for name, value in {**self.local, **self.exported}.items() if value}
+        return {**self.local, **{name: value for name, value in self.exported.items() if value}}
 
     def fill(self, template: Any) -> Any:
         """Return an input's value, empty where its variables are."""

@@ -6,13 +6,17 @@ wskdeploy asks /api/info for the runtimes, takes no Content-Type but parts of th
 
 import http.client
 import json
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from hort.errors import shown
+
 CONTENT_TYPE = "application/json; charset=UTF-8"
 TIMEOUT_S = 20.0
+_HOST = re.compile(r"[A-Za-z0-9_.:%-]+")
 
 
 class TargetError(Exception):
@@ -37,11 +41,18 @@ class Answer:
 
 def parse(address: str) -> SplitResult:
     """Check an API host's address; a bare host gets https, as wsk does."""
-    parts = urlsplit(address if "://" in address else f"https://{address}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TargetError(f"API host {address!r} is not an http or https address")
+    whole = address.strip() if "://" in address else f"https://{address.strip()}"
+    try:
+        parts = urlsplit(whole)
+        port = parts.port
+    except ValueError:
+        raise TargetError("the API host (--apihost or HORT_API_HOST) has a host or port that is not valid") from None
     if parts.username or parts.password:
         raise TargetError("the API host must not hold credentials; the key is given by --auth or HORT_AUTH")
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise TargetError(f"API host {shown(address)} is not an http or https address")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise TargetError(f"API host {shown(address)} must be an address without a path: the API is found below it")
     return parts
 
 

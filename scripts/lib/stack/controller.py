@@ -22,6 +22,7 @@ from lib.state import MARK
 OWN_SERVER_WAIT_S = 10.0
 LOG_LIMIT_BYTES = 5_000_000
 START_ATTEMPTS = 3
+ONLY_MINE = 0o600
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ class Stack:
             reason = PROBES[service.name](service.url(record.port), NOTHING)
             if reason is None and not self._forking(record):
                 records.save(folder, record)
+                for path in filter(Path.exists, map(folder.joinpath, service.opened)):
+                    path.chmod(ONLY_MINE)
                 self._progress.line(f"  {service.name}: ready at {service.url(record.port)}")
                 return True
             self._progress.waiting(service.name)

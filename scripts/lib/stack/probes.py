@@ -4,6 +4,7 @@ Each probe returns None when the server is ready, else a short reason. No reason
 """
 
 import base64
+import http.client
 import json
 import secrets
 import socket
@@ -37,7 +38,11 @@ def mqtt(url: str, given: Settings = NOTHING) -> str | None:
     if default is None:
         return f"scheme {parts.scheme!r} is none of mqtt, mqtts, ws, wss"
     try:
-        with _connect(parts, default, tls=_mqtt_tls(given) if parts.scheme in ("mqtts", "ssl") else None) as link:
+        tls = _mqtt_tls(given) if parts.scheme in ("mqtts", "ssl") else None
+    except OSError as error:
+        return f"HORT_MQTT_TLS_CA, _CERT and _KEY cannot be used: {_reason(error)}"
+    try:
+        with _connect(parts, default, tls=tls) as link:
             if parts.scheme in ("ws", "wss"):
                 return None
             link.sendall(_mqtt_connect(parts, given))
@@ -94,10 +99,25 @@ def elasticsearch(url: str, given: Settings = NOTHING) -> str | None:
     return None if health.get("status") in ("green", "yellow") else f"health is {health.get('status')!r}"
 
 
-PROBES: dict[str, Callable[[str, Settings], str | None]] = {
-    "mosquitto": mqtt,
-    "redis": redis,
-    "elasticsearch": elasticsearch,
+Probe = Callable[[str, Settings], str | None]
+
+
+def _of_any_text(probe: Probe) -> Probe:
+    """A probe that takes what is no address, too."""
+
+    def asked(url: str, given: Settings) -> str | None:
+        try:
+            return probe(url, given)
+        except (ValueError, http.client.HTTPException):
+            return "it is no address with a host and a port from 1 to 65535"
+
+    return asked
+
+
+PROBES: dict[str, Probe] = {
+    "mosquitto": _of_any_text(mqtt),
+    "redis": _of_any_text(redis),
+    "elasticsearch": _of_any_text(elasticsearch),
 }
 
 

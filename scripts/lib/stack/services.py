@@ -106,6 +106,8 @@ class Service:
     prepare: Callable[[Path, int], Command]
     start_s: float = 30.0
     grace_s: float = 30.0
+    opened: tuple[str, ...] = ()
+    """Files in its folder that the server opens to its group, whatever its umask."""
 
     def url(self, port: int) -> str:
         """Return the address of our own server on a port."""
@@ -173,5 +175,6 @@ ELASTICSEARCH = Service(
     prepare=_elasticsearch,
     start_s=420.0,
     grace_s=60.0,
+    opened=("config/elasticsearch.keystore",),
 )
 SERVICES = {service.name: service for service in (MOSQUITTO, REDIS, ELASTICSEARCH)}

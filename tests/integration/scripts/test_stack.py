@@ -69,6 +69,13 @@ def test_what_servers_keep_is_for_their_user_alone(light: Services) -> None:
     assert {"mosquitto.db", "appendonlydir", "redis.log", "stack.env"} <= kept
 
 
+def test_elasticsearch_s_keystore_is_for_its_user_alone(stack: Services, elasticsearch_url: str) -> None:
+    """Elasticsearch itself opens it to its group."""
+    del elasticsearch_url  # it runs
+    keystore = stack.state / "stack/elasticsearch/config/elasticsearch.keystore"
+    assert keystore.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_page_of_another_site_closes_no_index(elasticsearch_url: str) -> None:
     foreign = requests.post(f"{elasticsearch_url}/_all/_close", headers={"Origin": "https://elsewhere.example"}, timeout=60)
     assert foreign.status_code == 403

@@ -5,7 +5,7 @@ import pytest
 
 from localwhisk import messages
 from localwhisk.errors import ApiError
-from localwhisk.identity import PUBLIC, Identities, Identity, complete, drawn, parse_identity
+from localwhisk.identity import PUBLIC, Identities, Identity, complete, drawn, parse_identity, read_auth
 
 GUEST = PUBLIC[0]
 OWN = "00000000-0000-0000-0000-000000000001:secret"
@@ -47,6 +47,25 @@ def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:
     assert parse_identity(f"guest=@{tmp_path}/key").auth == OWN
     with pytest.raises(ValueError, match="nope cannot be read"):
         parse_identity(f"guest=@{tmp_path}/nope")
+
+
+@pytest.mark.parametrize("written", [f"{OWN}\r\n", f"\ufeff{OWN}\n", f"\n  {OWN}"])
+def test_a_key_may_be_written_by_any_editor(written: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(written.encode())
+    assert read_auth(f"@{tmp_path}/key") == OWN
+
+
+@pytest.mark.parametrize("written", [b"", b"\n", f"{OWN}\n{OWN}\n".encode(), b"\xff\xfeu:k", b"u:" + b"k" * 5000, b"no colon", b"AUTH=u:k x"])
+def test_a_file_that_holds_no_one_key_is_named_and_nothing_of_it_shown(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(written)
+    with pytest.raises(ValueError, match=f"{tmp_path}/key") as caught:
+        read_auth(f"@{tmp_path}/key")
+    assert OWN not in str(caught.value)
+
+
+def test_a_file_without_an_end_is_no_key() -> None:
+    with pytest.raises(ValueError, match="must hold one key"):
+        read_auth("@/dev/zero")
 
 
 def test_a_replaced_guest_leaves_its_public_key_behind() -> None:

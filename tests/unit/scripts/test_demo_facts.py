@@ -36,3 +36,13 @@ def test_what_does_not_answer_keeps_its_last_numbers_with_their_age(reader: Read
 def test_what_never_answered_is_not_known(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reader, "_from_redis", away)
     assert reader.read().problems == ("Redis (what it holds is not known): refused",)
+
+
+def test_a_feed_whose_broker_is_away_is_trouble(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved to a broker that nobody answers at, the demo showed 0 records/s and nothing else."""
+    monkeypatch.undo()
+    for part in ("_from_redis", "_from_elasticsearch", "_from_engine"):
+        monkeypatch.setattr(Reader, part, lambda _: {})
+    metrics = 'hort_provider_mqtt_connected{registration="/guest/mine"} 0.0\nhort_provider_mqtt_connected{registration="/guest/other"} 1.0\n'
+    monkeypatch.setattr(requests, "get", lambda *_, **__: type("Answer", (), {"text": metrics}))
+    assert reader.read().trouble == "the broker of /guest/mine does not answer its feed, which keeps trying"

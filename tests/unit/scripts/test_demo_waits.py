@@ -104,3 +104,20 @@ def test_a_poll_that_never_ends_is_told(
     answering(lambda _method, path: (200, {}) if "/rules/" in path else (503, {}))
     stopping.stop_source()
     assert "a poll still runs after 0.05 s" in "".join(capsys.readouterr())
+
+
+def test_an_action_is_given_no_copy_of_its_package_s_parameters(answering: Callable[[Answer], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenWhisk shows a package's parameters among its actions'; copied there, a password stays when the package's is changed."""
+    own, shared = [{"key": "gbfs_url", "value": ""}, {"key": "qos", "value": 1}], [{"key": "elasticsearch_password", "value": "secret"}]
+    put: list[Any] = []
+    answers = {"/api/v1/namespaces/_/packages/hort": {"parameters": shared}}
+    answering(lambda _method, path: (200, answers.get(path, {"parameters": [*shared, *own]})))
+    request = requests.Session.request
+
+    def noted(session: requests.Session, method: str, url: str, json: Any = None, **options: Any) -> requests.Response:
+        put.extend([json] if method == "PUT" else [])
+        return request(session, method, url, json=json, **options)
+
+    monkeypatch.setattr(requests.Session, "request", noted)
+    Whisk("http://127.0.0.1:9", "a:b").bind("hort/divvy", {"gbfs_url": "http://bikes"})
+    assert put == [{"parameters": [{"key": "qos", "value": 1}, {"key": "gbfs_url", "value": "http://bikes"}]}]

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,17 @@ def test_a_pem_text_may_be_given_by_its_file(tmp_path: Path) -> None:
     given = {"HORT_MQTT_TLS_CA": str(tmp_path / "ca.pem"), "HORT_MQTT_TLS_CERT": pem, "HORT_TOPICS": "a/b"}
     names = [*given, "HORT_MQTT_TLS_KEY"]
     assert environment.resolve(names, environment=given) == {**given, "HORT_MQTT_TLS_CA": pem, "HORT_MQTT_TLS_KEY": ""}
-    with pytest.raises(ValueError, match="HORT_MQTT_TLS_CA is neither PEM text nor a file"):
-        environment.resolve(names, environment={"HORT_MQTT_TLS_CA": str(tmp_path / "none.pem")})
+
+
+def test_what_is_no_pem_file_or_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "notes").write_text("no certificate")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for name in ("none.pem", "", "empty", "notes", "bytes", "a\0b", "/dev/zero"):
+        with pytest.raises(ValueError, match="HORT_MQTT_TLS_CA is neither PEM text nor a file of it"):
+            environment.resolve(["HORT_MQTT_TLS_CA"], environment={"HORT_MQTT_TLS_CA": str(tmp_path / name)})
+    with pytest.raises(ValueError, match="HORT_TOPICS must be UTF-8 text"):
+        environment.resolve(["HORT_TOPICS"], environment={"HORT_TOPICS": os.fsdecode(b"plant/\xff")})
 
 
 def test_the_tool_gets_a_home_of_its_own_and_nothing_it_need_not_know(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lib.stack.__main__ import main
 from lib.stack.controller import Stack, masked
 from lib.stack.errors import StackError
 from lib.stack.ports import choose
+from lib.stack.probes import PROBES
 from lib.stack.process import Process, start_time
 from lib.stack.services import MOSQUITTO, REDIS, SERVICES
 
@@ -156,3 +157,15 @@ def test_a_server_of_ones_own_with_a_wrong_scheme_is_reported_without_its_passwo
     row = Stack(state=tmp_path, own={"HORT_REDIS_URL": "http://me:secret@127.0.0.1:1"}).status(["redis"])[0]
     assert (row.state, row.reason) == ("own server unreachable", "scheme 'http' is none of redis, rediss")
     assert "secret" not in str(row)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "mqtt://h:x", "mqtt://h:99999", "redis://h:x", "https://me:pw@h:99x", os.fsdecode(b"mqtt://a\xff"), "redis://a..b", "http://a b:1"])
+@pytest.mark.parametrize("name", list(PROBES))
+def test_what_is_no_address_is_told(name: str, url: str) -> None:
+    reason = PROBES[name](url, {})
+    assert reason is not None
+    assert "pw" not in reason
+
+
+def test_tls_files_that_cannot_be_read_are_told_apart_from_the_broker() -> None:
+    assert "HORT_MQTT_TLS_CA" in (PROBES["mosquitto"]("mqtts://127.0.0.1:1", {"HORT_MQTT_TLS_CA": "/nowhere"}) or "")
