@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 
+import requests
 from rich.console import Console
 
 from demonstrate import facts as facts_module
+from demonstrate import output
 from demonstrate.closing import close_rest
 from demonstrate.facts import Facts, Reader
 from demonstrate.options import Options, parse
-from demonstrate.plates import BUILDING
 from demonstrate.processes import StartFailed
 from demonstrate.suite import Suite
 from demonstrate.view import LiveView, PlainView, View
 from lib.stack.controller import masked
 from lib.state import StateRefused, held
 
+ENDING = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+"""What asks the demo to end: a closed terminal, too, but under `nohup`."""
 LOOK_EVERY_S = 1.0
 DRAIN_TIMEOUT_S = 600.0
 """For what is published to be stored, and once more for the last windows."""
@@ -29,17 +34,24 @@ WHOLE_TIMEOUT_S = 60.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived; no `Exception`, since Elasticsearch's client makes a failed request of every one."""
+    """One of `ENDING` arrived; no `Exception`, since Elasticsearch's client makes a failed request of every one."""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    _on_end(signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
     raise Interrupted
+
+
+def _on_end(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
+    for number in ENDING:
+        signal.signal(number, handler)
 
 
 def main() -> int:
     """0 when everything ran, drained and stopped; 1 with the reason otherwise."""
     options = parse()
     os.umask(0o077)
+    output.take_over()
     console = Console()
     view: View = LiveView(console) if console.is_terminal else PlainView()
     try:
@@ -51,21 +63,19 @@ def main() -> int:
 
 
 def _demonstrate(options: Options, view: View) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    _on_end(_interrupt)
     suite = Suite(options, view)
     try:
         suite.prepare()
         return _run(options, suite, view)
-    except StartFailed as error:
+    except (StartFailed, RuntimeError, requests.RequestException, subprocess.TimeoutExpired) as error:
         view.close()
         view.say(f"demo: {error}")
         return 1
     except Interrupted:
         return 0
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        _on_end(signal.SIG_IGN)
         view.close()
         view.say("stopping everything")
         suite.stop()
@@ -86,14 +96,13 @@ def _run(options: Options, suite: Suite, view: View) -> int:
         view.say(f"nothing is published to {masked(suite.env['HORT_MQTT_URL'])}: send it what your devices send, or see --city")
     for name, address in suite.addresses().items():
         view.say(f"{name}: {address}")
-    if suite.plates is not None and suite.plates.state == BUILDING:
-        view.say(f"plates: {BUILDING}")
     try:
         with view.watching():
             _watch(options, suite, view, reader)
     except Interrupted:
         if not options.summary:
             raise
+        _on_end(_interrupt)  # who does not want to wait for the sum asks again
     if options.duration is None and not options.summary:
         return 0
     return _drain(options, suite, view, reader, before)

@@ -20,7 +20,7 @@ from demonstrate.options import (
     ROOT,
     Options,
 )
-from demonstrate.plates import Plates
+from demonstrate.plates import BUILDING, Plates
 from demonstrate.settings import SERVICES
 from demonstrate.view import View
 from demonstrate.whisk import Whisk
@@ -93,7 +93,7 @@ class Suite:
         """Where to look, and the line that makes a shell's wsk and curl use this engine."""
         return {
             "dashboard": self.whisk.web("dashboard"),
-            **({"plates": self.whisk.web("plates-page")} if self.plates else {}),
+            **({"plates": self.whisk.web("plates-page") + (f" ({BUILDING})" if self.plates.state == BUILDING else "")} if self.plates else {}),
             "models": self.whisk.web("models"),
             "engine": self.whisk.api_host,
             "Elasticsearch": masked(self.env[SEARCH]),

@@ -1,6 +1,8 @@
 """Ctrl-C ends the demo wherever it comes, and a look in which a part is missing is no sum."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -68,3 +70,70 @@ def test_what_a_killed_demo_left_running_is_stopped_and_nothing_else(tmp_path: P
     processes.stop_left(tmp_path)
     assert (left.alive(), other.alive()) == (False, True)
     other.stop()
+
+
+PROGRAM = """
+import signal, subprocess, sys, time
+from demonstrate import __main__ as demo
+from demonstrate import suite
+
+class Suite:
+    def __init__(self, options, view): self.view = view
+    def prepare(self): pass
+    def stop(self): print("stopped", file=sys.stderr, flush=True)
+
+def run(options, suite, view):
+    for number in range(1000):
+        view.say(f"line {number} …")
+        time.sleep(0.01)
+
+demo.Suite, demo._run = Suite, run
+sys.argv = ["demo", "--state", sys.argv[1]]
+sys.exit(demo.main())
+"""
+
+
+def _demo(folder: Path, **extra: str) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-c", PROGRAM, str(folder / "state")]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **extra})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_asks_it_to_end_all_is_stopped(number: signal.Signals, tmp_path: Path) -> None:
+    """A closed terminal (SIGHUP) left every server running."""
+    with _demo(tmp_path) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(number)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "stopped\n")
+    assert "stopping everything" in said
+
+
+def test_a_reader_that_goes_away_ends_it_in_order(tmp_path: Path) -> None:
+    """As in `./scripts/demo | head`, which left every server running."""
+    with _demo(tmp_path) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "stopped\n")
+
+
+def test_a_terminal_that_knows_few_characters_is_no_trouble(tmp_path: Path) -> None:
+    with _demo(tmp_path, PYTHONIOENCODING="ascii") as process:
+        assert process.stdout
+        assert process.stdout.readline().endswith("line 0 \\u2026\n")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_what_nohup_shields_stays_shielded(tmp_path: Path) -> None:
+    with subprocess.Popen(["nohup", sys.executable, "-c", PROGRAM, str(tmp_path / "state")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        assert [process.stdout.readline() for _ in range(3)][-1]
+        process.send_signal(signal.SIGTERM)
+        assert "stopped" in process.communicate(timeout=60)[1]

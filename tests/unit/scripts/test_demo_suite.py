@@ -10,6 +10,7 @@ import pytest
 from demonstrate import keys, processes
 from demonstrate.facts import Facts
 from demonstrate.options import parse
+from demonstrate.plates import Plates
 from demonstrate.settings import SERVICES
 from demonstrate.suite import Suite
 from demonstrate.view import PlainView
@@ -47,6 +48,16 @@ def test_servers_of_the_user_s_keep_no_feed_of_the_demo(
     suite.stop()
 
     assert [call[:2] for call in calls] == ([("deploy", "--undeploy")] if removed else [])
+
+
+def test_the_line_to_paste_is_the_last_of_the_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HORT_TOOLS", "/tools")
+    suite = Suite(parse(["--state", str(tmp_path)]), PlainView())
+    suite.env |= {**keys.kept(tmp_path), **dict.fromkeys(SERVICES, "x://127.0.0.1:1"), "HORT_API_HOST": "http://h", "HORT_PROVIDER_URL": "http://p"}
+    suite.plates = Plates(logs=tmp_path, env=suite.env, tell=print)
+    found = suite.addresses()
+    assert list(found)[-1] == "to use wsk and curl, paste"
+    assert found["plates"].endswith("plates-page (the reader is being built: minutes, the first time; the page waits for it)")
 
 
 def test_another_port_than_the_one_that_links_name_is_told_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
