@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich import box
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -16,6 +18,12 @@ from rich.text import Text
 
 from demonstrate.facts import Facts
 from localwhisk.lines import printable
+
+
+STATISTICS = (("avg", "average"), ("std", "std"), ("min", "min"), ("max", "max"))
+"""Of a window's properties, with their headings."""
+WIDE = 70
+"""Columns of a terminal that has room for all of them."""
 
 
 class View(Protocol):
@@ -104,7 +112,7 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
-        self._last: Table | None = None
+        self._last: Columns | None = None
         self._progress: Progress | None = None
 
     def step(self, text: str) -> None:
@@ -139,7 +147,10 @@ class LiveView:
         try:
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 self._live = live
-                yield
+                try:
+                    yield
+                finally:
+                    live.update(Text())  # whole, it may be higher than the window, and part of it would stay
         finally:
             self._live = None
             if self._last is not None:
@@ -151,7 +162,7 @@ class LiveView:
         if self._live is not None:
             self._live.update(
                 Panel(
-                    Group(self._last, self._windows(facts), self._models(facts), self._problems(facts)),
+                    Group(self._last, *self._problems(facts), self._windows(facts), self._models(facts)),
                     title="HoRT",
                     subtitle=f"{_clock(left)} - Ctrl-C stops everything",
                 )
@@ -163,36 +174,40 @@ class LiveView:
                 self._progress.update(task.id, total=1, completed=1)
 
     @staticmethod
-    def _counts(facts: Facts, rate: float) -> Table:
-        table = Table.grid(padding=(0, 3))
+    def _counts(facts: Facts, rate: float) -> Columns:
         counts = facts.documents
-        table.add_row(
-            f"[bold]{rate:.0f}[/] records/s",
-            f"published [bold]{facts.published}[/]",
-            f"stored [bold]{counts.get('all-events', 0)}[/]",
-            f"waiting [bold]{facts.waiting}[/] batches",
-            f"dead letters [bold]{counts.get('dead-letters', 0)}[/]",
-            f"alarms [bold]{counts.get('alarms', 0)}[/]",
-            f"fires {facts.fires}, invocations {facts.invocations}",
+        return Columns(
+            [
+                f"[bold]{rate:.0f}[/] records/s",
+                f"published [bold]{facts.published}[/]",
+                f"stored [bold]{counts.get('all-events', 0)}[/]",
+                f"waiting [bold]{facts.waiting}[/] batches",
+                f"dead letters [bold]{counts.get('dead-letters', 0)}[/]",
+                f"alarms [bold]{counts.get('alarms', 0)}[/]",
+                f"fires {facts.fires}",
+                f"invocations {facts.invocations}",
+            ],
+            padding=(0, 2),
         )
-        return table
 
-    @staticmethod
-    def _windows(facts: Facts) -> Table:
-        table = Table(title="last windows by device type", title_justify="left", expand=True)
-        for column in ("closed", "device type", "records", "field", "average", "std", "min", "max"):
-            table.add_column(column, justify="left" if column in ("closed", "device type", "field") else "right")
+    def _windows(self, facts: Facts) -> Table:
+        table = Table(title="last windows by device type", title_justify="left", expand=True, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        statistics = STATISTICS if self._console.width >= WIDE else STATISTICS[:1]
+        for column in ("closed", "device type", "field"):
+            table.add_column(column, no_wrap=column != "field")
+        for column in ("records", *(column for _, column in statistics)):
+            table.add_column(column, justify="right", no_wrap=True)
         for window in facts.last_windows:
             properties = window["properties"]
             for name in sorted(properties.get("avg", {}))[:3]:
-                values = [properties.get(what, {}).get(name) for what in ("avg", "std", "min", "max")]
+                values = [properties.get(what, {}).get(name) for what, _ in statistics]
                 cells = ["" if value is None else f"{value:,.2f}" for value in values]
-                table.add_row(str(window["window_end"])[11:19], _foreign(window["devicetype"]), str(window["count"]), _foreign(name), *cells)
+                table.add_row(str(window["window_end"])[11:19], _foreign(window["devicetype"]), _foreign(name), str(window["count"]), *cells)
         return table
 
     @staticmethod
     def _models(facts: Facts) -> Table:
-        table = Table(title="models", title_justify="left", expand=True)
+        table = Table(title="models", title_justify="left", expand=True, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for column in ("model", "ok", "error", "timeout", "open"):
             table.add_column(column, justify="left" if column == "model" else "right")
         for name, states in facts.by_model.items():
@@ -200,9 +215,9 @@ class LiveView:
         return table
 
     @staticmethod
-    def _problems(facts: Facts) -> Text:
-        lines = [f"not answering: {printable(problem)}" for problem in facts.problems] + ([facts.trouble] if facts.trouble else [])
-        return Text("\n".join(lines), style="red")
+    def _problems(facts: Facts) -> list[Text]:
+        lines = [f"not answering: {problem}" for problem in facts.problems] + ([facts.trouble] if facts.trouble else [])
+        return [Text(printable(line), style="red") for line in lines]
 
 
 def _lines(text: str) -> str:
