@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbfs_server import recording
-from lib.arguments import above_zero, new_file, port
+from lib.arguments import above_zero, new_file, port, resolved
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = "Runs HoRT's whole stream on this machine: services, engine, provider, deployment, and a city's bike stations as data."
@@ -56,7 +56,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     state = given.state or Path(os.environ.get("HORT_STATE") or ROOT / ".hort") / "demo"
     asked = bool(given.city or given.replay or given.live)
     return Options(
-        replay=given.replay.resolve() if given.replay else None,
+        replay=given.replay,
         speed=given.speed,
         live=given.live,
         city=asked or not (given.no_city or os.environ.get("HORT_MQTT_URL")),
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--city", action="store_true", help="a simulated city's bike stations: the default on a broker of ours")
-    source.add_argument("--replay", type=Path, metavar="FILE", help="a recording: one station_status document a line, gzip or not")
+    source.add_argument("--replay", type=resolved, metavar="FILE", help="a recording: one station_status document a line, gzip or not")
     source.add_argument("--live", action="store_true", help="the real Divvy feed (needs the internet)")
     source.add_argument("--no-city", action="store_true", help="publish nothing: the default with HORT_MQTT_URL, for your own devices")
     parser.add_argument("--speed", type=above_zero, default=60, metavar="X", help="how fast a recording runs; default 60")
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--duration", type=above_zero, metavar="SECONDS", help="stop after this long; default: run until Ctrl-C")
     parser.add_argument("--summary", type=new_file, metavar="FILE", help="write a JSON object with the counts at the end")
     parser.add_argument("--port", type=port, metavar="N", help=f"of the engine, 0 for any; default {PORT}, or a free one where that is in use")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="where data and logs go: a new or empty folder, or one of an earlier demo; default .hort/demo")
+    parser.add_argument("--state", type=resolved, metavar="DIR", help="where data and logs go: a new or empty folder, or one of an earlier demo; default .hort/demo")
     parser.add_argument("--no-plates", action="store_true", help="without the licence plates (their reader is compiled at the first start)")
     return parser
 

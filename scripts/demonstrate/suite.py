@@ -171,6 +171,8 @@ class Suite:
         argv += ["--elasticsearch-port", str(port)]
         self._elasticsearch = processes.start("elasticsearch", argv, logs=self._logs, env=self._given, ready=False)
         self.env[SEARCH] = self._given.get(SEARCH) or f"http://127.0.0.1:{port}"
+        if self._given.get(SEARCH):  # one that does not answer is told at once
+            self._await_elasticsearch()
 
     def _await_elasticsearch(self) -> None:
         part = self._elasticsearch

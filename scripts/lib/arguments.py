@@ -34,9 +34,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def resolved(text: str) -> Path:
+    """An absolute path, links followed."""
+    try:
+        return Path(text).resolve()
+    except (OSError, RuntimeError):  # links that lead to one another
+        raise argparse.ArgumentTypeError(f"{text} leads nowhere") from None
+
+
 def new_file(text: str) -> Path:
     """A file that can be written at the end: its folder is there."""
-    path = Path(text).resolve()
+    path = resolved(text)
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no file in an existing folder")
     return path

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from lib.arguments import resolved
 from lib.stack.controller import Stack, Status
 from lib.stack.errors import StackError
 from lib.stack.process import PRIVATE
@@ -35,8 +36,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path(os.environ.get("HORT_STATE") or ".hort"),
+        type=resolved,
+        default=os.environ.get("HORT_STATE") or ".hort",
         help="state folder (HORT_STATE, default .hort in the repository)",
     )
     parser.add_argument(
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> int:
     options = _arguments(argv)
     os.umask(PRIVATE)
     names = options.services or list(SERVICES)
-    stack = Stack(state=options.state.resolve(), own=os.environ)
+    stack = Stack(state=options.state, own=os.environ)
     given = {
         "mosquitto": options.mqtt_port,
         "redis": options.redis_port,

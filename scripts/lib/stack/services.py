@@ -1,5 +1,6 @@
 """Each service's settings and the command that starts it; the reasons stand beside the settings they belong to."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -42,7 +43,7 @@ bind {host}
 port {port}
 protected-mode yes
 daemonize no
-dir {folder}/data
+dir {data}
 # Every write is on disk before it is answered, one sync for all that came together. Not everysec: while its sync runs, writes are
 # answered up to 2 s before they are even written, and a kill -9 then loses what the broker was told is kept. Where the disk is full,
 # Redis ends, and callers hold back until it is started again; a torn last write does not stop that start.
@@ -68,8 +69,8 @@ xpack.security.enabled: false
 # Refuses what pages of other sites send, with 403: without a body Elasticsearch would take it from anybody, as in POST /_all/_close.
 http.cors.enabled: true
 http.cors.allow-origin: http://{host}:{port}
-path.data: {folder}/data
-path.logs: {folder}/logs
+path.data: {data}
+path.logs: {logs}
 # A machine with a fairly full disk still works: with the watermarks on, indices would turn read-only.
 cluster.routing.allocation.disk.threshold_enabled: false
 """
@@ -121,6 +122,11 @@ def _program(name: str) -> str:
     return found
 
 
+def _quoted(path: Path) -> str:
+    """A path as Redis and YAML read it, whatever characters it has."""
+    return json.dumps(str(path), ensure_ascii=False)
+
+
 def _mosquitto(folder: Path, port: int) -> Command:
     config = folder / "mosquitto.conf"
     config.write_text(MOSQUITTO_CONFIG.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8")
@@ -131,7 +137,7 @@ def _redis(folder: Path, port: int) -> Command:
     config = folder / "redis.conf"
     maxmemory = os.environ.get("HORT_REDIS_MAXMEMORY") or "2gb"
     config.write_text(
-        REDIS_CONFIG.format(host=LOOPBACK, port=port, folder=folder, maxmemory=maxmemory), encoding="utf-8"
+        REDIS_CONFIG.format(host=LOOPBACK, port=port, data=_quoted(folder / "data"), maxmemory=maxmemory), encoding="utf-8"
     )
     return Command(argv=[_program("redis-server"), str(config)], reach=[folder])
 
@@ -144,7 +150,7 @@ def _elasticsearch(folder: Path, port: int) -> Command:
     for name in ("config", "logs", "tmp"):
         (folder / name).mkdir(exist_ok=True)
     (config / "elasticsearch.yml").write_text(
-        ELASTICSEARCH_CONFIG.format(host=LOOPBACK, port=port, folder=folder), encoding="utf-8"
+        ELASTICSEARCH_CONFIG.format(host=LOOPBACK, port=port, data=_quoted(folder / "data"), logs=_quoted(folder / "logs")), encoding="utf-8"
     )
     more = "".join(f"{option}\n" for option in os.environ.get("HORT_ELASTICSEARCH_JVM", "").split())
     (config / "jvm.options").write_text(ELASTICSEARCH_JVM.format(folder=folder) + more, encoding="utf-8")

@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lib.stack import probes
 from lib.stack.ports import choose, free_port, is_free
+from lib.stack.services import SERVICES
 from tests.support.paths import SCRIPTS
 from tests.support.polling import wait_until
 from tests.support.services import Services, environment
@@ -67,6 +68,18 @@ def test_what_servers_keep_is_for_their_user_alone(light: Services) -> None:
     assert open_ones == []
     kept = {path.name for path in light.state.rglob("*")}
     assert {"mosquitto.db", "appendonlydir", "redis.log", "stack.env"} <= kept
+
+
+@pytest.mark.slow(25)
+def test_a_checkout_may_lie_anywhere(tmp_path: Path) -> None:
+    """Redis took a folder's name with a blank for two arguments."""
+    found = Services(tmp_path / 'meine "Häuser" #1: $HOME \\ it\'s')
+    try:
+        for name in SERVICES:
+            assert found.url(name)
+            assert any((found.state / "stack" / name / "data").iterdir()) or name == "mosquitto"
+    finally:
+        found.close()
 
 
 def test_elasticsearch_s_keystore_is_for_its_user_alone(stack: Services, elasticsearch_url: str) -> None:

@@ -38,6 +38,7 @@ def _written(folder: Path, name: str, content: bytes) -> str:
         (["--stations", "0"], "--stations must be from 1"),
         (["--summary", "/nowhere/at/all.json"], "no file in an existing folder"),
         (["--replay", "none.jsonl"], "no such file"),
+        *((["--state", "LOOP"], "leads nowhere"), (["--replay", "LOOP"], "leads nowhere"), (["--summary", "LOOP"], "leads nowhere")),
         (["--replay", "EMPTY"], "--replay: empty: no documents"),
         (["--replay", "NO-JSON"], "--replay: no-json line 1: not JSON"),
         (["--replay", "TORN"], "--replay: torn: "),
@@ -46,6 +47,8 @@ def _written(folder: Path, name: str, content: bytes) -> str:
 )
 def test_a_bad_option_is_named(arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     contents = {"EMPTY": b"", "NO-JSON": b"hello\n", "TORN": gzip.compress(b"x" * 1000)[:-12]}
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    arguments = [str(tmp_path / "loop") if one == "LOOP" else one for one in arguments]
     files = [_written(tmp_path, one.lower(), contents[one]) if one in contents else one for one in arguments]
     with pytest.raises(SystemExit) as ended:
         parse(files)

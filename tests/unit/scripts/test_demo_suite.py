@@ -102,3 +102,17 @@ def test_nothing_polls_the_source_before_it_serves(tmp_path: Path, monkeypatch: 
     suite._deploy()
     suite.start_source()
     assert done == ["deployed None", "rule False", "started gbfs", f"bound http://127.0.0.1:{suite._gbfs_port}/gbfs.json", "rule True"]
+
+
+@pytest.mark.parametrize(("own", "awaited"), [("http://127.0.0.1:9", True), ("", False)])
+def test_an_elasticsearch_of_the_user_s_is_awaited_before_anything_builds_on_it(own: str, awaited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody answers at was told after the whole deployment."""
+    monkeypatch.setenv("HORT_ELASTICSEARCH_URL", own)
+    suite = Suite(parse(["--state", str(tmp_path)]), PlainView())
+    (tmp_path / "stack.env").touch()
+    calls: list[str] = []
+    monkeypatch.setattr(suite, "_stack", lambda *_: None)
+    monkeypatch.setattr(processes, "start", lambda *_, **__: None)
+    monkeypatch.setattr(suite, "_await_elasticsearch", lambda: calls.append("awaited"))
+    suite._start_services()
+    assert bool(calls) is awaited
