@@ -18,7 +18,7 @@ from localwhisk.errors import ApiError
 from localwhisk.invoker import CONDUCTOR, Call, Invoker, Tally
 from localwhisk.payloads import EMPTY, Payload
 
-_VALUE = "value"
+_VALUE, _STATE = "value", "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Conductors:
     async def run(self, call: Call) -> Activation:
         """Run conductor and components in turn; the record names all their activations in its logs."""
         account = Account(self.invoker.clock(), memory=call.action.limits["memory"])
-        payload: Payload | None = call.payload
+        payload: Payload | None = call.payload if isinstance(call.payload.value, dict) else EMPTY
         while payload is not None:
             payload = await self._turn(call, account, payload)
         return compositions.record(self.invoker, call, account, conductor=True)
@@ -43,17 +43,21 @@ class Conductors:
         call.tally.conductors += 1
         said = await self.invoker.run_code(compositions.component(call, call.resolved, payload, Tally()))
         account.add(said)
-        output = _boxed(said.result)
-        params = _boxed(output["params"]) if "params" in output else None
+        output = said.result
+        if not isinstance(output, dict):
+            return _failed(account)
+        params = _boxed(output["params"], _VALUE) if "params" in output else None
         if "action" not in output:
             account.end(said.status, output if params is None else params)
             return None
         answer = await self._component(call, account, output["action"], params)
-        return Payload.of({**answer, **_boxed(output.get("state", {}))})
+        if not isinstance(answer, dict):
+            return _failed(account)
+        return Payload.of({**answer, **_boxed(output.get(_STATE, {}), _STATE)})
 
     async def _component(
         self, call: Call, account: Account, reference: object, params: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Run what the conductor names: the result, or what is wrong with it."""
         name = names.of_composition(reference, call.identity.namespace)
         if name is None:
@@ -70,7 +74,7 @@ class Conductors:
             return _error(messages.composition_component_missing(name.doc))
         activation = await self._run(call, found, EMPTY if params is None else Payload.of(params))
         account.add(activation)
-        return _boxed(activation.result)
+        return activation.result
 
     async def _run(self, call: Call, found: Resolved, payload: Payload) -> Activation:
         """Run a component; a composition inside counts with this one."""
@@ -80,9 +84,14 @@ class Conductors:
         return await self.invoker.run_component(step)
 
 
-def _boxed(value: Any) -> dict[str, Any]:
-    """An object as it is, anything else as its `value`."""
-    return value if isinstance(value, dict) else {_VALUE: value}
+def _failed(account: Account) -> None:
+    """End where an action answered with an array, for which there is no rule: the real server fails there, too."""
+    account.end("whisk internal error", _error(messages.COMPOSITION_FAILED))
+
+
+def _boxed(value: Any, key: str) -> dict[str, Any]:
+    """An object as it is, anything else as its only member."""
+    return value if isinstance(value, dict) else {key: value}
 
 
 def _error(text: str) -> dict[str, Any]:

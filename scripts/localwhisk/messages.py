@@ -51,6 +51,7 @@ SEQUENCE_TOO_LONG = "Too many actions in the sequence."
 SEQUENCE_CYCLIC = "Sequence may not refer to itself."
 SEQUENCE_COMPONENT_MISSING = "Sequence component does not exist."
 COMPOSITION_TOO_LONG = "Too many actions in the composition."
+COMPOSITION_FAILED = "Activation failure during composition."
 
 ARGUMENT_UNDEFINED = "requirement failed: argument undefined"
 RULE_INCOMPLETE = "rule requires a valid trigger and a valid action"

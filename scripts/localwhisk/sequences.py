@@ -1,4 +1,4 @@
-"""Runs sequences: each result is the next component's arguments, until one fails."""
+"""Runs sequences: each result is the next component's arguments, until one has an `error`, whatever its status."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Sequences:
         account.end(activation.status, activation.result, activation.size)
         if call.tally.components > limit:
             account.fail(messages.SEQUENCE_TOO_LONG)
-        return Payload.of(activation.result) if account.status == "success" else None
+        failed = account.status != "success" or (isinstance(account.result, dict) and "error" in account.result)
+        return None if failed else Payload.of(activation.result)
 
     async def _run(self, call: Call, found: Resolved, payload: Payload) -> Activation:
         """Run a component; a sequence counts what it is made of, everything else is one action."""

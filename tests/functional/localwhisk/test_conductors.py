@@ -126,7 +126,6 @@ def test_the_state_is_there_when_an_error_comes_back(local: LocalWhisk) -> None:
         ({"action": "step"}, "application error", {"error": "missing parameter"}, 3),
         ({"action": "step", "state": {"witness": 42}, "n": 1}, "success", {"n": 2, "witness": 42}, 3),
         ({"action": "step", "state": {"action": "step"}, "n": 1}, "success", {"n": 3}, 5),
-        ({"action": "step", "state": 7, "n": 1}, "success", {"n": 2, "value": 7}, 3),
     ],
 )
 def test_an_action_runs_and_its_result_comes_back(
@@ -135,6 +134,14 @@ def test_an_action_runs_and_its_result_comes_back(
     record = invoke(local, "conductor", args)
     assert (record["response"]["status"], record["response"]["result"]) == (status, result)
     assert len(record["logs"]) == ran
+
+
+@pytest.mark.parametrize("state", [7, None, "text", [1]])
+def test_a_state_that_is_no_object_comes_back_as_one_of_its_own_name(local: LocalWhisk, state: Any) -> None:
+    first = {"action": "step", "params": {"n": 1}, "state": state}
+    local.runtimes.behaviours["stateful"] = lambda args: {"params": args} if "n" in args else first
+    local.put_action("stateful", "stateful", annotations=CONDUCTOR)
+    assert invoke(local, "stateful", {})["response"]["result"] == {"n": 2, "state": state}
 
 
 def test_an_action_without_params_gets_only_its_own_parameters(local: LocalWhisk) -> None:
@@ -187,6 +194,30 @@ def test_sequences_and_compositions_inside_one_another(local: LocalWhisk) -> Non
     assert invoke(local, "conductor", {"action": "seq", "n": 1})["response"]["result"] == {"n": 2}
     record = local.call("POST", "actions/seq?blocking=true", {"n": 1}).json
     assert record["response"]["result"] == {"n": 2}
+
+
+def test_an_error_in_the_params_of_a_last_answer_ends_a_sequence(local: LocalWhisk) -> None:
+    """The composition itself is a success then, as in the real server."""
+    local.put_action("refuses", "give-back", annotations=CONDUCTOR, parameters=[{"key": "params", "value": {"error": "no"}}])
+    local.call("PUT", "actions/seq", sequence("refuses", "step"))
+    record = local.call("POST", "actions/seq?blocking=true", {"n": 1}).json
+    assert (record["response"]["status"], record["response"]["result"]) == ("success", {"error": "no"})
+    assert len(record["logs"]) == 1
+
+
+def test_a_conductor_gets_no_array(local: LocalWhisk) -> None:
+    local.put_action("array", "list")
+    local.call("PUT", "actions/seq", sequence("array", "echo"))
+    assert local.call("POST", "actions/seq?blocking=true&result=true", {}).json == {}
+
+
+@pytest.mark.parametrize("action", ["arrays", "conductor"], ids=["a conductor's", "an action's"])
+def test_an_array_ends_a_composition(local: LocalWhisk, action: str) -> None:
+    """The real server fails on it, and keeps no record."""
+    local.put_action("arrays", "list", annotations=CONDUCTOR)
+    local.put_action("array", "list")
+    reply = local.call("POST", f"actions/{action}?blocking=true", {"action": "array"})
+    assert (reply.status, reply.json["response"]["result"]) == (500, {"error": messages.COMPOSITION_FAILED})
 
 
 def sequence(*components: str) -> dict[str, Any]:
