@@ -123,7 +123,9 @@ class App:
         parts = request.segments()
         if parts[:2] != API:
             return await info.outside(self.engine, request)
-        if parts[2:3] == ["web"] and len(parts) > web.MIN_PARTS:
+        if request.method not in web.ALLOWED.split(", "):
+            raise rejected(405, messages.method_not_allowed(web.ALLOWED), headers=(("allow", web.ALLOWED),))
+        if parts[2:3] == ["web"] and web.serves(parts):
             return await web.handle(self.engine, request)
         return await self._api(request, parts[2:])
 

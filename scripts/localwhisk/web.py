@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,7 +14,7 @@ from localwhisk import jsonio, media, messages, names, targets, web_response
 from localwhisk.access import Resolved
 from localwhisk.engine import Engine
 from localwhisk.entities import annotation
-from localwhisk.errors import ApiError, missing, rejected, terminated
+from localwhisk.errors import ApiError, missing, terminated
 from localwhisk.http import ACTIVATION_ID, CORS_HEADERS, Request, Response, error_response
 from localwhisk.identity import Identity
 from localwhisk.invoker import Call
@@ -21,9 +22,9 @@ from localwhisk.media import MediaType
 from localwhisk.names import Name
 from localwhisk.payloads import Payload
 
-MIN_PARTS = 5  # api, v1, web, namespace, package; the action comes after them
+_NAMED = slice(3, 6)  # namespace, package and action, after api, v1 and web
 METHODS = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH"
-_ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
+ALLOWED = "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH"
 RESERVED = frozenset(("__ow_method", "__ow_headers", "__ow_path", "__ow_user", "__ow_query", "__ow_body"))
 _OPTIONS = "OPTIONS"
 _NO_TYPE = "none/none"  # what the server calls the type of an empty body
@@ -50,11 +51,14 @@ class Target:
         return annotation(self.resolved.action.annotations, key) is True
 
 
+def serves(parts: Sequence[str]) -> bool:
+    """Whether a path, in its decoded parts, is one of a web action: with names that could be; others are the API's to refuse."""
+    named = parts[_NAMED]
+    return len(named) == _NAMED.stop - _NAMED.start and all(map(names.is_name, named))
+
+
 async def handle(engine: Engine, request: Request) -> Response:
     """Answer a request to /api/v1/web/<namespace>/<package>/<action>[.ext][/path]."""
-    if request.method not in _ALLOWED.split(", "):
-        text = messages.method_not_allowed(_ALLOWED)
-        raise rejected(405, text, headers=(("allow", _ALLOWED),))
     request.parameters()  # one that is not made of pairs fails before anything is looked at
     target = _target(engine, request)
     custom_options = target.setting("web-custom-options")
@@ -118,7 +122,7 @@ async def _run(engine: Engine, request: Request, target: Target) -> Response:
 
 def _target(engine: Engine, request: Request) -> Target:
     """Find the action; whatever is wrong with it is the same 404."""
-    namespace, package, action = request.segments()[3:6]
+    namespace, package, action = request.segments()[_NAMED]
     rest = "".join(f"/{part}" for part in request.path.split("/")[7:])
     entity, extension = split_extension(action)
     owner = engine.identities.of_namespace(namespace)
@@ -200,9 +204,9 @@ def _content_type(request: Request, body: bytes) -> MediaType | None:
 
 
 def _raw_body(body: bytes, content_type: MediaType | None) -> str:
-    """Text as it is, everything else as base64."""
+    """Text, which the real server takes for UTF-8 whatever its charset is, and everything else as base64."""
     if content_type is not None and content_type.is_text:
-        return _decoded(body, content_type)
+        return body.decode("utf-8", "replace")
     return base64.b64encode(body).decode()
 
 

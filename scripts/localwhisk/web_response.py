@@ -114,7 +114,7 @@ def _headers(value: Any) -> tuple[list[tuple[str, str]], str | None]:
         for item in given if isinstance(given, list) else [given]:
             shown = _header_value(name, item)
             if name.lower() == "content-type":
-                content_type = shown
+                content_type = content_type or shown
             elif name.lower() not in _OWN_HEADERS:
                 found.append((name.lower(), shown))
     return found, content_type
@@ -147,8 +147,8 @@ def _with_text(body: str, content_type: str | None) -> Response:
 def _with_json(body: Any, content_type: str | None) -> Response:
     if content_type is None:
         return _typed(jsonio.pretty(body), JSON)
-    kind = _known(content_type)
-    if not kind.is_json:
+    kind = media.parse(content_type)
+    if kind is None or not kind.is_json:
         raise terminated(400, messages.WEB_TYPE_MISMATCH)
     return _typed(jsonio.pretty(body), kind.canonical())
 

@@ -8,6 +8,8 @@ import pytest
 from localwhisk import browsers
 from localwhisk.app import App
 from localwhisk.browsers import Gate
+from localwhisk.errors import ApiError
+from localwhisk.http import Request
 from localwhisk.limits import Limits
 from tests.support.localwhisk_app import LocalWhisk
 
@@ -30,6 +32,14 @@ def call(local: LocalWhisk, method: str, path: str, body: Any = None, **headers:
     if reply.status == 403:
         assert reply.header("access-control-allow-origin") is None
     return reply.status
+
+
+async def no_body() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+def request(headers: list[tuple[str, str]]) -> Request:
+    return Request(method="GET", target="/", path="/", query="", headers=headers, receive=no_body, max_body=0)
 
 
 FOREIGN = ["http://evil.example", "http://127.0.0.1:8000", "http://localhost:3233", "https://evil.example", "null", "file://", "HTTP://EVIL.example"]
@@ -56,6 +66,20 @@ def test_the_engines_own_page_may_do_everything(gated: LocalWhisk, origin: str) 
 def test_a_name_that_somebody_points_here_is_not_answered(gated: LocalWhisk, host: str, path: str) -> None:
     assert call(gated, "GET", path, host=host) == 403
     assert call(gated, "GET", path, host=host, origin=f"http://{host}") == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("host", HERE), ("host", "evil.example")],
+        [("host", HERE), ("origin", f"http://{HERE}"), ("origin", "http://evil.example")],
+        [("host", HERE), ("origin", ""), ("origin", "http://evil.example")],
+        [("origin", "null")],
+    ],
+)
+def test_a_second_header_is_no_way_around(headers: list[tuple[str, str]]) -> None:
+    with pytest.raises(ApiError):
+        Gate().check(request(headers), web=False)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:3233", "127.0.0.1", "127.3.4.5:80", "[::1]:3233", "[::1]", ""])

@@ -53,6 +53,9 @@ def test_arguments_of_a_get(web: LocalWhisk) -> None:
         ("application/octet-stream", b"\x00\x01\xff", {"__ow_body": "AAH/", "q": "1"}),
         ("text/yaml", b"a: 1", {"__ow_body": "YTogMQ==", "q": "1"}),
         ("text/yaml; charset=utf-8", b"a: 1", {"__ow_body": "a: 1", "q": "1"}),
+        ("text/plain; charset=iso-8859-1", "\u00e9".encode(), {"__ow_body": "\u00e9", "q": "1"}),
+        ("text/plain; charset=iso-8859-1", b"\xe9", {"__ow_body": "\ufffd", "q": "1"}),
+        ("application/x-www-form-urlencoded; charset=iso-8859-1", b"a=\xe9", {"a": "\u00e9", "q": "1"}),
         ("garbage", b"x", {"__ow_body": "eA==", "q": "1"}),
     ],
 )
@@ -88,7 +91,7 @@ def test_the_rest_of_the_path(web: LocalWhisk) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["nope.json", "a.JSON", "a.x.json", "private.json", "yes.json", "a%2Fb.json"]
+    "target", ["nope.json", "a.JSON", "a.x.json", "private.json", "yes.json"]
 )
 def test_what_is_not_exported_is_not_there(web: LocalWhisk, target: str) -> None:
     web.put_action("private")
@@ -96,6 +99,19 @@ def test_what_is_not_exported_is_not_there(web: LocalWhisk, target: str) -> None
     reply = ask(web, target)
     assert (reply.status, reply.error) == (404, messages.NOT_FOUND)
     assert reply.header("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["guest/default/a%2Fb.json", "guest/default/-a", "guest/default/.http", "guest/default/" + "a" * 257, "guest/p%20/a", "%00/default/a", "guest//a"],
+)
+def test_what_can_be_no_name_is_no_web_action(web: LocalWhisk, path: str) -> None:
+    """It is left to the API, which asks for a key first."""
+    target = f"/api/v1/web/{path}"
+    anonymous, known = web.call("GET", target, identity=None), web.call("GET", target)
+    assert (anonymous.status, anonymous.error) == (401, messages.AUTH_MISSING)
+    assert (known.status, known.error) == (404, messages.ROUTE_NOT_FOUND)
+    assert web.call("OPTIONS", target, identity=None).status == 200
 
 
 @pytest.mark.parametrize("namespace", ["nosuch", "_"])
@@ -204,8 +220,9 @@ def test_what_pages_have_browsers_send_keeps_no_program_out(new_local: Callable[
 @pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "rot13", "hex", "none"])
 def test_what_is_no_charset_is_read_as_utf_8(web: LocalWhisk, charset: str) -> None:
     """A stranger chooses it: some of Python's own fail, and a megabyte of `punycode` stopped the engine for minutes."""
-    reply = ask(web, "a.json", "POST", "\\u0041-é".encode(), content_type=f"text/plain; charset={charset}")
-    assert (reply.status, reply.json["__ow_body"]) == (200, "\\u0041-é")
+    form = f"application/x-www-form-urlencoded; charset={charset}"
+    reply = ask(web, "a.json", "POST", "x=\\u0041-é".encode(), content_type=form)
+    assert (reply.status, reply.json["x"]) == (200, "\\u0041-é")
 
 
 def test_methods(web: LocalWhisk) -> None:
@@ -213,8 +230,9 @@ def test_methods(web: LocalWhisk) -> None:
         assert ask(web, "page", method).body == method.lower().encode()
     head = ask(web, "page", "HEAD")
     assert (head.status, head.body, head.header("x-my")) == (200, b"", "1")
-    trace = ask(web, "page", "TRACE")
-    assert (trace.status, trace.header("allow")) == (405, "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH")
+    for path in (f"{WEB}/page", "/api/v1", "/api/v1/nothing", "/api/v1/namespaces/_/actions/page"):
+        trace = web.call("TRACE", path, identity=None)
+        assert (trace.status, trace.header("allow")) == (405, "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH")
 
 
 def test_the_actions_own_cors_header_comes_second(web: LocalWhisk) -> None:

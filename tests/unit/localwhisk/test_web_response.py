@@ -61,6 +61,8 @@ JSON = "application/json"
             {"headers": {"Content-Type": "text/plain; charset=iso-8859-1"}, "body": "caf\u00e9"},
             (200, TEXT, "caf\u00e9".encode()),
         ),
+        ({"headers": {"Content-Type": "text/css", "content-type": "text/xml"}, "body": "a"}, (200, "text/css; charset=UTF-8", b"a")),
+        ({"headers": {"Content-Type": ["text/css", "text/xml"]}, "body": "a"}, (200, "text/css; charset=UTF-8", b"a")),
         ({"headers": {"Content-Type": JSON}, "body": '{"a":1}'}, (200, JSON, b'{"a":1}')),
         ({"headers": {"Content-Type": JSON}, "body": "oops"}, (200, JSON, base64.b64decode("oops"))),
         (
@@ -101,6 +103,10 @@ def test_http_form(result: Any, expected: tuple[int, str | None, bytes]) -> None
         ),
         (
             {"headers": {"Content-Type": "image/svg+xml"}, "body": "<svg/>"},
+            "Response type in header did not match generated content type.",
+        ),
+        (
+            {"headers": {"Content-Type": "garbage"}, "body": {"a": 1}},
             "Response type in header did not match generated content type.",
         ),
         (
