@@ -35,14 +35,14 @@ class Page:
 
     @classmethod
     def read(cls, request: Request, collection: str, limits: Limits) -> Page:
-        """Read limit, skip and count; raises 400."""
+        """Read skip, limit and count, in the order of the server; raises 400."""
+        skip = _integer(request, "skip", 0, collection)
+        if skip < 0:
+            raise rejected(400, messages.query_malformed("skip", messages.skip_negative(skip, collection)))
         limit = _integer(request, "limit", limits.page_default, collection)
         if not 0 <= limit <= limits.page_max:
             detail = messages.limit_out_of_range(limit, limits.page_max, collection)
             raise rejected(400, messages.query_malformed("limit", detail))
-        skip = _integer(request, "skip", 0, collection)
-        if skip < 0:
-            raise rejected(400, messages.query_malformed("skip", messages.skip_negative(skip, collection)))
         return cls(limit or limits.page_max, skip, request.flag("count"))
 
     def answer(

@@ -42,8 +42,10 @@ async def list_package(call: ApiCall) -> Response:
 
 async def get(call: ApiCall) -> Response:
     """GET actions/[package/]name."""
-    resolved = call.engine.access.action(call.identity, _name(call))
-    code = _code(call, resolved.action) if call.request.flag("code", default=True) else None
+    call.engine.access.check_action(call.identity, _name(call))
+    wanted = call.request.flag("code", default=True)
+    resolved = call.engine.access.resolved(_name(call))
+    code = _code(call, resolved.action) if wanted else None
     return json_value(resolved.action.document(code, resolved.parameters))
 
 

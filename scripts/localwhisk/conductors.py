@@ -45,14 +45,16 @@ class Conductors:
         account.add(said)
         output = said.result
         if not isinstance(output, dict):
-            return _failed(account)
+            _end_at_array(account)
+            return None
         params = _boxed(output["params"], _VALUE) if "params" in output else None
         if "action" not in output:
             account.end(said.status, output if params is None else params)
             return None
         answer = await self._component(call, account, output["action"], params)
         if not isinstance(answer, dict):
-            return _failed(account)
+            _end_at_array(account)
+            return None
         return Payload.of({**answer, **_boxed(output.get(_STATE, {}), _STATE)})
 
     async def _component(
@@ -84,7 +86,7 @@ class Conductors:
         return await self.invoker.run_component(step)
 
 
-def _failed(account: Account) -> None:
+def _end_at_array(account: Account) -> None:
     """End where an action answered with an array, for which there is no rule: the real server fails there, too."""
     account.end("whisk internal error", _error(messages.COMPOSITION_FAILED))
 

@@ -135,7 +135,7 @@ def test_rejections_and_answers_without_a_type_do_not(
         ("skip=%201", "The value ' 1' is not an integer for actions."),
         ("skip=-1", "The value '-1' is not greater than or equal to 0 for actions."),
         ("count=PerHaps", "'perhaps' is not a valid Boolean value"),
-        ("limit=x&skip=x", "The value 'x' is not an integer for actions."),
+        ("skip=x&limit=x", "The value 'x' is not an integer for actions."),
     ],
 )
 def test_malformed_parameters(local: LocalWhisk, query: str, text: str) -> None:
@@ -147,6 +147,10 @@ def test_malformed_parameters(local: LocalWhisk, query: str, text: str) -> None:
 @pytest.mark.parametrize("query", ["limit=%2B1", "limit=0", "skip=0", "count", "count=", "count=OFF", "limit=1&limit=x"])
 def test_parameters_that_are_right(local: LocalWhisk, query: str) -> None:
     assert local.call("GET", f"actions?{query}").json == []
+
+
+def test_a_query_is_read_before_an_entity_is_looked_for(local: LocalWhisk) -> None:
+    assert local.call("GET", "actions/none?code=perhaps").status == 400
 
 
 def test_a_boolean_without_a_value_is_left_out(local: LocalWhisk) -> None:
