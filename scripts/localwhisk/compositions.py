@@ -14,6 +14,9 @@ from localwhisk.payloads import Payload
 from localwhisk.runtime_api import Status
 from localwhisk.scala_order import ordered
 
+MOST_ACTIVATIONS = 10_000
+"""What one call may lead to. Sequences and conductors that name one another would go on for ever, as they do in the real server."""
+
 
 @dataclass(slots=True)
 class Account:
@@ -45,6 +48,7 @@ class Account:
 
 def component(call: Call, resolved: Resolved, payload: Payload, tally: Tally) -> Call:
     """The call of one action that `call` is made of."""
+    tally.total.activations += 1
     return Call(
         identity=call.identity,
         resolved=resolved,
@@ -53,6 +57,11 @@ def component(call: Call, resolved: Resolved, payload: Payload, tally: Tally) ->
         cause=call.activation_id,
         tally=tally,
     )
+
+
+def is_endless(tally: Tally) -> bool:
+    """Whether a call has led to more than any that means to end."""
+    return tally.total.activations >= MOST_ACTIVATIONS
 
 
 def record(invoker: Invoker, call: Call, account: Account, *, conductor: bool = False) -> Activation:

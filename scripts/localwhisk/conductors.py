@@ -15,7 +15,7 @@ from localwhisk.access import Resolved
 from localwhisk.activations import Activation
 from localwhisk.compositions import Account
 from localwhisk.errors import ApiError
-from localwhisk.invoker import CONDUCTOR, Call, Invoker, Tally
+from localwhisk.invoker import CONDUCTOR, Call, Invoker
 from localwhisk.payloads import EMPTY, Payload
 
 _VALUE, _STATE = "value", "state"
@@ -37,11 +37,11 @@ class Conductors:
 
     async def _turn(self, call: Call, account: Account, payload: Payload) -> Payload | None:
         """One run of the conductor and of what it names; None when the composition has ended."""
-        if call.tally.conductors > 2 * self.invoker.limits.sequence_length:
+        if call.tally.conductors > 2 * self.invoker.limits.sequence_length or compositions.is_endless(call.tally):
             account.fail(messages.COMPOSITION_TOO_LONG)
             return None
         call.tally.conductors += 1
-        said = await self.invoker.run_code(compositions.component(call, call.resolved, payload, Tally()))
+        said = await self.invoker.run_code(compositions.component(call, call.resolved, payload, call.tally.anew()))
         account.add(said)
         output = said.result
         if not isinstance(output, dict):
@@ -82,7 +82,7 @@ class Conductors:
         """Run a component; a composition inside counts with this one."""
         inner = self.invoker.composition_kind(found.action) == CONDUCTOR
         call.tally.components += not inner
-        step = compositions.component(call, found, payload, call.tally if inner else Tally())
+        step = compositions.component(call, found, payload, call.tally if inner else call.tally.anew())
         return await self.invoker.run_component(step)
 
 

@@ -35,11 +35,23 @@ NativeAction = Callable[[Identity, Mapping[str, Any]], Awaitable[dict[str, Any]]
 
 
 @dataclass(slots=True)
+class Total:
+    """How many activations one call from outside has led to, at all levels."""
+
+    activations: int = 0
+
+
+@dataclass(slots=True)
 class Tally:
     """How many actions were run so far, counted together by a composition and those of its kind inside it."""
 
     components: int = 0
     conductors: int = 0
+    total: Total = field(default_factory=Total)
+
+    def anew(self) -> Tally:
+        """Begin again at none, but for the total."""
+        return Tally(total=self.total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from localwhisk.access import Resolved
 from localwhisk.activations import Activation
 from localwhisk.compositions import Account
 from localwhisk.errors import ApiError
-from localwhisk.invoker import Call, Invoker, Tally
+from localwhisk.invoker import Call, Invoker
 from localwhisk.payloads import EMPTY, Payload
 
 
@@ -33,8 +33,8 @@ class Sequences:
         """Run one component; what the next one gets, None when the sequence has ended."""
         limit = self.invoker.limits.sequence_length
         found = self._resolve(call, reference)
-        if found is None or call.tally.components >= limit:
-            too_long = call.tally.components >= limit
+        too_long = call.tally.components >= limit or compositions.is_endless(call.tally)
+        if found is None or too_long:
             account.fail(messages.SEQUENCE_TOO_LONG if too_long else messages.SEQUENCE_COMPONENT_MISSING)
             return None
         activation = await self._run(call, found, payload)
@@ -47,7 +47,7 @@ class Sequences:
 
     async def _run(self, call: Call, found: Resolved, payload: Payload) -> Activation:
         """Run a component; a sequence counts what it is made of, everything else is one action."""
-        tally = call.tally if found.action.exec.is_sequence else Tally()
+        tally = call.tally if found.action.exec.is_sequence else call.tally.anew()
         step = compositions.component(call, found, payload, tally)
         activation = await asyncio.shield(self.invoker.run_component(step))
         if not found.action.exec.is_sequence:

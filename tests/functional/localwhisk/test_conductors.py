@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from localwhisk import messages
+from localwhisk import compositions, messages
 from tests.functional.localwhisk.test_compositions import annotations, python
 from tests.support.localwhisk_app import OTHER, ROOMY, LocalWhisk
 
@@ -218,6 +218,23 @@ def test_an_array_ends_a_composition(local: LocalWhisk, action: str) -> None:
     local.put_action("array", "list")
     reply = local.call("POST", f"actions/{action}?blocking=true", {"action": "array"})
     assert (reply.status, reply.json["response"]["result"]) == (500, {"error": messages.COMPOSITION_FAILED})
+
+
+def test_what_names_itself_through_a_sequence_ends(local: LocalWhisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sequence begins a count of its own, so nothing else would end it."""
+    monkeypatch.setattr(compositions, "MOST_ACTIVATIONS", 40)
+    runs: list[Any] = []
+
+    def again(args: dict[str, Any]) -> dict[str, Any]:
+        runs.append(args)
+        return {"action": "seq"} if len(runs) < 100 else {}
+
+    local.runtimes.behaviours["again"] = again
+    local.put_action("again", "again", annotations=CONDUCTOR)
+    local.call("PUT", "actions/seq", sequence("again"))
+    record = local.call("POST", "actions/again?blocking=true", {}).json
+    assert record["response"]["result"] == {"error": messages.COMPOSITION_TOO_LONG}
+    assert len(runs) == 14, "each level is three activations: a conductor, a sequence, and the composition in that"
 
 
 def sequence(*components: str) -> dict[str, Any]:
