@@ -26,6 +26,7 @@ kind seen is indexed under it. An index that is there already keeps its mapping 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,12 @@ NO_WRITE_INDEX = "no write index"
 """What Elasticsearch says where an alias leads nowhere yet."""
 BLOCKED = "cluster_block_exception"
 """What it says where an index, or all, may not be changed: by an operator, or on a full disk."""
+FULL = "Limit of total fields"
+"""What it says where an index has no room for another field."""
+MAX_PUTS = 40
+"""Requests in which the names are found that an older index can take: more than two for each halving of them."""
+UNMAPPED = "fields-unmapped"
+"""What names are counted as that are stored, but not mapped."""
 FIXED_FIELDS = 100
 """Room in an index for the fields below."""
 LONGEST_KEYWORD = 1_024
@@ -172,22 +179,25 @@ def template(index: str, *, prefix: str = "", shares: Shares | None = None) -> B
     }
 
 
-def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Shares] | None = None) -> int:
+def ensure(
+    store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Shares] | None = None, counts: Counter[str] | None = None
+) -> int:
     """Put the templates that are missing, old or lack names that are to be mapped; how many there were.
 
     IndicesShut where some take no change of their mapping now; the others are ready.
 
-    `brought` are the names in what is written, by index. It must be called before each batch of writes: an index that came
-    into being without its template keeps wrong types for good (an Elasticsearch may have been wiped), and a document is only
-    indexed under the names that are mapped when it is written.
+    `brought` are the names in what is written, by index; those that stay unmapped are added to `counts` as UNMAPPED. It must
+    be called before each batch of writes: an index that came into being without its template keeps wrong types for good (an
+    Elasticsearch may have been wiped), and a document is only indexed under the names that are mapped when it is written.
     """
     have = store.template_states(f"hort-{prefix}*")
+    counts = Counter() if counts is None else counts
     put = 0
     shut: dict[str, str] = {}
     for index in PROPERTIES:
         state = have.get(f"hort-{prefix}{index}", TemplateState(0, {}))
         try:
-            put += _ensure_one(store, prefix, index, state, (brought or {}).get(index, {}))
+            put += _ensure_one(store, prefix, index, state, (brought or {}).get(index, {}), counts)
         except (StoreBusy, RequestRefused) as error:
             if not any(said in str(error) for said in (BLOCKED, NO_WRITE_INDEX)):
                 raise
@@ -197,50 +207,78 @@ def ensure(store: DocumentStore, *, prefix: str = "", brought: Mapping[str, Shar
     return put
 
 
-def _ensure_one(store: DocumentStore, prefix: str, index: str, state: TemplateState, brought: Shares) -> bool:
+def _ensure_one(
+    store: DocumentStore, prefix: str, index: str, state: TemplateState, brought: Shares, counts: Counter[str]
+) -> bool:
     """Put one index's template where that is needed; whether it was."""
     if state.version > VERSION:
         return False
     old = state.version < VERSION
     if old:
-        _put(store, prefix, index, state.shares)
+        counts[UNMAPPED] += _put(store, prefix, index, state.shares)
     shares = mapped_fields.extended(state.shares, brought, limit=NAME_LIMITS.get(index, 0))
+    counts[UNMAPPED] += len(mapped_fields.names(brought).keys() - mapped_fields.names(shares).keys())
     if shares != state.shares:
-        _put_names(store, prefix, index, shares)
+        counts[UNMAPPED] += _put_names(store, prefix, index, shares)
     return old or shares != state.shares
 
 
-def _put_names(store: DocumentStore, prefix: str, index: str, shares: Shares) -> None:
+def _put_names(store: DocumentStore, prefix: str, index: str, shares: Shares) -> int:
     """Map names that are new; what Elasticsearch cannot map is told, and keeps nothing from being stored."""
     try:
-        _put(store, prefix, index, shares)
+        return _put(store, prefix, index, shares)
     except RequestRefused as error:
         if NO_WRITE_INDEX in str(error):
             raise
         activation_log.log("sink.unmapped", index=prefix + index, error=str(error))
+        return 0
 
 
-def _put(store: DocumentStore, prefix: str, index: str, shares: Shares) -> None:
-    """Map the names in the index that is there, then in the template: one that is interrupted begins anew."""
+def _put(store: DocumentStore, prefix: str, index: str, shares: Shares) -> int:
+    """Map the names in the index that is there, then in the template: one that is interrupted begins anew.
+
+    Returns how many the index does not take.
+    """
     fields = mapped_fields.names(shares)
-    there = _extend(store, prefix + index, index, fields)
+    left = _extend(store, prefix + index, index, fields)
     store.put_template(f"hort-{prefix}{index}", template(index, prefix=prefix, shares=shares))
-    if not there:  # somebody's first document may have made it meanwhile, from the old template
-        _extend(store, prefix + index, index, fields)
+    if left is None:  # somebody's first document may have made it meanwhile, from the old template
+        left = _extend(store, prefix + index, index, fields)
+    return left or 0
 
 
-def _extend(store: DocumentStore, name: str, index: str, fields: Fields) -> bool:
-    """Map names in an index that is there; whether it is. What it maps already stays, what it cannot take is told."""
+def _extend(store: DocumentStore, name: str, index: str, fields: Fields) -> int | None:
+    """Map names in an index that is there; how many it does not take, None where there is no index. What it maps already stays."""
     have = store.mapping(name)
     if have is None:
-        return False
-    try:
-        store.put_mapping(name, _mapping(_without(_named(index, fields), have)))
-    except RequestRefused as error:
-        if NO_WRITE_INDEX in str(error):
-            raise  # the one that the alias will get must have these names, too
-        activation_log.log("sink.unmapped", index=name, error=str(error))
-    return True
+        return None
+    new = {field: kind for field, kind in fields.items() if any(_without(_named(index, {field: kind}), have).values())}
+    left, reason = _put_what_fits(store, name, index, new, have)
+    if reason:
+        activation_log.log("sink.unmapped", index=name, names=left, error=reason)
+    return left
+
+
+def _put_what_fits(store: DocumentStore, name: str, index: str, fields: Fields, have: Body) -> tuple[int, str]:
+    """Map as many names as an index takes, found by halving; how many are left, and why ("" where none is)."""
+    waiting = [[*fields.items()], []]  # first without any: the index maps nothing by itself any more
+    left, reason = 0, ""
+    for _ in range(MAX_PUTS):
+        part = waiting.pop()
+        try:
+            store.put_mapping(name, _mapping(_without(_named(index, dict(part)), have)))
+        except RequestRefused as error:
+            if NO_WRITE_INDEX in str(error):
+                raise  # the one that the alias will get must have these names, too
+            reason = str(error)
+            middle = len(part) // 2
+            if middle:
+                waiting += [part[middle:], part[:middle]]
+            else:
+                left += len(part)
+        if not waiting or (left and FULL in reason):
+            break
+    return left + sum(map(len, waiting)), reason
 
 
 def _without(named: Mapping[str, Body], have: Body) -> dict[str, Body]:

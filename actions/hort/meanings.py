@@ -119,6 +119,7 @@ TABLE: tuple[Meaning, ...] = (
     _trouble("sink.superseded", "documents_superseded", "Documents older than the stored ones: left as they were"),
     _trouble("sink.retried.{reason}", "retries", RETRIES, DELIVERY, part="sink"),
     _trouble("sink.unavailable", "batches_put_off", "Batches that came back later because Elasticsearch did not take them", DELIVERY),
+    _trouble("sink.fields-unmapped", "fields_unmapped", "Names in a batch beyond those that Elasticsearch maps: stored, found by a runtime field only"),
     _said("sink.{index}", "stored", "Documents stored"),
     _trouble("journal.vanished", "lost", "Documents lost for good", reason="batch-vanished"),
     _trouble("plates.too-many", "photos_refused", "Photos from the page that were not read because too many came in a minute"),

@@ -126,7 +126,7 @@ class Sink:
         if not body:
             return []
         if not stored:
-            shut.update(self._ensure_templates(stage))
+            shut.update(self._ensure_templates(stage, writer.counts))
         if index in shut:
             raise DocumentsPutOff(f"what {index} maps cannot be changed: {shut[index]}")
         if index == documents.DEAD_LETTERS:
@@ -195,11 +195,11 @@ class Sink:
         """Whether another sink may have begun with the batch: it may have been killed over a request."""
         return any(entry.attempts > 1 for entry in self.journal.entries([reference]))
 
-    def _ensure_templates(self, stage: Stage) -> Mapping[str, str]:
-        """Also maps the names that the batch brings; the indices that take no change now, with the reasons."""
+    def _ensure_templates(self, stage: Stage, counts: Counter[str]) -> Mapping[str, str]:
+        """Also maps the names that the batch brings, and counts those that stay unmapped; the indices that take no change now, with the reasons."""
         brought = {documents.INDEX_OF[name]: mapped_fields.read(stage[key]) for name, key in _NAMES.items() if key in stage}
         try:
-            indices.ensure(self.documents, prefix=self.prefix, brought=brought)
+            indices.ensure(self.documents, prefix=self.prefix, brought=brought, counts=counts)
         except indices.IndicesShut as error:
             return error.reasons
         except (StoreBusy, RequestRefused) as error:

@@ -1,6 +1,7 @@
 """Templates in a real Elasticsearch: any two values may meet under one name."""
 
 import itertools
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -141,6 +142,23 @@ def test_index_of_an_older_version_goes_on_and_maps_nothing_by_itself_any_more(
         "x": "double",
     }
     assert searched(elasticsearch_client, "all-events", "data.x") == 1
+
+
+def test_index_that_is_nearly_full_takes_what_fits(elasticsearch_client: Elasticsearch) -> None:
+    """All new names of a batch stayed unmapped in an index that had no room for one of them."""
+    store, counts = PatientStore(elasticsearch_client), Counter[str]()
+    old = {"properties": {"data": {"type": "object", "subobjects": False, "properties": {f"o{number}": {"type": "double"} for number in range(50)}}}}
+    elasticsearch_client.indices.create(index="all-events", mappings=old, settings={"index.mapping.total_fields.limit": 70})
+
+    indices.ensure(store, brought={"all-events": {"bike": {f"n{number}": NUMERIC for number in range(100)}}}, counts=counts)
+
+    mapping = elasticsearch_client.indices.get_mapping(index="all-events")["all-events"]["mappings"]
+    mapped = len([name for name in mapping["properties"]["data"]["properties"] if name.startswith("n")])
+    assert 10 < mapped < 20
+    assert counts == {"fields-unmapped": 100 - mapped}
+    decoded = settled(messages({"o1": 1, "n1": 3, "unknown": 5}))
+    assert store.bulk("all-events", b"".join(decoded.lines)) == []
+    assert searched(elasticsearch_client, "all-events", "data.n1") == 1
 
 
 def test_scores_are_numbers_and_labels_that_can_be_queried(store: ElasticStore, elasticsearch_client: Elasticsearch) -> None:

@@ -1,6 +1,8 @@
 """Index templates."""
 
 import json
+from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -92,19 +94,70 @@ def test_name_that_an_older_index_maps_otherwise_stays_as_it_is() -> None:
     assert {name: found["type"] for name, found in data.items()} == {"x": "keyword", "y": "double"}
 
 
+class Narrow(MemoryDocuments):
+    """Its indices take so many names, and never one that is called `odd`; `puts` counts what was tried."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.mappings = {"all-events": {}, "analytics": {}}
+        self.room = room
+        self.puts = 0
+
+    def put_mapping(self, index: str, body: Any) -> None:
+        self.puts += 1
+        there = self.mapping(index) or {}
+        mapped = {name for part in (there, body) for name in part.get("properties", {}).get("data", {}).get("properties", {})}
+        if len(mapped) > self.room:
+            raise RequestRefused(400, "illegal_argument_exception", "Limit of total fields [9] has been exceeded")
+        if "odd" in mapped:
+            raise RequestRefused(400, "illegal_argument_exception", "mapper [data.odd] cannot be changed")
+        super().put_mapping(index, body)
+
+    def mapped(self) -> set[str]:
+        return set(self.mappings["all-events"]["properties"]["data"].get("properties", {}))
+
+
 def test_index_that_cannot_take_more_fields_is_told_once_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    store = MemoryDocuments()
-    store.mappings = {"all-events": {}}
-    store.put_mapping = _full  # type: ignore[method-assign]
+    store, counts = Narrow(0), Counter[str]()
 
-    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == len(indices.PROPERTIES)
-    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}) == 0
-    assert "Limit of total fields" in capsys.readouterr().err
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}, counts=counts) == len(indices.PROPERTIES)
+    assert indices.ensure(store, brought={"all-events": {"pump": {"x": NUMERIC}}}, counts=counts) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Limit of total fields" in line
+    assert '"names": 1' in line
+    assert counts == {"fields-unmapped": 1}
 
 
-def _full(index: str, body: object) -> None:
-    del index, body
-    raise RequestRefused(400, "illegal_argument_exception", "Limit of total fields [2000] has been exceeded")
+@pytest.mark.parametrize("room", [0, 1, 7, 100, 255, 256, 300])
+def test_index_takes_as_many_names_as_it_has_room_for(room: int) -> None:
+    store, counts, brought = Narrow(room), Counter[str](), {"all-events": {"pump": names(256)}}
+
+    indices.ensure(store, brought=brought, counts=counts)
+
+    assert (len(store.mapped()), counts["fields-unmapped"]) == (min(room, 256), max(0, 256 - room))
+    assert store.puts < indices.MAX_PUTS
+    assert store.mappings["all-events"]["properties"]["data"]["dynamic"] is False, "even where there is no room"
+
+
+def test_one_name_that_an_index_cannot_take_leaves_the_others_mapped() -> None:
+    store, counts = Narrow(1_000), Counter[str]()
+
+    indices.ensure(store, brought={"all-events": {"pump": {**names(100), "odd": NUMERIC, "last": NUMERIC}}}, counts=counts)
+
+    assert store.mapped() == {*names(100), "last"}
+    assert counts == {"fields-unmapped": 1}
+
+
+def test_names_past_the_bound_are_counted_with_each_batch() -> None:
+    store, counts = MemoryDocuments(), Counter[str]()
+    brought = {"all-events": {f"type{number}": {f"{number}.{name}": NUMERIC for name in names(250)} for number in range(20)}}
+
+    for _ in range(2):
+        indices.ensure(store, brought=brought, counts=counts)
+
+    mapped = sum(map(len, store.templates["hort-all-events"]["_meta"]["fields"].values()))
+    assert 1_900 < mapped <= 2_000
+    assert counts["fields-unmapped"] >= 2 * (5_000 - 2_000)
 
 
 def test_names_wait_for_the_index_that_an_alias_will_write_to() -> None:
