@@ -197,7 +197,7 @@ def ensure(
     for index in PROPERTIES:
         state = have.get(f"hort-{prefix}{index}", TemplateState(0, {}))
         try:
-            put += _ensure_one(store, prefix, index, state, (brought or {}).get(index, {}), counts)
+            put += _ensure_one(store, prefix, index, state, (brought or {}).get(index, {}), counts=counts)
         except (StoreBusy, RequestRefused) as error:
             if not any(said in str(error) for said in (BLOCKED, NO_WRITE_INDEX)):
                 raise
@@ -208,7 +208,7 @@ def ensure(
 
 
 def _ensure_one(
-    store: DocumentStore, prefix: str, index: str, state: TemplateState, brought: Shares, counts: Counter[str]
+    store: DocumentStore, prefix: str, index: str, state: TemplateState, brought: Shares, *, counts: Counter[str]
 ) -> bool:
     """Put one index's template where that is needed; whether it was."""
     if state.version > VERSION:

@@ -26,7 +26,7 @@ _INTEGERS = range(-(2**63), 2**64)
 _BYTEWISE = "latin-1"
 """One character a byte: what stands outside of strings is ASCII, so elements are found in a text that is no UTF-8, too."""
 _OPENED, _PARTED, _CLOSED = (re.compile(rf"[ \t\n\r]*{sign}[ \t\n\r]*") for sign in (r"\[", ",", r"\]"))
-_scan = json.JSONDecoder(parse_int=float).scan_once
+_DECODER = json.JSONDecoder(parse_int=float)
 
 
 class Refused(ValueError):
@@ -57,8 +57,8 @@ def elements(raw: bytes, *, most: int) -> list[bytes] | None:
     mark = _OPENED.match(text)
     while mark and len(found) < most:
         try:
-            end = _scan(text, mark.end())[1]
-        except (StopIteration, ValueError, RecursionError):
+            end = _DECODER.raw_decode(text, mark.end())[1]
+        except (ValueError, RecursionError):
             return None
         found.append(raw[mark.end() : end])
         mark = _PARTED.match(text, end)
