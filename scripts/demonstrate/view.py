@@ -19,7 +19,6 @@ from rich.text import Text
 from demonstrate.facts import Facts
 from localwhisk.lines import printable
 
-
 STATISTICS = (("avg", "average"), ("std", "std"), ("min", "min"), ("max", "max"))
 """Of a window's properties, with their headings."""
 WIDE = 70

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from lib.arguments import resolved
 from lib.stack.controller import Stack, Status
