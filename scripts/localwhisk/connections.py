@@ -37,7 +37,7 @@ _MOST = 8192
 
 
 class TooMuch(Exception):
-    """Ends the parsing, so that the connection is closed with a 400."""
+    """Ends the parsing at what is too much, or too little, so that the connection is closed with a 400."""
 
 
 class Client(Protocol):
@@ -163,8 +163,10 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Expect a body; the application is to see the target as it came, fragment and all."""
-        if len(self.pipeline) >= MOST_AHEAD:
+        """Expect a body; the application is to see the target as it came, fragment and all. One host is named (RFC 9112, 3.2)."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        named = hosts == 1 or (hosts == 0 and self.parser.get_http_version() != "1.1")
+        if len(self.pipeline) >= MOST_AHEAD or not named:
             raise TooMuch
         super().on_headers_complete()
         cast("Scope", self.scope)[TARGET] = self.url

@@ -23,6 +23,7 @@ from localwhisk.retention import DAY_MS, Retention
 N_ = TypeVar("N_", int, float)
 DEFAULT_PORT = 3233
 _ORIGIN = re.compile(r"https?://[^/]+\Z")
+_HOST = re.compile(r"(?:\*|[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?\Z")
 _ENDLESS = 1_000_000_000
 _RATES = ("invocations", "fires", "concurrent")
 ACTION_PYTHON = "LOCALWHISK_ACTION_PYTHON"
@@ -202,7 +203,7 @@ def from_arguments(options: Namespace, environment: Mapping[str, str] | None = N
         identities=identities,
         gate=Gate(
             origins=frozenset(_origin(text) for text in options.allow_origin),
-            hosts=frozenset(text.lower() for text in options.allow_host),
+            hosts=frozenset(_host_name(text) for text in options.allow_host),
         ),
         retention=Retention(
             count=_positive("--keep-activations", options.keep_activations),
@@ -269,6 +270,13 @@ def _origin(text: str) -> str:
         message = f"--allow-origin must be given as http://HOST:PORT, https://HOST:PORT or *, got {text!r}"
         raise ValueError(message)
     return found
+
+
+def _host_name(text: str) -> str:
+    if not _HOST.match(text):
+        message = f"--allow-host must be given as NAME, NAME:PORT or *, got {text!r}"
+        raise ValueError(message)
+    return text.lower()
 
 
 def _is_http(url: str) -> bool:

@@ -192,6 +192,24 @@ def test_requests_sent_ahead_and_headers_have_a_bound() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", b" 400 "),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", b" 400 "),
+        (b"GET / HTTP/1.1\r\n\r\n", b" 400 "),
+        (b"GET / HTTP/1.0\r\n\r\n", b" 200 "),
+        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b" 200 "),
+    ],
+)
+def test_a_request_names_one_host(head: bytes, status: bytes) -> None:
+    async def scenario() -> None:
+        _, transport = await Service().open(head)
+        assert status in transport.written.partition(b"\r\n")[0]
+
+    run(scenario)
+
+
 def test_what_follows_a_body_is_no_header() -> None:
     async def scenario() -> None:
         service = Service()
