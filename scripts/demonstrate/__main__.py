@@ -125,7 +125,7 @@ def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
 def _rate(looks: list[Facts]) -> float:
     first, last = looks[0], looks[-1]
     stored = last.documents.get("all-events", 0) - first.documents.get("all-events", 0)
-    return stored / (last.at - first.at) if last.at > first.at else 0.0
+    return max(0, stored) / (last.at - first.at) if last.at > first.at else 0.0
 
 
 def _whole(reader: Reader, *, deadline: float) -> Facts:

@@ -102,7 +102,7 @@ class Reader:
 
     def _from_elasticsearch(self) -> dict[str, Any]:
         there: dict[str, Any] = {"ignore_unavailable": True, "allow_no_indices": True}
-        documents = {index: int(self._search.count(index=index, **there)["count"]) for index in INDICES}
+        documents = {index: self._count(index) for index in INDICES}
         results = self._search.search(
             index="model-results",
             size=0,
@@ -132,6 +132,13 @@ class Reader:
             "windows": int(windows.get("aggregations", {}).get("windows", {}).get("value", 0)),
             "last_windows": tuple(hit["_source"] for hit in windows["hits"]["hits"]),
         }
+
+    def _count(self, index: str) -> int:
+        """How many documents an index holds; RuntimeError where there is none any more to answer: closed, or deleted."""
+        found = self._search.count(index=index, ignore_unavailable=True, allow_no_indices=True)
+        if not found["_shards"]["total"] and self._known.get("documents", {}).get(index):
+            raise RuntimeError(f"index {index} is closed or gone")
+        return int(found["count"])
 
     def _from_provider(self) -> dict[str, Any]:
         text = requests.get(f"{self._provider_url}/metrics", timeout=5).text

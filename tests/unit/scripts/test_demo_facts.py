@@ -33,6 +33,20 @@ def test_what_does_not_answer_keeps_its_last_numbers_with_their_age(reader: Read
     assert found.problems == ("Elasticsearch (what it holds is 12 s old): refused",)
 
 
+@pytest.mark.parametrize(("known", "problems"), [({}, 0), ({"documents": {"all-events": 0}}, 0), ({"documents": {"all-events": 17_800}}, 1)])
+def test_an_index_that_is_closed_or_gone_is_not_an_empty_one(known: dict[str, Any], problems: int, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo showed "-17800 records/s" and "stored 0"."""
+    monkeypatch.undo()
+    for part in ("_from_redis", "_from_provider", "_from_engine"):
+        monkeypatch.setattr(Reader, part, lambda _: {})
+    nothing = {"count": 0, "_shards": {"total": 0}, "hits": {"hits": []}}
+    monkeypatch.setattr(reader, "_search", type("Search", (), {"count": lambda *_, **__: nothing, "search": lambda *_, **__: nothing})())
+    reader._known |= known
+    found = reader.read()
+    assert found.documents.get("all-events") == known.get("documents", {}).get("all-events", 0)
+    assert ["index all-events is closed or gone" in problem for problem in found.problems] == [True] * problems
+
+
 def test_what_never_answered_is_not_known(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reader, "_from_redis", away)
     assert reader.read().problems == ("Redis (what it holds is not known): refused",)
