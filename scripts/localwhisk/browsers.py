@@ -7,6 +7,7 @@ for this machine (Host), which is the page's own where its DNS points here. Neit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from localwhisk import messages
@@ -67,6 +68,7 @@ def without_port(host: str) -> str:
     return name if port.isdigit() else host
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether a name or address is this machine's own, and only that."""
     name = host.removeprefix("[").removesuffix("]").lower()

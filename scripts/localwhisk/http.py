@@ -81,6 +81,8 @@ class Request:
     max_body: int
     transaction_id: str = ""
     _body: bytes | None = None
+    _segments: list[str] | None = None
+    _parameters: list[tuple[str, str]] | None = None
 
     @classmethod
     def from_scope(cls, scope: Scope, receive: Receive, *, max_body: int) -> Request:
@@ -113,11 +115,15 @@ class Request:
 
     def segments(self) -> list[str]:
         """Path parts, decoded one by one; a trailing slash leaves a last empty one."""
-        return [unquote(part) for part in self.path.split("/")[1:]]
+        if self._segments is None:
+            self._segments = [unquote(part) for part in self.path.split("/")[1:]]
+        return self._segments
 
     def parameters(self) -> list[tuple[str, str]]:
         """Query parameters in order, blanks kept; raises IllegalQuery."""
-        return targets.pairs(self.query)
+        if self._parameters is None:
+            self._parameters = targets.pairs(self.query)
+        return self._parameters
 
     def parameter(self, name: str) -> str | None:
         """First value of a query parameter; raises 400."""

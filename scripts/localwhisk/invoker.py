@@ -223,7 +223,7 @@ class Invoker:
 
     def _begun(self, call: Call) -> Activation:
         kind = [_pair("path", call.action.doc), _pair("kind", call.action.exec.kind)]
-        return replace(record_of(call, start=self.clock()), annotations=kind)
+        return record_of(call, start=self.clock(), annotations=kind)
 
     def _finished(self, call: Call, outcome: Outcome) -> Activation:
         return replace(
@@ -238,7 +238,7 @@ class Invoker:
         )
 
 
-def record_of(call: Call, *, start: int) -> Activation:
+def record_of(call: Call, *, start: int, annotations: Sequence[Mapping[str, Any]] = ()) -> Activation:
     """Return a call's record as it begins, which stays if nobody says how it ended."""
     return Activation(
         id=call.activation_id,
@@ -251,6 +251,7 @@ def record_of(call: Call, *, start: int) -> Activation:
         result=None,
         path=call.action.doc,
         cause=call.cause,
+        annotations=annotations,
     )
 
 

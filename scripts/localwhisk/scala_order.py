@@ -21,16 +21,24 @@ Pair = Mapping[str, Any]
 
 def ordered(pairs: Sequence[Pair]) -> Sequence[Pair]:
     """Pairs with keys of their own, in the order of the server."""
-    return pairs if len(pairs) <= _SMALL else list(_node(pairs, 0))
+    if len(pairs) <= _SMALL:
+        return pairs
+    by_key = {pair["key"]: pair for pair in pairs}
+    return [by_key[key] for key in _order(tuple(by_key))]
 
 
-def _node(pairs: Sequence[Pair], level: int) -> Iterator[Pair]:
+@lru_cache(maxsize=64)
+def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_node(keys, 0))
+
+
+def _node(keys: Sequence[str], level: int) -> Iterator[str]:
     if level >= len(_LEVELS):
-        yield from pairs
+        yield from keys
         return
-    slots: dict[int, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        slots[_hash(pair["key"]) >> _LEVELS[level] & _MASK].append(pair)
+    slots: dict[int, list[str]] = defaultdict(list)
+    for key in keys:
+        slots[_hash(key) >> _LEVELS[level] & _MASK].append(key)
     for _, slot in sorted(slots.items()):
         if len(slot) == 1:
             yield slot[0]

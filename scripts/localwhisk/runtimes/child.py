@@ -18,7 +18,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -137,26 +137,21 @@ class Child:
             return Answer("unread")
         self._buffer.clear()
         self._length = 0
-        with self.logging(logs):
-            self._waiting = self._loop.create_future()
-            self._timer = self._loop.call_later(timeout_s, self.abort, "timeout")
-            self._send(line)
-            try:
-                return await self._waiting
-            finally:
-                self._timer.cancel()
-                self._waiting = None
+        self.log_to(logs)
+        self._waiting = self._loop.create_future()
+        self._timer = self._loop.call_later(timeout_s, self.abort, "timeout")
+        self._send(line)
+        try:
+            return await self._waiting
+        finally:
+            self._timer.cancel()
+            self._waiting = None
+            self.log_to(None)
 
-    @contextlib.contextmanager
-    def logging(self, logs: Logs) -> Iterator[None]:
-        """Give what it prints meanwhile to an activation's log; what it prints at other times belongs to none."""
+    def log_to(self, logs: Logs | None) -> None:
+        """Give what it prints from now on to an activation's log; what it prints while there is none belongs to nobody."""
         self._drain_logs()
         self._logs = logs
-        try:
-            yield
-        finally:
-            self._drain_logs()
-            self._logs = None
 
     def abort(self, ending: Ending) -> None:
         """Kill the process, giving this as the reason to whoever waits for an answer."""

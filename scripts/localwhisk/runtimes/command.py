@@ -111,11 +111,12 @@ class CommandWorker:
     def _running_in(self, child: Child, logs: LogCollector) -> Iterator[None]:
         written = ProxyLogs(logs)
         self._running = True
+        child.log_to(written)
         try:
-            with child.logging(written):
-                yield
+            yield
         finally:
             self._running = False
+            child.log_to(None)
             written.finish()
 
     def check_memory(self, limit_bytes: int) -> None:
