@@ -34,6 +34,8 @@ LEAST_S = 1.0
 """What must be left of the time for another request. Each may take all that is left: cut short, it would go on in Elasticsearch."""
 
 _STATUS = re.compile(r"(?:HTTP )?([1-5]\d\d)\b(?: ([a-z_]{1,64})\b)?")
+_ERROR_TYPE = "_exception"
+"""How Elasticsearch's names of errors end: a status alone does not say whether an index is blocked or a right is missing."""
 _LONGEST_REASON = 200
 
 Pair = tuple[bytes, bytes]
@@ -207,11 +209,12 @@ def _problem(item: ItemError) -> str:
 
 
 def _code(problem: str) -> str:
-    """What a retry is counted under: the HTTP status, for 400 the error's type, or `unreachable` where there was none."""
+    """What a retry is counted under: the error's type where Elasticsearch names one, else the HTTP status, or `unreachable`."""
     found = _STATUS.match(problem)
     if not found:
         return "unreachable"
-    return found[2] if found[1] == "400" and found[2] else found[1]
+    status, kind = found[1], found[2] or ""
+    return kind if kind.endswith(_ERROR_TYPE) or (kind and status == "400") else status
 
 
 def _body(portion: list[Pair]) -> bytes:

@@ -95,12 +95,23 @@ def test_two_batches_that_bring_a_field_at_once_lose_nothing() -> None:
     assert len(world.store.indices["i"]) == 5
 
 
-@pytest.mark.parametrize("kind", ["index_closed_exception", "validation_exception", "made_up_exception"])
-def test_what_is_no_fault_of_the_document_is_put_off_and_counted_by_its_kind(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "index_closed_exception"),
+        (400, "validation_exception"),
+        (400, "made_up_exception"),
+        (403, "cluster_block_exception"),
+        (429, "es_rejected_execution_exception"),
+        (503, "unavailable_shards_exception"),
+    ],
+)
+def test_what_is_no_fault_of_the_document_is_put_off_and_counted_by_its_kind(status: int, kind: str) -> None:
+    """A page that says `403` does not say that somebody made the index read-only."""
     world = World()
-    world.store.refuse = lambda *_: (400, kind)
+    world.store.refuse = lambda *_: (status, kind)
 
-    with pytest.raises(SinkUnavailable, match=f"400 {kind}: made up"):
+    with pytest.raises(SinkUnavailable, match=f"{status} {kind}: made up"):
         world.writer.write("i", some(2))
     assert world.writer.counts[f"retried.{kind}"] == 8
 
