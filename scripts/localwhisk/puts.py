@@ -128,7 +128,9 @@ def _size(pairs: KeyValues | None) -> int:
 def _is_pair(item: object) -> bool:
     if not isinstance(item, dict) or not isinstance(item.get("key"), str) or "value" not in item:
         return False
-    return isinstance(item.get("init", False), bool)
+    encryption = item.get("encryption", "")
+    named = isinstance(encryption, str) or (encryption is None and "init" in item)
+    return named and isinstance(item.get("init", False), bool)
 
 
 def _pair(item: Mapping[str, Any]) -> dict[str, Any]:

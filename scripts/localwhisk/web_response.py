@@ -18,6 +18,7 @@ _HTML = "text/html; charset=UTF-8"
 _SVG = "image/svg+xml"
 _HTTP_FORM = "message/http"
 _STATUSES = range(200, 600)
+_EMPTY = (204, 205, 304)  # have no body, whatever the action gives
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -88,7 +89,7 @@ def _http(result: Any) -> Response:
     body = result.get("body")
     empty = body is None or body == ""
     status = _status(result["statusCode"]) if "statusCode" in result else 204 if empty else 200
-    if empty or status == 204:  # No Content
+    if empty or status in _EMPTY:
         return Response(status, headers=headers)
     response = _with_text(body, content_type) if isinstance(body, str) else _with_json(body, content_type)
     response.status, response.headers = status, headers

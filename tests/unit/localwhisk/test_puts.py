@@ -47,6 +47,8 @@ def test_a_key_given_twice_counts_once_with_its_last_value() -> None:
         [{"key": 1, "value": 1}],
         [{"key": "k", "value": 1, "init": "true"}],
         [{"key": "k", "value": 1, "init": None}],
+        [{"key": "k", "value": 1, "encryption": None}],
+        [{"key": "k", "value": 1, "init": True, "encryption": 1}],
         "x",
     ],
 )
@@ -56,5 +58,5 @@ def test_other_parameters_are_malformed(given: object) -> None:
 
 
 def test_a_parameter_is_for_the_initialisation_only_when_it_says_so() -> None:
-    pairs = [{"key": "a", "value": 1, "init": False}, {"key": "b", "value": 2, "init": True, "x": 1}]
+    pairs = [{"key": "a", "value": 1, "init": False}, {"key": "b", "value": 2, "init": True, "x": 1, "encryption": None}]
     assert puts.key_values(pairs) == ({"key": "a", "value": 1}, {"key": "b", "value": 2, "init": True})

@@ -52,6 +52,8 @@ JSON = "application/json"
         ({"statusCode": 200}, (200, None, b"")),
         ({"statusCode": 200, "body": None}, (200, None, b"")),
         ({"statusCode": 204, "body": "t"}, (204, None, b"")),
+        ({"statusCode": 205, "body": {"a": 1}}, (205, None, b"")),
+        ({"statusCode": 304, "body": "t"}, (304, None, b"")),
         (
             {"headers": {"Content-Type": "image/png"}, "body": base64.b64encode(PNG).decode()},
             (200, "image/png", PNG),
