@@ -65,9 +65,12 @@ async function send() {
   if (!photo) return;
   reporting = photo;
   arm();
-  await sendReport(REPORT, photo.image, () => current === photo);
-  if (reporting === photo) reporting = null;
-  arm();
+  try {
+    await sendReport(REPORT, photo, () => current === photo);
+  } finally {
+    if (reporting === photo) reporting = null;
+    arm();
+  }
 }
 
 function show(answer, chosen) {

@@ -266,6 +266,46 @@ def test_a_report_that_failed_says_why(look: Callable[..., Any]) -> None:
     assert page.locator("#send").is_enabled()
 
 
+def test_a_report_whose_answer_was_lost_is_the_same_one_when_it_is_sent_again(look: Callable[..., Any]) -> None:
+    ids: list[str] = []
+
+    def reply(method: str, path: str, body: dict[str, Any], _headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if path.endswith("read"):
+            return 200, answer()
+        if method == "POST":
+            ids.append(body["id"])
+            return 202, {"id": body["id"], "status": "waiting"}
+        return 200, {"status": "stored", "document": {"plate": "S168319"}}
+
+    page = look(reply, excused="ERR_FAILED")
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.route("**/report", lambda route: (route.fetch(), route.abort()), times=1)
+    page.click("#send")
+    page.wait_for_selector("#report-status[data-state=bad]")
+    for note in ("", "", "another report"):
+        page.fill("#note", note)
+        page.click("#send")
+        page.wait_for_selector("#report-status[data-state=work]")
+        page.wait_for_selector("#report-status[data-state=done]")
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
+
+
+def test_a_look_that_nobody_answers_is_made_again(look: Callable[..., Any]) -> None:
+    stored = (200, {"status": "stored", "document": {"plate": None, "status": "refused", "redacted": True, "refused": {"reason": HOSTILE}}})
+    server = Server((200, answer()), (202, {"id": "abc", "status": "waiting"}), (504, {"error": "a proxy's"}), stored)
+    page = look(server, excused="o")
+    page.route("**/report/abc", lambda route: route.abort(), times=1)
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.click("#send")
+    page.locator("#report-status", has_text="Taken as abc; The server cannot be reached.").wait_for()
+    page.locator("#report-status", has_text="Taken as abc; a proxy's").wait_for()
+    page.wait_for_selector("#report-status[data-state=done]")
+    assert f"Stored as abc, no readable plate ({HOSTILE})" in page.locator("#report-status").inner_text()
+
+
 @pytest.mark.parametrize(
     ("refusal", "said"),
     [((429, {"code": "quota", "error": "20 photos a minute", "retry_after_s": 3}), "20 photos a minute Next try in 3 s."), ((429, {"error": "Too many requests in the last minute", "code": "x"}), "Too many requests")],
