@@ -9,7 +9,7 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from hort import config
+from hort import config, large_answers
 from hort.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -26,7 +26,7 @@ AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
 def client(url: str) -> Client:
     """The client of one address; answers are bytes. ConfigError where it is none, without it: a password may be anywhere in it."""
     try:
-        return redis.Redis.from_url(
+        found = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,
@@ -35,6 +35,7 @@ def client(url: str) -> Client:
             retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
             retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         )
+        return large_answers.use(found)
     except ValueError:
         raise ConfigError("redis_url", None, "must be redis://, rediss:// or unix:// with a host, a port and a number") from None
 
