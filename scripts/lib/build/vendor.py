@@ -10,7 +10,7 @@ import tempfile
 from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 
-from lib.build import lock
+from lib.build import elf, lock
 
 PYTHON = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none")
 GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux2014", "manylinux_2_17", "manylinux2010", "manylinux1")
@@ -22,7 +22,7 @@ STRIPPED_PATHS = (  # of numpy, what it imports only when it is asked for it, an
 )
 STRIPPED_SUFFIXES = (".pyi", ".pyc", ".pxd", ".h", ".c", ".a", ".lib", ".exe")
 STRIPPED_DIST_INFO = frozenset({"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "entry_points.txt"})
-RULES_VERSION = "3"  # of the rules above: a new one makes the trees anew
+RULES_VERSION = "4"  # of the rules above: a new one makes the trees anew
 
 
 class VendorError(Exception):
@@ -53,7 +53,7 @@ def tree(names: tuple[str, ...], *, lock_file: Path, cache: Path, machine: str) 
 
 
 def strip(folder: Path) -> None:
-    """Remove what an action never imports: tests, type stubs, headers, compiled caches, installer notes, source maps of notices."""
+    """Remove what an action never imports: tests, type stubs, headers, compiled caches, installer notes, what libraries hold for debuggers."""
     for path in sorted(folder.rglob("*"), reverse=True):
         inside = path.relative_to(folder).as_posix()
         if path.is_dir():
@@ -61,6 +61,8 @@ def strip(folder: Path) -> None:
                 shutil.rmtree(path)
         elif path.name.endswith(STRIPPED_SUFFIXES) or _is_note(inside) or _is_stripped(inside):
             path.unlink(missing_ok=True)
+        elif ".so" in path.suffixes:
+            path.write_bytes(elf.loaded(path.read_bytes()))
 
 
 def _is_stripped(inside: str) -> bool:
