@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hort import bulk_errors
@@ -23,6 +23,7 @@ from hort.errors import DocumentsPutOff, SinkUnavailable
 
 MAX_DOCUMENTS = 5_000
 MAX_BYTES = 5_000_000
+COPIED_BYTES = 500_000
 MAX_REFUSALS = 2
 MAX_TOO_LARGE = 10
 """Single documents that are too large for what stands before Elasticsearch, after which the rest is not tried."""
@@ -65,7 +66,24 @@ def pairs(body: bytes) -> list[Pair]:
     return list(zip(lines[::2], lines[1::2], strict=False))
 
 
-def requests(documents: Sequence[Pair]) -> Iterator[list[Pair]]:
+def streamed(body: bytes) -> Iterator[Pair]:
+    """The same lines, of which only some are copied at a time: a body may be as large as the action's memory allows."""
+    start = 0
+    while start < len(body):
+        end = _after_line(body, start + COPIED_BYTES)
+        if body.count(b"\n", start, end) % 2:
+            end = _after_line(body, end)
+        yield from pairs(body[start:end])
+        start = end
+
+
+def _after_line(body: bytes, position: int) -> int:
+    """Where the line goes on that is there, or where the body ends."""
+    found = body.find(b"\n", position)
+    return len(body) if found < 0 else found + 1
+
+
+def requests(documents: Iterable[Pair]) -> Iterator[list[Pair]]:
     """The documents in portions that are no more than 5,000 and 5 MB; a larger document goes alone."""
     portion: list[Pair] = []
     size = 0
@@ -106,7 +124,7 @@ class BulkWriter:
         """Name the batch that is written; where it was tried before, a request of it may still be under way."""
         self._batch_id, self._unsure = batch_id, tried_before
 
-    def write(self, index: str, documents: Sequence[Pair]) -> Written:
+    def write(self, index: str, documents: Iterable[Pair]) -> Written:
         """Store all documents or say which were refused; SinkUnavailable where that did not come to an end.
 
         DocumentsPutOff where all that Elasticsearch takes now is stored.

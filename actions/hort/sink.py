@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from hort import (
     store,
 )
 from hort.batch import Reference
-from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs
+from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs, streamed
 from hort.counters import Counters, RedisCounters
 from hort.document_store import DocumentStore, RequestRefused, StoreBusy
 from hort.errors import DocumentsPutOff, SinkUnavailable
@@ -122,34 +122,31 @@ class Sink:
         self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, *, stored: Counter[str], kept: set[str], shut: dict[str, str]
     ) -> list[Pair]:
         """Writes the documents of one stage field, all that is held at a time; dead letters for those that were refused."""
-        body, index = self._body(reference, name, stage), documents.INDEX_OF[name]
-        if not body:
+        raw, index = self._raw(reference, name, stage), documents.INDEX_OF[name]
+        if not raw:
             return []
         if not stored:
             shut.update(self._ensure_templates(stage, writer.counts))
         if index in shut:
             raise DocumentsPutOff(f"what {index} maps cannot be changed: {shut[index]}")
         if index == documents.DEAD_LETTERS:
-            kept.update(map(_id_of, body) if replay.REPLAYED in stage else ())
-            stored[index] += self._bury(writer, body)
+            kept.update(map(_id_of, streamed(raw)) if replay.REPLAYED in stage else ())
+            stored[index] += self._bury(writer, streamed(raw))
             return []
-        written = writer.write(self.prefix + index, body)
+        late = stage.get(_LATE, b"") if name == "events" else b""
+        written = writer.write(self.prefix + index, mark_late(streamed(raw), late))
         stored[index] += written.stored
         writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
         writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
         return [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
 
-    def _body(self, reference: Reference, name: str, stage: Stage) -> list[Pair]:
-        """The documents of one stage field; each may be large."""
+    def _raw(self, reference: Reference, name: str, stage: Stage) -> bytes:
+        """The documents of one stage field, which may be large; empty where there is nothing to write."""
         if name == "events" and replay.STORED in stage:
-            return []
-        raw = (self.journal.read_stage(reference, [name]) or {}).get(name)
-        found = pairs(raw) if raw else []
-        if name == "events" and _LATE in stage:
-            mark_late(found, stage[_LATE])
-        return found
+            return b""
+        return (self.journal.read_stage(reference, [name]) or {}).get(name, b"")
 
-    def _bury(self, writer: BulkWriter, letters: Sequence[Pair]) -> int:
+    def _bury(self, writer: BulkWriter, letters: Iterable[Pair]) -> int:
         """Writes dead letters; how many. They hold what is nowhere else: one that is refused keeps the batch."""
         written = writer.write(self.prefix + documents.DEAD_LETTERS, letters)
         if written.rejected:
@@ -236,11 +233,15 @@ def _reason(kind: str) -> str:
     return kind if _KIND.match(kind) else "refused"
 
 
-def mark_late(events: list[Pair], positions: bytes) -> None:
-    """Adds `"late":true` to the documents at these positions (u32 LE)."""
-    for position in array("I", positions):
-        head, document = events[position]
-        events[position] = (head, document[:-1] + b',"late":true}')
+def mark_late(events: Iterable[Pair], positions: bytes) -> Iterable[Pair]:
+    """The documents, with `"late":true` in those at these positions (u32 LE)."""
+    late = frozenset(array("I", positions))
+    if not late:
+        return events
+    return (
+        (head, document[:-1] + b',"late":true}') if position in late else (head, document)
+        for position, (head, document) in enumerate(events)
+    )
 
 
 def _parsed(document: bytes) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from hort.schema import NUMERIC
 BATCH_BYTES = 8_000_000
 """Documents of one batch for `sink`."""
 PORTION = 1_000
-"""Documents that the join is given at a time."""
+"""Documents that the join is given at a time, unless they are large."""
+PORTION_BYTES = 2_000_000
 MAX_TYPES = 1_000
 """Device types whose fields are told to the sink, so that it maps them."""
 _NAMES = mapped_fields.stage_field("analytics")
@@ -73,6 +74,7 @@ class Writer:
     _names: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     _waiting: int = 0
     _last: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    _last_bytes: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, block: Block, level: str, *, window: Window, partition: int | None) -> None:
         """Adds a block's documents; those of a device type belong to no partition."""
@@ -85,9 +87,14 @@ class Writer:
         ):
             self._line(document.lines())
             for place in places if window.newest else ():
-                self._last[place][document.key_id] = document.body
-                if len(self._last[place]) >= PORTION:
-                    self.remember(place, self._last.pop(place), ttl_s=self.remember_ttl_s)
+                self._keep(place, document.key_id, document.body)
+
+    def _keep(self, place: int, key_id: bytes, body: bytes) -> None:
+        self._last[place][key_id] = body
+        self._last_bytes[place] += len(body)
+        if len(self._last[place]) >= PORTION or self._last_bytes[place] >= PORTION_BYTES:
+            self.remember(place, self._last.pop(place), ttl_s=self.remember_ttl_s)
+            del self._last_bytes[place]
 
     def _line(self, line: bytes) -> None:
         if self._lines and self._waiting + len(line) > BATCH_BYTES:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hort import bulk_writer
-from hort.bulk_writer import BulkWriter, Pair, pairs, requests
+from hort.bulk_writer import BulkWriter, Pair, pairs, requests, streamed
 from hort.document_store import RequestRefused, StoreBusy
 from hort.documents import bulk_line
 from hort.errors import DocumentsPutOff, SinkUnavailable
@@ -31,6 +31,13 @@ def some(count: int, **more: Any) -> list[Pair]:
 def test_lines_two_by_two() -> None:
     assert pairs(b"") == []
     assert pairs(b"a\nb\nc\nd\n") == [(b"a", b"b"), (b"c", b"d")]
+
+
+@pytest.mark.parametrize("copied", [1, 2, 3, 5, 7, 1_000])
+def test_streamed_lines_are_the_same_wherever_they_are_cut(copied: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hort.bulk_writer.COPIED_BYTES", copied)
+    for body in (b"", b"a\nb\n", b"a\nb\nccc\ndddd\ne\nffffff\n", b"".join(bulk_line(str(number), {"n": "x" * number}) for number in range(20))):
+        assert list(streamed(body)) == pairs(body)
 
 
 def test_requests_are_bounded_by_count_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
