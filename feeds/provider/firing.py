@@ -12,7 +12,7 @@ from feeds.provider import payloads
 from feeds.provider.follower import Follower, Verdict
 from feeds.provider.log import log
 from feeds.provider.meters import Meters
-from feeds.provider.pace import Backoff, Gate, next_minute
+from feeds.provider.pace import HANGS_MS, Backoff, Gate, next_minute
 from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import batch, replay
 from hort.feed_options import INLINE_LIMIT, FeedConfig
@@ -172,9 +172,10 @@ class Firing:
         is several times a batch, and while Elasticsearch is down every batch of a long journal would be staged.
         """
         if not self._unfinished:
-            self._gate.stuck = 0
+            self._gate.stuck, self._gate.hanging = 0, False
             return None
         times = self._times()
+        self._gate.hanging = any(now - fire.at > HANGS_MS for fire in self._fired.values())
         self._unfinished = {name: since for name, since in self._unfinished.items() if times[name] is not None}
         most = len(self._unfinished) >= MOST_UNFINISHED * self._gate.max_unacked
         young = [name for name, since in self._unfinished.items() if most or now - since < GIVE_WAY_MS]

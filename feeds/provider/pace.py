@@ -64,10 +64,12 @@ class Backoff:
         self._tries = 0
 
 
-LEAST_UNACKED = 2
-"""So many batches are under way however slow they are: one that hangs shall not hold up the others."""
+FEW_UNACKED = 2
+"""What `unacked` begins with, and falls back to where less is used."""
 QUICK_MS = 1_000
 """A batch that took no longer than this since its fire found containers that were warm."""
+HANGS_MS = 10_000
+"""A batch that is under way for longer does not hold up another one: it may hang."""
 BACKLOG = 2
 """Where so many batches wait, more must be under way, however long each takes."""
 
@@ -77,8 +79,9 @@ class Gate:
     """What the intake must know of the firing: it cuts a batch early only when that can be fired at once.
 
     `in_flight` batches are unfinished and count against `unacked`, `stuck` ones have been unfinished for too long to do so.
-    `unacked` moves between LEAST_UNACKED and `max_unacked` as TCP's congestion window does (additive increase, multiplicative decrease):
-    each batch more that is under way wants a container more of each action, and where there is no memory for them they evict one another.
+    `unacked` moves between 1 and `max_unacked` as TCP's congestion window does (additive increase, multiplicative decrease): each batch
+    more that is under way wants a container more of each action, and where there is no memory for them they evict one another. All are
+    slow then, so that there are always two under way, until only one may be: alone it finds the containers warm that it left.
     `batches` and `bytes` are the journal's, as it was looked at last and with what was put since; `added` is all that was ever put,
     `known` tells whether it was looked at at all.
     """
@@ -96,7 +99,9 @@ class Gate:
     oldest_ms: int = 0
     not_before: int = 0
     firing: bool = True
-    unacked: int = LEAST_UNACKED
+    unacked: int = FEW_UNACKED
+    hanging: bool = False
+    """Whether a batch has been under way for longer than HANGS_MS."""
     short: bool = False
     """Whether something has waited for room since the last batch was done."""
 
@@ -115,20 +120,20 @@ class Gate:
     @property
     def room(self) -> bool:
         """Whether one batch more may be under way."""
-        return self.in_flight < min(self.unacked, self.max_unacked)
+        return self.in_flight < min(max(self.unacked, FEW_UNACKED) if self.hanging else self.unacked, self.max_unacked)
 
     def done(self, took_ms: int) -> None:
         """A batch is done, so long after its last fire."""
-        short = self.short or self.waiting > 0
-        if short and (took_ms <= QUICK_MS or self.waiting >= BACKLOG):
+        short, quick = self.short or self.waiting > 0, took_ms <= QUICK_MS
+        if short and (quick or self.waiting >= BACKLOG):
             self.unacked = min(self.unacked + 1, self.max_unacked)
-        elif not short:
-            self.unacked = max(self.unacked - 1, LEAST_UNACKED)
+        elif not quick or (not short and self.unacked > FEW_UNACKED):
+            self.unacked = max(self.unacked - 1, 1)
         self.short = False
 
     def late(self) -> None:
         """A batch was not done by its deadline."""
-        self.unacked = max(self.unacked // 2, LEAST_UNACKED)
+        self.unacked = max(self.unacked // 2, 1)
 
     @property
     def full(self) -> bool:

@@ -8,7 +8,7 @@ import redis
 
 from feeds.provider.firing import GIVE_WAY_MS, HOLD_MS, MOST_UNFINISHED, UNREADABLE_ATTEMPTS, Firing
 from feeds.provider.meters import Meters
-from feeds.provider.pace import LEAST_UNACKED, Gate, Pace, next_minute
+from feeds.provider.pace import FEW_UNACKED, HANGS_MS, Gate, Pace, next_minute
 from feeds.provider.testing import MemoryWhisk
 from feeds.provider.whisk import Outcome, Target
 from hort import batch, feed_options, keys
@@ -299,17 +299,24 @@ def test_an_unreadable_activation_is_given_up_after_some_fires() -> None:
     assert bench.journal.size(bench.journals[0]) == 0
 
 
-def under_way(bench: Bench, *, takes: int, seconds: int, every: int) -> int:
-    """The most batches under way at once where each takes so long (ms) and a new one comes each `every` ms."""
-    most = 0
+def under_way(bench: Bench, *, takes: int, seconds: int, every: int, beside: int = 0) -> int:
+    """The most batches under way at once where each takes so long (ms) and a new one comes each `every` ms.
+
+    `beside`: what one takes that was not alone; a new one waits for its fire outside the journal then, as the intake has it.
+    """
+    most, crowded, wanted = 0, set[str](), 0
     for _ in range(seconds * 10):
-        if bench.clock.now % every < 100:
+        wanted += bench.clock.now % every < 100
+        if wanted and not (beside and bench.gate.wait(bench.clock.now)):
+            wanted = 0
             bench.put()
         bench.run(100)
         there = [(at, fire) for at, fire in zip(bench.whisk.at, bench.whisk.fires, strict=True) if _there(bench, fire)]
-        most = max(most, len({fire["batch_id"] for _, fire in there}))
+        names = {fire["batch_id"] for _, fire in there}
+        most = max(most, len(names))
+        crowded |= names if len(names) > 1 else set()
         for at, fire in there:
-            if bench.clock.now >= at + takes:
+            if bench.clock.now >= at + (beside if beside and fire["batch_id"] in crowded else takes):
                 bench.journal.ack(Reference(fire["batch_id"], fire["journal"]))
     return most
 
@@ -321,17 +328,39 @@ def _there(bench: Bench, fire: dict[str, Any]) -> bool:
 def test_as_few_batches_are_under_way_as_keep_up() -> None:
     def bench() -> Bench:
         fresh = Bench(max_fires_per_minute=600, max_unacked=8)
-        fresh.gate.unacked = LEAST_UNACKED
+        fresh.gate.unacked = FEW_UNACKED
         return fresh
 
     assert under_way(bench(), takes=400, seconds=60, every=1_400) == 1
     slow = bench()
-    assert under_way(slow, takes=5_000, seconds=60, every=3_000) == LEAST_UNACKED
+    assert under_way(slow, takes=5_000, seconds=60, every=3_000) == FEW_UNACKED
     assert under_way(slow, takes=5_000, seconds=120, every=800) == 8, "what waits must go on"
     busy = bench()
     assert under_way(busy, takes=600, seconds=60, every=200) >= 4
     assert under_way(busy, takes=400, seconds=60, every=1_400) <= 4
-    assert busy.gate.unacked == LEAST_UNACKED, "what is not used is given up"
+    assert busy.gate.unacked == FEW_UNACKED, "what is not used is given up"
+
+
+def test_batches_that_take_each_others_containers_go_one_at_a_time() -> None:
+    bench = Bench(max_fires_per_minute=600, max_unacked=8)
+    bench.gate.unacked = FEW_UNACKED
+    for _ in range(FEW_UNACKED):
+        bench.put()
+        bench.run(2_000)
+    assert under_way(bench, takes=400, beside=4_000, seconds=20, every=1_300) == FEW_UNACKED, "each takes the others' places"
+    assert under_way(bench, takes=400, beside=4_000, seconds=60, every=1_300) == 1
+    assert bench.journal.size(bench.journals[0]) <= 1, "nothing waits"
+
+
+def test_a_batch_that_hangs_holds_up_no_other_one() -> None:
+    bench = Bench(max_fires_per_minute=600, max_unacked=8)
+    bench.gate.unacked = 1
+    for _ in range(2):
+        bench.put()
+    bench.run(HANGS_MS - 1_000)
+    assert len(bench.whisk.fires) == 1
+    bench.run(2_000)
+    assert len(bench.whisk.fires) == 2
 
 
 def test_batches_that_are_late_halve_what_is_under_way() -> None:
@@ -340,7 +369,7 @@ def test_batches_that_are_late_halve_what_is_under_way() -> None:
         bench.put()
     bench.run(31_000)
     assert len(bench.whisk.fires) > 8, "fired again"
-    assert bench.gate.unacked == LEAST_UNACKED
+    assert bench.gate.unacked == 1
     failing = Bench(max_fires_per_minute=600, max_unacked=8, ack_deadline_s=30)
     failing.whisk.rules, failing.whisk.ended = Started(known=True, activations=("b" * 32,)), {"b" * 32: False}
     failing.put()
