@@ -25,8 +25,8 @@ from hort.payload import OverBudget, Undecodable
 STAGE = "ingest"
 MAX_KEY_LENGTH = 256
 """Characters of a device type, a device id and an event."""
-STAGED_BYTES = 64_000_000
-"""What a bounded batch may become in memory, by these rules of thumb beside the bytes of documents and dead letters."""
+STAGED_BYTES = 68_000_000
+"""What a bounded batch may become in memory, by these rules of thumb; documents are there twice while they are put together."""
 RECORD_BYTES, VALUE_BYTES, ROUTE_BYTES = 150, 48, 1_000
 LOOKED_AT = 32
 """Messages whose numbers are looked at together: one at a time costs twice as much."""
@@ -182,7 +182,7 @@ class _Decoder:
             at_ms=min(max(origin.received, 0), event_time.LATEST_MS),
             items=items,
         )
-        self._take_room(len(letter))
+        self._take_room(2 * len(letter))
         self.decoded.dead.append(letter)
 
     def _take_room(self, size: int) -> None:
@@ -233,7 +233,7 @@ class _Decoder:
         block.values += block.pick(data)
         stamp = (self._stamps.get(at) or self._stamp(at)) if at == received else _two_stamps(at, received)
         line = _LINE % (name, name, route.head, stamp, orjson.dumps(data))
-        self._room -= len(line) + RECORD_BYTES + VALUE_BYTES * len(block.names)
+        self._room -= 2 * len(line) + RECORD_BYTES + VALUE_BYTES * len(block.names)
         if self._room < 0:
             self._take_room(0)
         decoded.lines.append(line)

@@ -24,7 +24,7 @@ MAX_ERROR = 300
 MAX_FIELDS = 64
 """Names in a model's answers of one batch that are told to the sink, so that it maps their numbers."""
 MAX_NAMED_DEPTH = 4
-RESULTS_BYTES = 48_000_000
+RESULTS_BYTES = 40_000_000
 """What a batch's results may take; they are in memory three times until they are staged."""
 OK, ERROR, TIMEOUT, OPEN = "ok", "error", "timeout", "open"
 

@@ -10,6 +10,8 @@ import requests
 TIMEOUT_S = 65
 NEWEST = 100
 """Fires that are looked at, to find what they started."""
+PAGE = 200
+"""Records that one list holds at most."""
 
 
 class Whisk:
@@ -62,6 +64,13 @@ class Whisk:
         """How many activations of a trigger or action there are between two times in milliseconds."""
         bound = "" if upto is None else f"&upto={upto}"
         return int(self._call("GET", f"activations?count=true&name={name}&since={since}{bound}")["activations"])
+
+    def records(self, *, since: int, upto: int) -> list[dict[str, Any]]:
+        """The activations between two times in milliseconds, without results and logs."""
+        found: list[dict[str, Any]] = []
+        while page := self._call("GET", f"activations?limit={PAGE}&skip={len(found)}&since={since}&upto={upto}"):
+            found += page
+        return found
 
     def running(self, trigger: str, action: str) -> set[str]:
         """Ids of the activations of an action that a trigger's newest fires started and that have no record yet."""

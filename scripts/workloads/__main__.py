@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.arguments import above_zero, count, new_file
-from workloads import churn, engine, plates, pressure, report, stream, windows
+from workloads import churn, engine, plates, pool, pressure, report, stream, windows
 
 KINDS = {
     "stream": "MQTT to Elasticsearch",
@@ -18,6 +18,7 @@ KINDS = {
     "window": "window statistics",
     "churn": "Redis' memory while devices come and go",
     "pressure": "devices that publish several times what the feed may take",
+    "pool": "the stream and its clockwork in a small pool of memory",
     "plates": "licence plates: bare OpenALPR and ours",
 }
 
@@ -47,15 +48,15 @@ def main() -> int:
                 "--calls", type=count, default=600, help="blocking invocations to time; default 600"
             )
         if name == "churn":
-            kind.add_argument("--minutes", type=above_zero, default=60, help="how long; default 60")
-            kind.add_argument("--devices", type=count, default=200, help="how many at a time; default 200")
-            kind.add_argument("--rate", type=above_zero, default=10, help="records a second; default 10")
+            _churn_options(kind)
         if name == "pressure":
             kind.add_argument("--minutes", type=above_zero, default=2, help="how long each burst lasts; default 2")
             kind.add_argument("--times", type=above_zero, default=3, help="how many times the ceiling; default 3")
             kind.add_argument(
                 "--kinds", nargs="+", choices=pressure.KINDS, default=pressure.KINDS, help="which bursts; default all"
             )
+        if name == "pool":
+            _pool_options(kind)
         if name == "plates":
             kind.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos")
             kind.add_argument(
@@ -85,6 +86,21 @@ def main() -> int:
     return 1 if figures.get("broken") else 0
 
 
+def _churn_options(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument("--minutes", type=above_zero, default=60, help="how long; default 60")
+    kind.add_argument("--devices", type=count, default=200, help="how many at a time; default 200")
+    kind.add_argument("--rate", type=above_zero, default=10, help="records a second; default 10")
+
+
+def _pool_options(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument("--pool-mb", type=count, default=1024, help="memory of all containers; default 1024")
+    kind.add_argument("--rate", type=above_zero, default=25, help="records a second; default 25")
+    kind.add_argument("--seconds", type=above_zero, default=120, help="how long; default 120")
+    kind.add_argument("--devices", type=count, default=300, help="how many devices; default 300")
+    kind.add_argument("--dashboard", action="store_true", help="with an open dashboard")
+    kind.add_argument("--web-model", action="store_true", help="with a second model, a web action")
+
+
 def _run(given: argparse.Namespace) -> dict[str, Any]:
     if given.kind == "stream":
         return stream.run(
@@ -98,6 +114,15 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
         return churn.run(minutes=given.minutes, devices=given.devices, rate=given.rate)
     if given.kind == "pressure":
         return pressure.run(minutes=given.minutes, times=given.times, kinds=tuple(given.kinds))
+    if given.kind == "pool":
+        return pool.run(
+            pool_mb=given.pool_mb,
+            rate=given.rate,
+            seconds=given.seconds,
+            devices=given.devices,
+            dashboard=given.dashboard,
+            web_model=given.web_model,
+        )
     if given.kind == "plates":
         return plates.run(photos=given.photos, truth=given.truth, country=given.country, n=given.n)
     return engine.run(calls=given.calls) if given.kind == "engine" else windows.run()

@@ -31,17 +31,18 @@ def run(*, rate: float, seconds: float, devices: int, fresh_rate: float, fresh_s
     with services() as machine:
         limits = {"broker": raw.broker(machine.mqtt_url), "redis": raw.store(machine.redis_url), "elasticsearch": raw.index(machine.elasticsearch_url)}
         with suite(machine, limits=STOCK), model(machine):
-            _publish(machine, WARM_UP_RECORDS / 2, 2, devices)
-            _drained(machine, WARM_UP_RECORDS)
+            publish(machine, WARM_UP_RECORDS / 2, 2, devices)
+            drained(machine, WARM_UP_RECORDS)
             sustained = _sustained(machine, rate, seconds, devices, already=WARM_UP_RECORDS)
     with services() as machine, suite(machine, limits=RAISED, max_fires_per_minute="500", linger_ms="100"), model(machine):
-        _publish(machine, WARM_UP_RECORDS / 2, 2, devices)
-        _drained(machine, WARM_UP_RECORDS)
-        fresh = _freshness(machine, fresh_rate, fresh_seconds, devices)
+        publish(machine, WARM_UP_RECORDS / 2, 2, devices)
+        drained(machine, WARM_UP_RECORDS)
+        fresh = freshness(machine, fresh_rate, fresh_seconds, devices)
     return {"limits": limits, "sustained": sustained, "freshness": fresh, "ratios": _ratios(sustained, limits)}
 
 
-def _publish(machine: Machine, rate: float, seconds: float, devices: int) -> dict[str, Any]:
+def publish(machine: Machine, rate: float, seconds: float, devices: int) -> dict[str, Any]:
+    """Publish in a process of its own; what `workloads.publisher.run` tells."""
     command = [sys.executable, "-m", "workloads.publisher", "--url", machine.mqtt_url, "--rate", str(rate)]
     command += ["--seconds", str(seconds), "--devices", str(devices)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=machine.env).stdout)
@@ -56,7 +57,7 @@ def _counts(client: Elasticsearch) -> tuple[int, int]:
     )
 
 
-def _drained(machine: Machine, expected: int) -> float | None:
+def drained(machine: Machine, expected: int) -> float | None:
     """Seconds until everything expected is stored; None where it is not within the timeout."""
     client, store = Elasticsearch(machine.elasticsearch_url, request_timeout=60), redis.Redis.from_url(machine.redis_url)
     began = time.monotonic()
@@ -72,8 +73,8 @@ def _sustained(machine: Machine, rate: float, seconds: float, devices: int, *, a
     meter = Meter(machine.pids)
     meter.start()
     fires_before = machine.whisk.count("device-events")
-    sent = _publish(machine, rate, seconds, devices)
-    drain_s = _drained(machine, already + sent["sent"])
+    sent = publish(machine, rate, seconds, devices)
+    drain_s = drained(machine, already + sent["sent"])
     usage = meter.stop()
     client = Elasticsearch(machine.elasticsearch_url, request_timeout=60)
     stored, scored = _counts(client)
@@ -98,11 +99,11 @@ def _sustained(machine: Machine, rate: float, seconds: float, devices: int, *, a
     }
 
 
-def _freshness(machine: Machine, rate: float, seconds: float, devices: int) -> dict[str, Any]:
+def freshness(machine: Machine, rate: float, seconds: float, devices: int) -> dict[str, Any]:
     """Milliseconds from publish to searchable: each look finds the newest record that a search sees."""
     client = Elasticsearch(machine.elasticsearch_url, request_timeout=60)
     these = {"range": {"data.sent_ms": {"gte": time.time() * 1000}}}  # not the warm-up's
-    publisher = threading.Thread(target=_publish, args=(machine, rate, seconds, devices))
+    publisher = threading.Thread(target=publish, args=(machine, rate, seconds, devices))
     publisher.start()
     delays: list[float] = []
     newest = 0.0

@@ -1,5 +1,6 @@
 """The manifest, the README and the code name the same settings."""
 
+import itertools
 import re
 
 import yaml
@@ -32,11 +33,21 @@ def test_what_is_not_exported_means_the_default() -> None:
     assert config.lookup({"partitions": ""}, "partitions") is None
 
 
-def test_one_batch_and_the_clockwork_fit_into_what_the_page_says() -> None:
+def test_the_stream_leaves_room_for_the_clockwork_in_the_standalone_servers_pool() -> None:
     package = yaml.safe_load(MANIFEST)["packages"]["hort"]
     memory = {name: action["limits"]["memorySize"] for name, action in package["actions"].items()}
     stream = sum(memory[name.strip()] for name in package["sequences"]["stream"]["actions"].split(","))
-    assert stream == 1024, "the standalone server's pool"
-    assert stream + memory["close"] + memory["poll-models"] + memory["divvy"] == 1536
-    assert "With 1.5 GB everything stays warm" in README
-    assert {name for name, size in memory.items() if size > 128} == {"ingest", "window", "score", "sink", "close", "plates"}
+    assert stream + memory["close"] == 1024, "what a standalone server has; what ticks finds its room where the last tick was"
+    assert "wants 768 MB for each batch" in README
+    assert stream + memory["close"] + memory["poll-models"] + memory["divvy"] + memory["dashboard"] == 1408
+    assert "With 1.4 GB everything stays warm" in README
+    assert {name: size for name, size in memory.items() if size > 128} == {"window": 256, "score": 256, "close": 256, "plates": 512}
+
+
+def test_no_two_alarms_fire_within_two_seconds() -> None:
+    triggers = yaml.safe_load(MANIFEST)["packages"]["hort"]["triggers"]
+    minutely = [trigger["inputs"]["cron"].split()[0] for trigger in triggers.values() if trigger.get("inputs", {}).get("cron", "").endswith(" * * * * *")]
+    assert len(minutely) == 3
+    seconds = sorted(second for text in minutely for second in (range(0, 60, int(text[2:])) if text[0] == "*" else map(int, text.split(","))))
+    assert len(seconds) == len(set(seconds)) == 12
+    assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(seconds))
