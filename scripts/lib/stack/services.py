@@ -167,6 +167,7 @@ def _elasticsearch(folder: Path, port: int) -> Command:
             "ES_PATH_CONF": str(config),
             "ES_TMPDIR": str(folder / "tmp"),
             "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",  # Java encodes the names of files as the language says
         },
         pid_file=pid_file,
     )

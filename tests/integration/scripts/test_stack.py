@@ -71,8 +71,9 @@ def test_what_servers_keep_is_for_their_user_alone(light: Services) -> None:
 
 
 @pytest.mark.slow(25)
-def test_a_checkout_may_lie_anywhere(tmp_path: Path) -> None:
-    """Redis took a folder's name with a blank for two arguments."""
+def test_a_checkout_may_lie_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis took a folder's name with a blank for two arguments; Java knew no umlaut in a container, where no language is set."""
+    monkeypatch.setenv("LC_ALL", "C")
     found = Services(tmp_path / 'meine "Häuser" #1: $HOME \\ it\'s')
     try:
         for name in SERVICES:
