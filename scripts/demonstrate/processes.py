@@ -14,6 +14,7 @@ from lib.stack import ports
 from lib.stack import process as stack_process
 
 START_TIMEOUT_S = 180.0
+ASKED_AGAIN_AFTER_S = 2.0
 STOP_TIMEOUT_S = 40.0
 """Longer than the engine lets requests and activations finish and the provider its threads: killed, it could leave actions behind."""
 
@@ -86,9 +87,11 @@ def run(argv: list[str], *, log: Path, env: dict[str, str]) -> int:
     try:
         return process.wait()
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        while process.poll() is None:  # a deployment that is asked once comes to its end first
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ASKED_AGAIN_AFTER_S)
         raise
 
 

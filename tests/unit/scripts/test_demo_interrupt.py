@@ -62,6 +62,22 @@ def test_a_part_whose_start_is_interrupted_does_not_stay(tmp_path: Path, monkeyp
     assert not started[0].alive()
 
 
+def test_a_command_that_wants_to_be_asked_twice_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As scripts/deploy, which else would hold up the end of the demo until it is done."""
+    program = "import signal, sys, time; came = []; signal.signal(signal.SIGTERM, lambda *_: sys.exit() if came else came.append(1))\nwhile True: time.sleep(600)"
+    wait, waits = subprocess.Popen.wait, iter([Interrupted()])
+
+    def interrupted(process: "subprocess.Popen[bytes]", timeout: float | None = None) -> int:
+        for error in waits:
+            raise error
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(processes, "ASKED_AGAIN_AFTER_S", 0.5)
+    with pytest.raises(Interrupted):
+        processes.run([sys.executable, "-c", program], log=tmp_path / "log", env={**os.environ})
+
+
 def test_what_a_killed_demo_left_running_is_stopped_and_nothing_else(tmp_path: Path) -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     left, other = (processes.start(name, sleeper, logs=tmp_path, env={**os.environ}, ready=False) for name in ("left", "other"))
