@@ -128,6 +128,7 @@ class Handler(BaseHTTPRequestHandler):
             reply = body if isinstance(body, tuple) else _worked(work, body)
             if self.path == "/run" or reply[0] != HTTPStatus.OK:
                 _end()
+            self.server.places.answered(self.connection)  # taking it is the client's turn: who does not keeps no place
             self._reply(*reply)
         self.server.places.answered(self.connection)
         if self.server.stopping:

@@ -9,11 +9,15 @@ import pytest
 import requests
 
 from plates import connections
-from plates.server import Reply, Server, Service
+from plates.server import Handler, Reply, Server, Service
 from tests.support.half_sent import ended, half_sent
 from tests.support.plates import PlatesServer
+from tests.support.polling import wait_until
 
 HALVES = [b"", b"POST /ru", b"POST /run HTTP/1.1\r\nHost: x\r\nX-", b'POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{"value"']
+
+LARGE = 16_000_000
+"""Bytes of an answer that no buffer of a connection holds."""
 
 
 class Answers(Service):
@@ -22,18 +26,20 @@ class Answers(Service):
     def __init__(self) -> None:
         self.free = threading.Event()
         self.working = threading.Semaphore(0)
+        self.server: Server
 
     def run(self, body: object) -> Reply:
         self.working.release()
         if body == "wait":
             assert self.free.wait(60)
-        return 200, {"ok": True}
+        return 200, {"ok": "x" * LARGE if body == "large" else True}
 
 
 @pytest.fixture
 def served() -> Iterator[tuple[str, Answers]]:
     service = Answers()
     with Server(("127.0.0.1", 0), service) as server:
+        service.server = server
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}", service
         service.free.set()
@@ -75,3 +81,21 @@ def test_a_request_that_is_not_whole_in_time_is_given_up(served: tuple[str, Answ
         kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert all(map(ended, [*clients, kept]))
     assert run(url, {}) == 200
+
+
+def test_answers_that_nobody_takes_keep_nobody_out(served: tuple[str, Answers], monkeypatch: pytest.MonkeyPatch) -> None:
+    url, service = served
+    monkeypatch.setattr(Handler, "timeout", None)  # or they would be given up after a minute
+    few, asking = 4, b'POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n"large"'
+    service.server.places = connections.Places(few)
+    with half_sent(url, few, [asking]):
+        for _ in range(few):
+            assert service.working.acquire(timeout=60)
+        wait_until(lambda: _served(url), what="a place among those who do not read")
+
+
+def _served(url: str) -> bool:
+    try:
+        return run(url, {}) == 200
+    except requests.ConnectionError:
+        return False
