@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from localwhisk import jsonio, media, messages, targets
-from localwhisk.errors import ApiError, PlainError, malformed, rejected
+from localwhisk.errors import ApiError, PlainError, rejected
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -120,18 +120,14 @@ class Request:
         return self._segments
 
     def parameters(self) -> list[tuple[str, str]]:
-        """Query parameters in order, blanks kept; raises IllegalQuery."""
+        """Query parameters in order, blanks kept."""
         if self._parameters is None:
             self._parameters = targets.pairs(self.query)
         return self._parameters
 
     def parameter(self, name: str) -> str | None:
-        """First value of a query parameter; raises 400."""
-        try:
-            pairs = self.parameters()
-        except targets.IllegalQuery:
-            raise malformed(messages.QUERY_ILLEGAL) from None
-        return next((value for key, value in pairs if key == name), None)
+        """First value of a query parameter."""
+        return next((value for key, value in self.parameters() if key == name), None)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Boolean query parameter, one without a value left out; raises 400 for another word."""

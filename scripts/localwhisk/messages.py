@@ -85,7 +85,7 @@ PAIRS_EXPECTED = "keyValuePairs or 'EOI'"
 KEY_CHAR_EXPECTED = "'+', query-char, pct-encoded, '=', '&' or 'EOI'"
 VALUE_EXPECTED = "part, '&' or 'EOI'"
 VALUE_CHAR_EXPECTED = "'+', query-char, pct-encoded, '&' or 'EOI'"
-QUERY_ILLEGAL = "The request's query string is invalid."
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def not_acceptable(offered: str) -> str:
@@ -95,13 +95,16 @@ def not_acceptable(offered: str) -> str:
 
 def illegal_target(found: str | None, expected: str, column: int) -> str:
     """400, as plain text, for a request target; `found` None means its end."""
-    problem = "Unexpected end of input" if found is None else f"Invalid input '{found}'"
-    return f"Illegal request-target: {problem}, expected {expected} (line 1, column {column})"
+    return f"Illegal request-target: {_problem(found)}, expected {expected} (line 1, column {column})"
 
 
-def illegal_query(found: str, expected: str, column: int) -> str:
-    """500, as plain text, for a query that is not made of pairs."""
-    return f"Illegal query: Invalid input '{found}', expected {expected} (line 1, column {column})"
+def illegal_query(found: str | None, expected: str, column: int) -> str:
+    """Detail for a form with characters that are to be encoded; `found` None means its end."""
+    return f"Illegal query: {_problem(found)}, expected {expected} (line 1, column {column})"
+
+
+def _problem(found: str | None) -> str:
+    return "Unexpected end of input" if found is None else f"Invalid input '{_ESCAPES.get(found, found)}'"
 
 
 def malformed(detail: str) -> str:

@@ -11,22 +11,16 @@ from collections.abc import Iterator
 from urllib.parse import quote_plus, unquote_plus
 
 from localwhisk import messages
-from localwhisk.errors import PlainError
+from localwhisk.errors import PlainError, malformed
 
 _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@"
 _ENCODED = r"%[0-9A-Fa-f]{2}"
 _PATH = re.compile(rf"(?:[{_PCHAR}/]|{_ENCODED})*")
 _QUERY = re.compile(rf"(?:[{_PCHAR}/?]|{_ENCODED})*")
-_PAIR = re.compile(r"([^=;]*)(?:(=)([^=;]*))?")
+_FORM_PAIR = re.compile(rf"((?:(?![%&=#])[!-~]|{_ENCODED})*)(?:=((?:(?![%&#])[!-~]|{_ENCODED})*))?")
 _HEX = frozenset("0123456789abcdefABCDEF")
+_SHOWN = 1000
 _KEPT = "-._~!$'()*,:@/?"  # besides letters and digits, when a query is written again
-
-
-class IllegalQuery(PlainError):
-    """A query that is not made of pairs; what it is answered with where nobody foresees it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(500, text)
 
 
 def check(target: str) -> None:
@@ -44,35 +38,52 @@ def check(target: str) -> None:
 
 
 def pairs(query: str) -> list[tuple[str, str]]:
-    """Keys and values, decoded, in order; raises IllegalQuery."""
+    """Keys and values of a query that was checked, decoded, in order; a value may hold `=` and `;`."""
     return [(unquote_plus(key), unquote_plus(value or "")) for key, value in _pairs(query)]
 
 
 def normal(query: str) -> str:
-    """A query written again from its pairs; raises IllegalQuery."""
+    """A query written again from its pairs."""
     return "&".join(
         _written(key) if value is None else f"{_written(key)}={_written(value)}" for key, value in _pairs(query)
     )
 
 
-def _pairs(query: str) -> Iterator[tuple[str, str | None]]:
-    at = 0
-    for part in query.split("&") if query else ():
-        match = _PAIR.match(part)
+def form(text: str, charset: str) -> list[tuple[str, str]]:
+    """Keys and values of a form (HTML 4.01, 17.13.4), decoded, in order; raises the 400 for characters that are to be encoded."""
+    found, at = [], 0
+    for part in text.split("&") if text else ():
+        match = _FORM_PAIR.match(part)
         end = match.end() if match else 0
         if match is None or end < len(part):
-            raise IllegalQuery(messages.illegal_query(part[end], _expected(part[:end], at), at + end + 1))
-        yield match[1], match[3] if match[2] else None
+            raise malformed(_fault_of_form(text, at + end, _expected(part[:end], at)))
+        key, value = match[1], match[2] or ""
+        found.append((unquote_plus(key, charset), unquote_plus(value, charset)))
         at += len(part) + 1
+    return found
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str | None]]:
+    for part in query.split("&") if query else ():
+        key, equals, value = part.partition("=")
+        yield key, value if equals else None
 
 
 def _expected(read: str, start: int) -> str:
     """What could follow the part of a pair that was read."""
     if not read:
         return messages.PAIRS_EXPECTED if start else messages.PAIR_EXPECTED
-    if read.endswith("="):
+    if read.endswith("=") and read.count("=") == 1:
         return messages.VALUE_EXPECTED
     return messages.VALUE_CHAR_EXPECTED if "=" in read else messages.KEY_CHAR_EXPECTED
+
+
+def _fault_of_form(text: str, at: int, expected: str) -> str:
+    """What is wrong at a place, with the line it is in where that is not too long."""
+    found, expected, at = _place(text, at, expected)
+    line = text.partition("\n")[0]
+    shown = f": {line}\n{' ' * at}^" if len(line) <= _SHOWN else ""
+    return messages.illegal_query(found, expected, at + 1) + shown
 
 
 def _written(text: str) -> str:
@@ -85,9 +96,14 @@ def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 def _refuse(target: str, at: int, expected: str) -> None:
-    """Raise for the character at `at`; a percent sign is right, what comes after it is not."""
-    if target[at] == "%":
-        at += 2 if target[at + 1 : at + 2] in _HEX else 1
-        expected = messages.HEX_EXPECTED
-    found = target[at] if at < len(target) else None
+    """Raise for the character at `at`."""
+    found, expected, at = _place(target, at, expected)
     raise PlainError(400, messages.illegal_target(found, expected, at + 1), close=True)
+
+
+def _place(text: str, at: int, expected: str) -> tuple[str | None, str, int]:
+    """Character that is wrong (None for the end), what is expected, and where; a percent sign is right, what comes after it is not."""
+    if text[at] == "%":
+        at += 2 if text[at + 1 : at + 2] in _HEX else 1
+        expected = messages.HEX_EXPECTED
+    return (text[at] if at < len(text) else None), expected, at

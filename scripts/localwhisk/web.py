@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import contextlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from localwhisk import jsonio, media, messages, names, targets, web_response
 from localwhisk.access import Resolved
@@ -59,7 +59,6 @@ def serves(parts: Sequence[str]) -> bool:
 
 async def handle(engine: Engine, request: Request) -> Response:
     """Answer a request to /api/v1/web/<namespace>/<package>/<action>[.ext][/path]."""
-    request.parameters()  # one that is not made of pairs fails before anything is looked at
     target = _target(engine, request)
     custom_options = target.setting("web-custom-options")
     cors = [] if custom_options else cors_headers(request)
@@ -218,16 +217,19 @@ def _parsed_body(body: bytes, content_type: MediaType | None) -> tuple[dict[str,
         value = jsonio.parse_body(body)
         return (value, None) if isinstance(value, dict) else ({}, value)
     if content_type.name == _FORM:
-        return dict(parse_qsl(_decoded(body, content_type), keep_blank_values=True)), None
+        charset = _charset(content_type)
+        return dict(targets.form(body.decode(charset, "replace"), charset)), None
     return {}, _raw_body(body, content_type)
 
 
-def _decoded(body: bytes, content_type: MediaType) -> str:
-    try:
+def _charset(content_type: MediaType) -> str:
+    """What a form is written in, by Python's name."""
+    with contextlib.suppress(LookupError):
         charset = codecs.lookup(content_type.charset).name
-        return body.decode("utf-8" if charset in _NO_CHARSETS else charset, "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+        if charset not in _NO_CHARSETS:
+            b"x".decode(charset, "replace")  # not all that can be looked up are for text
+            return charset
+    return "utf-8"
 
 
 def _check_reserved(target: Target, arguments: dict[str, Any]) -> None:

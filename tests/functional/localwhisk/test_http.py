@@ -117,6 +117,6 @@ def test_a_mistake_of_the_engine_is_a_500_without_its_details(
     def broken(*_: object) -> None:
         raise RuntimeError("detail")
 
-    monkeypatch.setattr(local.engine.access, "action", broken)
+    monkeypatch.setattr(local.engine.access, "resolved", broken)
     reply = local.call("GET", "actions/x")
     assert (reply.status, reply.body) == (500, b"There was an internal server error.")

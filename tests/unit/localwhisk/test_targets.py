@@ -1,7 +1,7 @@
 import pytest
 
-from localwhisk import targets
-from localwhisk.errors import PlainError
+from localwhisk import messages, targets
+from localwhisk.errors import ApiError, PlainError
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,9 @@ def test_targets_that_are_right(target: str) -> None:
         ("x=a+b%20c&%C3%A9=%2b", [("x", "a b c"), ("\u00e9", "+")], "x=a+b+c&%C3%A9=%2B"),
         ("x=%26%3D%3B/?:@!", [("x", "&=;/?:@!")], "x=%26%3D%3B/?:@!"),
         ("x=%ff", [("x", "\ufffd")], "x=%EF%BF%BD"),
+        ("token=abc==", [("token", "abc==")], "token=abc%3D%3D"),
+        ("a;b=1;c", [("a;b", "1;c")], "a%3Bb=1%3Bc"),
+        ("a==&==", [("a", "="), ("", "=")], "a=%3D&=%3D"),
     ],
 )
 def test_queries(query: str, pairs: list[tuple[str, str]], normal: str) -> None:
@@ -53,17 +56,40 @@ def test_queries(query: str, pairs: list[tuple[str, str]], normal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "text"),
+    ("text", "charset", "pairs"),
     [
-        ("token=abc==", "'=', expected '+', query-char, pct-encoded, '&' or 'EOI' (line 1, column 10)"),
-        ("a==", "'=', expected part, '&' or 'EOI' (line 1, column 3)"),
-        ("a=1;b=2", "';', expected '+', query-char, pct-encoded, '&' or 'EOI' (line 1, column 4)"),
-        ("a;b", "';', expected '+', query-char, pct-encoded, '=', '&' or 'EOI' (line 1, column 2)"),
-        (";", "';', expected query or 'EOI' (line 1, column 1)"),
-        ("a=1&;", "';', expected keyValuePairs or 'EOI' (line 1, column 5)"),
+        ("", "utf-8", []),
+        ("a=1&b=two+words&a=3&&c", "utf-8", [("a", "1"), ("b", "two words"), ("a", "3"), ("", ""), ("c", "")]),
+        ("token=abc==&a;b=[{x}]^|`", "utf-8", [("token", "abc=="), ("a;b", "[{x}]^|`")]),
+        ("a=%E9", "iso8859-1", [("a", "\u00e9")]),
+        ("a=%E9", "utf-8", [("a", "\ufffd")]),
     ],
 )
-def test_queries_that_are_not_made_of_pairs(query: str, text: str) -> None:
-    with pytest.raises(targets.IllegalQuery) as caught:
-        targets.pairs(query)
-    assert (caught.value.status, caught.value.text) == (500, f"Illegal query: Invalid input {text}")
+def test_forms(text: str, charset: str, pairs: list[tuple[str, str]]) -> None:
+    assert targets.form(text, charset) == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a%b=c", "Invalid input '=', expected HEXDIG (line 1, column 4): a%b=c\n   ^"),
+        ("a=1%", "Unexpected end of input, expected HEXDIG (line 1, column 5): a=1%\n    ^"),
+        ("a=\u00e9", "Invalid input '\u00e9', expected part, '&' or 'EOI' (line 1, column 3): a=\u00e9\n  ^"),
+        ("a=#fff", "Invalid input '#', expected part, '&' or 'EOI' (line 1, column 3): a=#fff\n  ^"),
+        ("a=1 2", "Invalid input ' ', expected '+', query-char, pct-encoded, '&' or 'EOI' (line 1, column 4): a=1 2\n   ^"),
+        ("a b", "Invalid input ' ', expected '+', query-char, pct-encoded, '=', '&' or 'EOI' (line 1, column 2): a b\n ^"),
+        ("a=1\nb", "Invalid input '\\n', expected '+', query-char, pct-encoded, '&' or 'EOI' (line 1, column 4): a=1\n   ^"),
+        (" ", "Invalid input ' ', expected query or 'EOI' (line 1, column 1):  \n^"),
+        ("a=1& ", "Invalid input ' ', expected keyValuePairs or 'EOI' (line 1, column 5): a=1& \n    ^"),
+    ],
+)
+def test_forms_with_what_is_to_be_encoded(text: str, fault: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        targets.form(text, "utf-8")
+    assert (caught.value.status, caught.value.text) == (400, messages.malformed(f"Illegal query: {fault}"))
+
+
+def test_a_long_form_is_not_repeated() -> None:
+    with pytest.raises(ApiError) as caught:
+        targets.form("a" * 100_000 + " ", "utf-8")
+    assert len(caught.value.text) < 200
