@@ -116,7 +116,12 @@ def _any_glob(globs: tuple[str, ...], text: str) -> bool:
 
 def is_web_action(url: str) -> bool:
     """Whether an address is that of an OpenWhisk web action, whatever its host is called here."""
-    return urlsplit(url).path.startswith(WEB_ACTION_PATH)
+    return WEB_ACTION_PATH in urlsplit(url).path
+
+
+def default_protocol(url: str) -> str:
+    """The protocol of a model that names none: a web action's calls count as invocations, so that one a batch must do."""
+    return "instances" if is_web_action(url) else "json"
 
 
 def checked_name(name: object) -> str:
@@ -134,7 +139,7 @@ def parse(name: object, values: Mapping[str, Any]) -> Model:
     if values.get("url") is None:
         raise ModelError("url", None, "must be given")
     model = replace(Model(name=known, url=""), **checked(values))
-    return replace(model, protocol="instances") if values.get("protocol") is None and is_web_action(model.url) else model
+    return replace(model, protocol=default_protocol(model.url)) if values.get("protocol") is None else model
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:

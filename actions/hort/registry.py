@@ -226,6 +226,8 @@ def _packed(model: Model) -> bytes:
 
 def _merged(old: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(values)
+    if "url" in values and "protocol" not in values and old.protocol == models.default_protocol(old.url):
+        merged["protocol"] = None  # what came from the old address goes by the new one
     if isinstance(values.get("breaker"), dict):
         merged["breaker"] = {**old.as_json()["breaker"], **values["breaker"]}
     return merged

@@ -30,6 +30,9 @@ AGAIN_MS = (2_000, 60_000)
 """When a batch that was put off by a wrong clock is fired again, after its first and after its last fires."""
 FAILED_MS = (500, 30_000)
 """When a batch is fired again whose action failed: half a second later, then ever later."""
+PER_MINUTE = "Too many requests in the last minute"
+CROWDED = ("Too many concurrent requests in flight", "Too many requests")
+"""OpenWhisk's words for its throttles: that of a minute opens with the next one, the others as soon as something ends."""
 CHECKS = 12
 UNREADABLE_ATTEMPTS = 3
 MINUTE_JITTER_MS = 500
@@ -335,11 +338,12 @@ class Firing:
 
     def _start_again(self, reference: batch.Reference, errors: tuple[str, ...]) -> None:
         now = self._steady()
-        throttled = any("Too many" in error for error in errors)
+        throttled = any(PER_MINUTE in error for error in errors)
         due = self._after_busy(429 if throttled else 500, now)
-        self._meters.not_started.labels(self.target.trigger, "throttled" if throttled else "error").inc()
+        crowded = any(text in error for error in errors for text in CROWDED)
+        self._meters.not_started.labels(self.target.trigger, "throttled" if crowded else "error").inc()
         self._journal.retry_at(reference, due)
-        if throttled:
+        if crowded:
             self._gate.not_before = due
         log("not-started", error="; ".join(errors), trigger=self.target.trigger, batch_id=reference.batch_id)
 

@@ -21,7 +21,7 @@ SHARE = 10
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A batch that nobody works on: `errors` of the rules that started nothing, none where an action began and failed."""
+    """A batch that nobody works on: `errors` of the rules that started nothing, none where all began and an action failed."""
 
     reference: Reference
     errors: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class _Fire:
     at: int
     backoff: Backoff
     started: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 class Follower:
@@ -73,7 +74,8 @@ class Follower:
             rules = self._whisk.started(target, fire.activation)
             if rules.known and not rules.activations:
                 return Verdict(fire.reference, rules.errors) if rules.errors else None
-            fire.started = rules.activations
+            fire.started, fire.errors = rules.activations, rules.errors
         ended = [self._whisk.succeeded(target, activation) for activation in fire.started]
-        failed = bool(ended) and None not in ended and False in ended
-        return Verdict(fire.reference) if failed else None
+        if not ended or None in ended:
+            return None
+        return Verdict(fire.reference, fire.errors) if fire.errors or False in ended else None

@@ -85,6 +85,15 @@ def test_patch_merges_the_breaker_and_null_restores_a_default(models_registry: R
     assert model["retries"] == 0
 
 
+def test_a_protocol_that_nobody_chose_goes_by_the_address(models_registry: Registry) -> None:
+    outside, web = "https://models.example/score", "https://whisk.example/prefix/api/v1/web/guest/default/score"
+    models_registry.put("m", {"url": outside})
+    assert models_registry.patch("m", {"url": web}).protocol == "instances", "a call a record would use up the namespace's minute"
+    assert models_registry.patch("m", {"url": outside}).protocol == "json"
+    assert models_registry.patch("m", {"url": web, "protocol": "json"}).protocol == "json"
+    assert models_registry.patch("m", {"url": f"{web}.json"}).protocol == "json", "it was chosen"
+
+
 def test_patch_of_an_unknown_model_is_404(models_registry: Registry) -> None:
     assert call(models_registry, "PATCH", "/m", {"retries": 1})[0] == 404
 
