@@ -44,23 +44,20 @@ class Conductors:
         said = await self.invoker.run_code(compositions.component(call, call.resolved, payload, call.tally.anew()))
         account.add(said)
         output = said.result
-        if not isinstance(output, dict):
-            _end_at_array(account)
+        if not isinstance(output, dict):  # an array, on which the real server fails
+            account.end("whisk internal error", _error(messages.COMPOSITION_FAILED))
             return None
         params = _boxed(output["params"], _VALUE) if "params" in output else None
         if "action" not in output:
             account.end(said.status, output if params is None else params)
             return None
         answer = await self._component(call, account, output["action"], params)
-        if not isinstance(answer, dict):
-            _end_at_array(account)
-            return None
         return Payload.of({**answer, **_boxed(output.get(_STATE, {}), _STATE)})
 
     async def _component(
         self, call: Call, account: Account, reference: object, params: Mapping[str, Any] | None
-    ) -> Any:
-        """Run what the conductor names: the result, or what is wrong with it."""
+    ) -> dict[str, Any]:
+        """Run what the conductor names: the result, or what is wrong with it. One that answers an array is told as missing, as in the real server."""
         name = names.of_composition(reference, call.identity.namespace)
         if name is None:
             return _error(messages.composition_component_invalid(jsonio.dumps(reference).decode()))
@@ -70,13 +67,14 @@ class Conductors:
             self.invoker.access.check_action(call.identity, name)
         except ApiError:
             return _error(messages.composition_component_forbidden(name.doc))
+        missing = _error(messages.composition_component_missing(name.doc))
         try:
             found = self.invoker.access.resolved(name)
         except ApiError:
-            return _error(messages.composition_component_missing(name.doc))
+            return missing
         activation = await self._run(call, found, EMPTY if params is None else Payload.of(params))
         account.add(activation)
-        return activation.result
+        return activation.result if isinstance(activation.result, dict) else missing
 
     async def _run(self, call: Call, found: Resolved, payload: Payload) -> Activation:
         """Run a component; a composition inside counts with this one."""
@@ -84,11 +82,6 @@ class Conductors:
         call.tally.components += not inner
         step = compositions.component(call, found, payload, call.tally if inner else call.tally.anew())
         return await self.invoker.run_component(step)
-
-
-def _end_at_array(account: Account) -> None:
-    """End where an action answered with an array, for which there is no rule: the real server fails there, too."""
-    account.end("whisk internal error", _error(messages.COMPOSITION_FAILED))
 
 
 def _boxed(value: Any, key: str) -> dict[str, Any]:

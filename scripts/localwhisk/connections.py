@@ -98,6 +98,7 @@ class Connection(HttpToolsProtocol):
         self._received = 0
         self._head_bytes = 0
         self._line = b""
+        self._fault: str | None = None
         self._in_message = False
         self._in_head = True
         self._unsent = 0
@@ -137,7 +138,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser does not take; of a target that is malformed tell what is wrong with it."""
-        body = (self._fault_of_target() or msg).encode()
+        body = (self._fault or self._fault_of_target() or msg).encode()
         self.transport.write(_BAD_REQUEST % (len(body), body))
         self.transport.close()
 
@@ -166,6 +167,8 @@ class Connection(HttpToolsProtocol):
         """Expect a body; the application is to see the target as it came, fragment and all. One host is named (RFC 9112, 3.2)."""
         hosts = sum(name == b"host" for name, _ in self.headers)
         named = hosts == 1 or (hosts == 0 and self.parser.get_http_version() != "1.1")
+        if not named:
+            self._fault = messages.HOST_NOT_ONE
         if len(self.pipeline) >= MOST_AHEAD or not named:
             raise TooMuch
         super().on_headers_complete()

@@ -1,7 +1,6 @@
-"""Request targets as the real server's HTTP library reads them: strictly by RFC 3986, telling where a fault is.
+"""Request targets and forms as the real server's HTTP library reads them, telling where a fault is.
 
-A target that is malformed is refused before anything looks at it. A query is taken apart only by those who ask for a
-parameter of it, and then must be made of `key=value` pairs.
+A target is to be right by RFC 3986, and is refused before anything looks at it. A form may have all visible characters.
 """
 
 from __future__ import annotations

@@ -211,13 +211,18 @@ def test_a_conductor_gets_no_array(local: LocalWhisk) -> None:
     assert local.call("POST", "actions/seq?blocking=true&result=true", {}).json == {}
 
 
-@pytest.mark.parametrize("action", ["arrays", "conductor"], ids=["a conductor's", "an action's"])
-def test_an_array_ends_a_composition(local: LocalWhisk, action: str) -> None:
-    """The real server fails on it, and keeps no record."""
+def test_an_array_of_a_conductor_ends_its_composition(local: LocalWhisk) -> None:
     local.put_action("arrays", "list", annotations=CONDUCTOR)
-    local.put_action("array", "list")
-    reply = local.call("POST", f"actions/{action}?blocking=true", {"action": "array"})
+    reply = local.call("POST", "actions/arrays?blocking=true", {})
     assert (reply.status, reply.json["response"]["result"]) == (500, {"error": messages.COMPOSITION_FAILED})
+
+
+def test_an_array_of_an_action_is_told_as_an_action_that_is_not_there(local: LocalWhisk) -> None:
+    """So does the real server, which fails on it where it looks an action up."""
+    local.put_action("array", "list")
+    record = invoke(local, "conductor", {"action": "array"})
+    text = messages.composition_component_missing("guest/array")
+    assert (record["response"]["result"], len(record["logs"])) == ({"error": text}, 3)
 
 
 def test_what_names_itself_through_a_sequence_ends(local: LocalWhisk, monkeypatch: pytest.MonkeyPatch) -> None:

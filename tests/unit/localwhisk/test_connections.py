@@ -206,6 +206,7 @@ def test_a_request_names_one_host(head: bytes, status: bytes) -> None:
     async def scenario() -> None:
         _, transport = await Service().open(head)
         assert status in transport.written.partition(b"\r\n")[0]
+        assert transport.written.endswith(b"`Host` header") is (status == b" 400 ")
 
     run(scenario)
 
