@@ -16,19 +16,31 @@ _PAUSE_S = 0.1
 
 
 def context(state: Path, host: str) -> ssl.SSLContext:
-    """Use the certificate and key in the state folder, made where there are none; raises OSError for files that are none."""
-    certificate, key = state / CERTIFICATE, state / CERTIFICATE_KEY
-    if not certificate.exists():
-        from localwhisk import self_signed  # its library is large, and needed once
+    """Use the certificate and key in the state folder, made where there are none; raises OSError for files that are none.
 
-        self_signed.make(certificate, key, host)
+    A key that is there is never replaced: without a certificate it gets one.
+    """
+    certificate, key = state / CERTIFICATE, state / CERTIFICATE_KEY
     found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        found.load_cert_chain(certificate, key)
-    except OSError as error:
+        if not certificate.exists():
+            from localwhisk import self_signed  # its library is large, and needed once
+
+            self_signed.make(certificate, key, host)
+        found.load_cert_chain(certificate, key, _passphrase)
+    except FileNotFoundError:
+        message = f"{certificate} has no key: {key} is missing (without both a pair is made)"
+        raise OSError(message) from None
+    except (OSError, ValueError) as error:
         message = f"{certificate} and {key} are no certificate with its key: {error}"
         raise OSError(message) from error
     return found
+
+
+def _passphrase() -> str:
+    """Keep OpenSSL from asking on the terminal, where nobody may sit."""
+    message = "the key has a passphrase"
+    raise ValueError(message)
 
 
 class Handshake:

@@ -51,7 +51,8 @@ class Packing:
 
     `text_archives`: an archive is known by its first bytes even where the code came as text. `single_binary`: binary code
     that is no archive is a single file. `refuse` words the error over an archive that cannot be unpacked, or over binary code
-    that is none (format None). `lay_out` arranges the folder; it raises CodeError when something is missing.
+    that is none (format None). `lay_out` arranges the folder; it raises CodeError when something is missing. `stop` ends what
+    `lay_out` is waiting for, from another thread, for good.
     """
 
     family: str
@@ -60,6 +61,7 @@ class Packing:
     single_binary: bool
     refuse: Callable[[Format | None, str], CodeError]
     lay_out: Callable[[Path, ActionSpec], None]
+    stop: Callable[[], None] = lambda: None
 
 
 class CodeCache:

@@ -270,6 +270,7 @@ class Pool:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+        self._python.packing.stop()
         self._slots.clear()
         for slot in list(self._slots.busy):
             if slot.worker is not None:

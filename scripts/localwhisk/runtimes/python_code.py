@@ -35,13 +35,15 @@ _PIP_SETTINGS = re.compile(r"HOME|PIP_.*|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUE
 
 def packing(interpreter: Path) -> Packing:
     """Say how code is laid out for this interpreter."""
+    steps = _Steps()
     return Packing(
         family="python",
         formats=("zip", "tar.gz"),
         text_archives=True,
         single_binary=True,
         refuse=_refuse,
-        lay_out=partial(_lay_out, interpreter=interpreter),
+        lay_out=partial(_lay_out, interpreter=interpreter, steps=steps),
+        stop=steps.stop,
     )
 
 
@@ -49,13 +51,13 @@ def _refuse(_: Format | None, detail: str) -> CodeError:
     return CodeError(texts.CANNOT_BUILD, log=detail)
 
 
-def _lay_out(folder: Path, spec: ActionSpec, *, interpreter: Path) -> None:
+def _lay_out(folder: Path, spec: ActionSpec, *, interpreter: Path, steps: _Steps) -> None:
     main = spec.main or "main"
     if _is_compiled(folder / "exec"):
         main = _check_compiled(folder) or main
     else:
         _rename_main(folder)
-        _install_requirements(folder, spec, interpreter)
+        _install_requirements(folder, spec, interpreter, steps)
         _check(folder)
     loop = folder / "exec__.py"
     loop.unlink(missing_ok=True)
@@ -116,7 +118,7 @@ def _undecodable(file: Path) -> str | None:
     return None
 
 
-def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path) -> None:
+def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path, steps: _Steps) -> None:
     """Make a virtualenv with what requirements.txt lists, within the action's time limit."""
     requirements, environment = folder / "requirements.txt", folder / "virtualenv"
     if not requirements.is_file() or environment.is_dir():
@@ -126,34 +128,68 @@ def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path) -> 
     settings |= {"PATH": os.defpath, "LANG": "C.UTF-8", "VIRTUALENV_OVERRIDE_APP_DATA": str(folder.parent.with_name("virtualenv"))}
     pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-input", "-r", str(requirements)]
     for command in ([str(interpreter), "-I", "-m", "virtualenv", str(environment)], pip):
-        _run(command, settings, spec, until)
+        steps.run(command, settings, spec, until)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], spec: ActionSpec, until: float) -> None:
-    """Run one step with its whole group of processes; its output is the log of a failure."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    output = bytearray()
-    reader = threading.Thread(target=_read_end, args=(process.stdout, output), daemon=True)
-    reader.start()
-    try:
-        process.wait(max(0.0, until - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True) from None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+class _Steps:
+    """The steps of installations under way, which run in threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str], spec: ActionSpec, until: float) -> None:
+        """Run one step with its whole group of processes; its output is the log of a failure."""
+        process = self._begin(command, environment)
+        output = bytearray()
+        reader = threading.Thread(target=_read_end, args=(process.stdout, output), daemon=True)
+        reader.start()
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True) from None
+        finally:
+            self._end(process)
+        reader.join(_LAST_WORDS_S)  # what left the group may hold its output open
+        if self._stopped:
+            raise CodeError(texts.ENGINE_STOPPED, log="")
+        if process.returncode:
+            raise CodeError(texts.CANNOT_BUILD, log=bytes(output).decode("utf-8", "replace").rstrip())
+
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise CodeError(texts.ENGINE_STOPPED, log="")
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._running.discard(process)
+        _kill(process)
         process.wait()
-    reader.join(_LAST_WORDS_S)  # what left the group may hold its output open
-    if process.returncode:
-        raise CodeError(texts.CANNOT_BUILD, log=bytes(output).decode("utf-8", "replace").rstrip())
+
+    def stop(self) -> None:
+        """End those under way, and let no other begin."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _read_end(stream: BufferedReader, kept: bytearray) -> None:

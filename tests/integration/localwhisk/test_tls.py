@@ -1,6 +1,7 @@
 """An engine that speaks HTTPS with a certificate of its own."""
 
 import http.client
+import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localwhisk import tls
 from tests.support import tools
 from tests.support.engine import GUEST_KEY, Engine
 from tests.support.paths import SCRIPTS
@@ -49,6 +51,84 @@ def test_files_that_are_no_certificate_are_an_error_not_a_traceback(tmp_path: Pa
     with pytest.raises(AssertionError, match=r"tls\.key are no certificate with its key") as caught:
         Engine(tmp_path, "--tls")
     assert "Traceback" not in str(caught.value)
+
+
+def pair(folder: Path) -> None:
+    """Write a pair of the user's own."""
+    folder.mkdir(parents=True)
+    made = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt"), "-days", "1", "-subj", "/CN=own"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *made], check=True, capture_output=True)
+
+
+def encrypt(key: Path) -> None:
+    argv = ["openssl", "rsa", "-aes128", "-passout", "pass:x", "-in", str(key), "-out", f"{key}.new"]
+    subprocess.run(argv, check=True, capture_output=True)
+    Path(f"{key}.new").replace(key)
+
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on this machine")
+
+
+@needs_openssl
+def test_a_key_without_a_certificate_is_kept_and_gets_one(tmp_path: Path) -> None:
+    key, certificate = (tmp_path / name for name in ("tls.key", "tls.crt"))
+    pair(tmp_path / "own")
+    (tmp_path / "own" / "tls.key").rename(key)
+    before = key.read_bytes()
+    tls.context(tmp_path, "127.0.0.1")
+    assert key.read_bytes() == before
+    first = certificate.read_text()
+    certificate.unlink()
+    tls.context(tmp_path, "127.0.0.1")
+    assert key.read_bytes() == before
+    assert certificate.read_text() != first, "a certificate that is taken away is renewed"
+
+
+def take_key(folder: Path) -> None:
+    (folder / "tls.key").unlink()
+
+
+def lock_key(folder: Path) -> None:
+    encrypt(folder / "tls.key")
+
+
+def lock_key_alone(folder: Path) -> None:
+    lock_key(folder)
+    (folder / "tls.crt").unlink()
+
+
+def spoil_key_alone(folder: Path) -> None:
+    (folder / "tls.key").write_text("x")
+    (folder / "tls.crt").unlink()
+
+
+def make_key_a_folder(folder: Path) -> None:
+    (folder / "tls.crt").unlink()
+    take_key(folder)
+    (folder / "tls.key").mkdir()
+
+
+FAULTS: dict[Callable[[Path], None], str] = {
+    take_key: r"tls\.crt has no key: .*tls\.key is missing",
+    lock_key: r"tls\.key are no certificate with its key: the key has a passphrase",
+    lock_key_alone: r"tls\.key are no certificate with its key: Password was not given",
+    spoil_key_alone: r"tls\.key are no certificate with its key: ",
+    make_key_a_folder: r"tls\.key are no certificate with its key: .*Is a directory",
+}
+
+
+@needs_openssl
+@pytest.mark.parametrize(("spoil", "told"), FAULTS.items(), ids=lambda one: getattr(one, "__name__", ""))
+def test_what_is_wrong_with_a_pair_of_ones_own_is_told_without_a_question(
+    tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    folder = tmp_path / "own"
+    pair(folder)
+    spoil(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with pytest.raises(OSError, match=told):
+        tls.context(folder, "127.0.0.1")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
 def test_wsk_finds_it_by_a_bare_host_and_its_own_commands_without_more(new_whisk: NewWhisk) -> None:

@@ -120,6 +120,17 @@ def test_no_result_is_taken_for_the_launchers_own_answer(with_pool: WithPool, te
     with_pool(scenario)
 
 
+@pytest.mark.parametrize("thrown", ["Object.create(null)", "Symbol('x')", "{toString() { throw 1; }}"])
+@pytest.mark.parametrize("code", ["const main = () => { throw %s; }", "throw %s"], ids=["run", "init"])
+def test_an_error_that_is_no_text_is_told_as_by_the_images_proxy(with_pool: WithPool, code: str, thrown: str) -> None:
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, node(code % thrown))
+        assert (outcome.status, outcome.result) == ("action developer error", {"error": "Internal error."})
+        assert any("[wrapEndpoint] invalid errored promise" in line for line in texts_of(outcome))
+
+    with_pool(scenario)
+
+
 def test_the_limit_of_a_result_counts_the_result_alone(with_pool: WithPool) -> None:
     async def scenario(pool: Pool) -> None:
         action = node("const main = (p) => ({x: 'y'.repeat(p.n)})")

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from localwhisk.runtime_api import Outcome
 from localwhisk.runtimes import Pool, texts
 from tests.support.actions_specs import invoke, processes_in, spec, texts_of, zipped
 from tests.support.polling import wait_until
@@ -279,6 +280,22 @@ def test_of_what_an_installation_prints_only_the_end_is_kept(with_pool: WithPool
         assert sum(map(len, lines)) < 100_000
 
     with_pool(scenario, action_python=loud)
+
+
+def test_an_installation_does_not_outlast_the_pool(with_pool: WithPool, action_python: Path, tmp_path: Path) -> None:
+    slow, begun = tmp_path / "python", tmp_path / "begun"
+    slow.write_text(f'#!/bin/sh\ncase $* in *launcher.py*) exec {action_python} "$@";; esac\necho $$ >{begun}; exec sleep 600\n')
+    slow.chmod(0o755)
+    packed = zipped(**{"__main__.py": "def main(a): ...\n", "requirements.txt": "x\n"})
+    asked: list[asyncio.Task[Outcome]] = []
+
+    async def scenario(pool: Pool) -> None:
+        asked.append(asyncio.create_task(invoke(pool, spec(packed, binary=True, timeout_ms=300_000))))
+        await asyncio.to_thread(wait_until, lambda: begun.exists() and begun.read_text(), what="the beginning of an installation")
+
+    with_pool(scenario, action_python=slow)
+    assert asked[0].result().result == {"error": texts.ENGINE_STOPPED}
+    assert not Path(f"/proc/{begun.read_text().strip()}").exists()
 
 
 def test_an_exception_is_an_application_error_with_the_traceback_in_stderr(with_pool: WithPool) -> None:

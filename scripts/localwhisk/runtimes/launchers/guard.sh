@@ -1,4 +1,4 @@
-# Run a command, and kill it with all that it started when stdin ends, which is when the engine does: sh guard.sh COMMAND [ARGUMENT...]
+# Run a command, and kill its group of processes when stdin ends, which is when the engine does: sh guard.sh COMMAND [ARGUMENT...]
 # The engine makes it the leader of a group of processes; its status is the command's.
 exec 3<&0 </dev/null
 "$@" 3<&- &

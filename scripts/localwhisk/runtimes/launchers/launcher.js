@@ -10,6 +10,7 @@ const path = require("path");
 const evaluate = require("./single.js");
 const { confineRequire, confineImport } = require("./modules.js");
 
+const INTERNAL = "Internal error.";
 const [code, ...others] = process.argv.slice(2);
 const answers = own(Number(others.pop()), "w");
 const image = others.pop();
@@ -126,24 +127,25 @@ async function run(handler, request) {
 
 let handler;
 
-async function serve(line) {
-  const message = JSON.parse(line);
-  if (handler !== undefined) {
-    const result = await run(handler, message);
-    try {
-      answer(encode(result));
-    } catch (error) {
-      console.error("[wrapEndpoint]", "invalid errored promise", JSON.stringify(error));
-      answer(encode(new Failure("Internal error.")));
-    }
-    return;
-  }
+function init(order) {
   try {
-    handler = load(message);
-    answer(JSON.stringify({ ok: true }));
+    handler = load(order);
+    return { ok: true };
   } catch (error) {
     console.error("Error during initialization:", error);
-    answer(JSON.stringify({ error: `Initialization has failed due to: ${error && error.stack ? error.stack : error}` }));
+    return { error: `Initialization has failed due to: ${error.stack ? String(error.stack) : error}` };
+  }
+}
+
+// What cannot be told, as a result that is no JSON or an error that is no text, is the proxy's own failure, as in the image.
+async function serve(line) {
+  const message = JSON.parse(line);
+  const loading = handler === undefined;
+  try {
+    answer(loading ? JSON.stringify(init(message)) : encode(await run(handler, message)));
+  } catch (error) {
+    console.error("[wrapEndpoint]", "invalid errored promise", JSON.stringify(error));
+    answer(loading ? JSON.stringify({ error: INTERNAL }) : encode(new Failure(INTERNAL)));
   }
 }
 
