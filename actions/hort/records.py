@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -24,7 +24,7 @@ _TYPE = b',"device_type":'
 _TIME = b',"@timestamp":'
 _RECEIVED = b',"received_at":'
 _DATA = b',"data":'
-_AROUND = len(b'{"device_data":,"record":}')
+_AROUND = len(b'{"device_data":,"record":},"analytics":,"type_analytics":}')
 
 
 class Records:
@@ -41,8 +41,8 @@ class Records:
             head, _, data = document.partition(_DATA)
             self.heads.append(head)
             self.data.append(data[:-1])
-        self._context = [b',"analytics":null,"type_analytics":null}'] * len(self.keys)
         self._analytics: list[bytes] = [b"null"] * len(self.keys)
+        self._type_analytics: list[bytes] = [b"null"] * len(self.keys)
         self._check()
 
     def __len__(self) -> int:
@@ -54,26 +54,30 @@ class Records:
         found.key_index, found.heads, found.data = self.key_index[cut], self.heads[cut], self.data[cut]
         return found
 
-    def join(self, devices: Sequence[bytes | None], types: Mapping[str, bytes | None]) -> None:
-        """Adds the last closed windows: one document a key, one a device type (JSON)."""
-        self._analytics = [document or b"null" for document in devices]
-        self._context = [
-            b',"analytics":%b,"type_analytics":%b}' % (document, types.get(key[0]) or b"null")
-            for document, key in zip(self._analytics, self.keys, strict=True)
-        ]
+    def present(self) -> list[int]:
+        """The keys that some record has."""
+        return sorted(set(self.key_index))
+
+    def join(self, devices: Mapping[int, bytes | None], types: Mapping[str, bytes | None]) -> None:
+        """Adds the last closed windows: one document a key that is there, one a device type (JSON)."""
+        self._analytics = [devices.get(key) or b"null" for key in range(len(self.keys))]
+        self._type_analytics = [types.get(key[0]) or b"null" for key in self.keys]
 
     def instance(self, position: int) -> bytes:
         """What a model is sent for one record: `device_data`, `record`, `analytics`, `type_analytics`."""
-        return b'{"device_data":%b,"record":%b}%b' % (
+        key = self.key_index[position]
+        return b'{"device_data":%b,"record":%b},"analytics":%b,"type_analytics":%b}' % (
             self.data[position],
             self.heads[position],
-            self._context[self.key_index[position]],
+            self._analytics[key],
+            self._type_analytics[key],
         )
 
     def instance_bytes(self, position: int) -> int:
         """How long `instance` is, without building it."""
-        context = self._context[self.key_index[position]]
-        return len(self.data[position]) + len(self.heads[position]) + len(context) + _AROUND
+        key = self.key_index[position]
+        windows = len(self._analytics[key]) + len(self._type_analytics[key])
+        return len(self.data[position]) + len(self.heads[position]) + windows + _AROUND
 
     def analytics(self, position: int) -> bytes:
         """The last closed window of a record's key, `null` where there is none yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -75,18 +76,18 @@ def _tell(
 def _bounded(
     params: dict[str, Any], reference: batch.Reference, journal: RedisJournal, stage: dict[str, bytes]
 ) -> list[Sheet] | None:
-    """The sheets of a batch whose results can be held at once; None where its parts have taken its place."""
+    """The sheets of a batch whose windows and results can be held at once; None where its parts have taken its place."""
     if int(stage.get("count", b"0")) > 1:
         try:
-            return _score(params, reference, stage, Room(RESULTS_BYTES))
+            return _score(params, reference, stage, Room(RESULTS_BYTES), join.JOINED_BYTES)
         except BatchTooLarge:
             if unprocessable.split_staged(reference, journal, RedisCounters(store.connect(params)), step=STAGE):
                 return None
             stage.update(journal.read_stage(reference, STAGED) or {})  # the events are not held while models are asked
-    return _score(params, reference, stage, Room())
+    return _score(params, reference, stage, Room(), math.inf)
 
 
-def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes], room: Room) -> list[Sheet]:
+def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, bytes], room: Room, windows_bytes: float) -> list[Sheet]:
     for name in ("events", "keys", "key_index"):
         if name not in stage:
             raise BatchError(
@@ -97,7 +98,9 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
     found = score.asked(_active(redis_url)(), stage)
     records = Records(stage.pop("events"), stage["keys"], stage["key_index"])
     if found and len(records):
-        records.join(*join.lookup(client, reference.partition, records.keys))
+        present = records.present()  # a part of a batch has the keys of all of it
+        windows, types = join.lookup(client, reference.partition, [records.keys[key] for key in present], most_bytes=windows_bytes)
+        records.join(dict(zip(present, windows, strict=True)), types)
     scorer, breakers = _scorer(urls.policy(params)), RedisBreakers(client)
     ends = time.monotonic() + score.budget_s(params)
     return [

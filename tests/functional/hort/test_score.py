@@ -81,7 +81,7 @@ class Bench:
         self, *found: Model, rows: list[staged.Row] | None = None, budget_s: float = 20
     ) -> dict[str, Sheet]:
         records = staged.records(staged.bikes(5) if rows is None else rows)
-        records.join([b'{"count":3}'] * len(records.keys), {"bike": b'{"count":9}'})
+        records.join(dict.fromkeys(range(len(records.keys)), b'{"count":3}'), {"bike": b'{"count":9}'})
         sheets = self.scorer.score(records, found, breakers=self.breakers, budget_s=budget_s, now=self.clock)
         return {sheet.model.name: sheet for sheet in sheets}
 

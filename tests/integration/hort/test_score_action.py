@@ -254,3 +254,28 @@ def test_results_that_are_too_much_to_hold_are_made_in_parts(stage: Stage, monke
 
     assert sorted(found) == sorted(f"{whole.batch_id}.{number}/{name}" for number in range(30) for name in ("good", "bad"))
     assert RedisCounters(stage.client).all()["score.split"] >= 3
+
+
+def test_last_windows_that_are_too_much_to_hold_are_joined_in_parts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_769_860_800_123
+    messages = [batch.Message(f"iot-2/type/bike/id/d{number}/evt/status/fmt/json", b'{"n":%d}' % number, now) for number in range(30)]
+    whole = batch.Reference(f"0123456789abcdef-0-{now:012x}00000000", REFERENCE.journal)
+    stage.journal.put(whole, batch.pack(batch.Messages.of(messages)), trigger="/guest/t", count=30, now=now)
+    load_main("ingest")({**stage.params, **whole.as_result()})
+    large = b'{"count":1,"n":{"%b":1}}' % (b"n" * 1_000)
+    names = [analytics_keys.type_key("bike"), *(analytics_keys.device_key("bike", f"d{number}", "status") for number in range(30))]
+    join.remember(stage.client, 0, {name.encode(): large for name in names}, ttl_s=60)
+    monkeypatch.setattr(join, "JOINED_BYTES", 9_000)
+    scored = 0
+    with model_server(servers.predictions) as server:
+        stage.activate(m=fields(server.url, "instances"))
+        while due := stage.journal.due(whole.journal, now=now * 2, limit=1):
+            reference = due[0].reference
+            if not stage.run(**reference.as_result()).get("acked"):
+                raw: Any = stage.client.hget(reference.stage_key, "results")
+                scored += len(staged.documents(raw))
+                stage.journal.ack(reference)
+        sent = [instance for call in server.requests for instance in orjson.loads(call.body)["instances"]]
+    assert scored == len(sent) == 30
+    assert all(len(instance["analytics"]["n"]) == len(instance["type_analytics"]["n"]) == 1 for instance in sent)
+    assert 3 <= RedisCounters(stage.client).all()["score.split"] <= 6, "a part holds the windows of its own devices"

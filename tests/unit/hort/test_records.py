@@ -21,7 +21,7 @@ ROWS = st.lists(
 def test_records_are_cut_without_changing_a_value(rows: list[staged.Row]) -> None:
     records = staged.records(rows)
     assert len(records) == len(rows)
-    records.join([b'{"count":1}' if number % 2 else None for number in range(len(records.keys))], {})
+    records.join({number: b'{"count":1}' if number % 2 else None for number in range(len(records.keys))}, {})
     for position, (key, data) in enumerate(rows):
         instance = orjson.loads(records.instance(position))
         assert len(records.instance(position)) == records.instance_bytes(position)
@@ -52,7 +52,7 @@ def test_a_topic_that_looks_like_the_data_key_is_no_data_key() -> None:
 
 def test_both_windows_ride_along() -> None:
     records = staged.records(staged.bikes(2))
-    records.join([b'{"a":1}', None], {"bike": b'{"b":2}'})
+    records.join({0: b'{"a":1}', 1: None}, {"bike": b'{"b":2}'})
     assert orjson.loads(records.instance(0))["analytics"] == {"a": 1}
     assert orjson.loads(records.instance(1))["analytics"] is None
     assert orjson.loads(records.instance(1))["type_analytics"] == {"b": 2}
