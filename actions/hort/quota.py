@@ -102,7 +102,7 @@ def reader_waits_s(request: web.Request, settings: web.Settings, action: str, *,
         return 0
     most = reads_per_minute(settings)
     try:
-        return Quota(redis_counts(store.connect(settings)), action, most).wait_s()
+        return Quota(redis_counts(store.looked_at(settings)), action, most).wait_s()
     except RedisError:
         return 0
 

@@ -16,6 +16,8 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 15.0
 RETRIES = 3
+SOON_S = 2.0
+"""For whoever looks: a Redis that takes longer is told as one that does not answer."""
 
 Client = redis.Redis
 AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
@@ -23,16 +25,16 @@ AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
 
 
 @lru_cache(maxsize=8)
-def client(url: str) -> Client:
+def client(url: str, *, answer_s: float = ANSWER_TIMEOUT_S, retries: int = RETRIES) -> Client:
     """The client of one address; answers are bytes. ConfigError where it is none, without it: a password may be anywhere in it."""
     try:
         found = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_timeout=answer_s,
             socket_keepalive=True,
             health_check_interval=30,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries),
             retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         )
         return large_answers.use(found)
@@ -49,3 +51,8 @@ def now_ms(client: Client) -> int:
 def connect(params: dict[str, Any]) -> Client:
     """The client of the address in parameter `redis_url` (environment HORT_REDIS_URL)."""
     return client(config.text(params, "redis_url", default=DEFAULT_URL))
+
+
+def looked_at(params: dict[str, Any]) -> Client:
+    """The same for reads that somebody waits for: not tried again, and not for long."""
+    return client(config.text(params, "redis_url", default=DEFAULT_URL), answer_s=SOON_S, retries=0)

@@ -41,6 +41,6 @@ def _data(request: web.Request, settings: web.Settings) -> web.Result:
         view = View.of(request.query)
     except ConfigError as error:
         return web.problem(400, str(error))
-    state = State.of(store.connect(settings), partitions=config.integer(settings, "partitions", default=1, minimum=1, maximum=1024))
+    state = State.of(store.looked_at(settings), partitions=config.integer(settings, "partitions", default=1, minimum=1, maximum=1024))
     found = collect(view, search=searcher(settings), state=state, now=clock.now_ms())
     return web.answer(200, found, {"cache-control": f"public, max-age={FRESH_S}"})
