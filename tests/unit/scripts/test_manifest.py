@@ -37,10 +37,10 @@ def test_the_stream_leaves_room_for_the_clockwork_in_the_standalone_servers_pool
     package = yaml.safe_load(MANIFEST)["packages"]["hort"]
     memory = {name: action["limits"]["memorySize"] for name, action in package["actions"].items()}
     stream = sum(memory[name.strip()] for name in package["sequences"]["stream"]["actions"].split(","))
-    assert stream + memory["close"] == 1024, "what a standalone server has; what ticks finds its room where the last tick was"
+    assert stream + memory["close"] == 1024, "what a standalone server has"
     assert "wants 768 MB for each batch" in README
-    assert stream + memory["close"] + memory["poll-models"] + memory["divvy"] + memory["dashboard"] == 1408
-    assert "With 1.4 GB everything stays warm" in README
+    assert stream + memory["close"] + memory["poll-models"] + memory["divvy"] + memory["dashboard"] <= 1536
+    assert "With 1.5 GB everything stays warm" in README
     assert {name: size for name, size in memory.items() if size > 128} == {"window": 256, "score": 256, "close": 256, "plates": 512}
 
 
