@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hort import bulk_errors
+from hort import bulk_errors, watchdog
 from hort.document_store import DocumentStore, ItemError, RequestRefused, StoreBusy
 from hort.errors import DocumentsPutOff, SinkUnavailable
 
@@ -219,7 +219,8 @@ class BulkWriter:
     def _wait(self, seconds: float, problem: str) -> None:
         if self._clock() + seconds >= self._deadline:
             raise SinkUnavailable(f"out of time: {problem}")
-        self._pause(seconds)
+        with watchdog.waiting():
+            self._pause(seconds)
 
 
 def _problem(item: ItemError) -> str:

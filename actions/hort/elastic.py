@@ -14,7 +14,7 @@ import orjson
 from elastic_transport import ApiResponse, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from hort import config
+from hort import config, watchdog
 from hort.document_store import ItemError, RequestRefused, StoreBusy, TemplateState
 from hort.errors import ConfigError, without_login
 
@@ -209,7 +209,8 @@ def _template_state(template: Mapping[str, Any]) -> TemplateState:
 def _carried_out(call: Callable[[], ApiResponse[Any]]) -> ApiResponse[Any]:
     """The answer of a call; its failures as StoreBusy or RequestRefused, without addresses or credentials."""
     try:
-        return call()
+        with watchdog.waiting():
+            return call()
     except ApiError as error:
         kind, status = str(error.message)[:200], error.status_code
         if status in REFUSED:

@@ -14,14 +14,28 @@ from functools import lru_cache
 import orjson
 import redis
 
-from hort import action, batch, clock, documents, ingest_options, isolation, parts, store, unprocessable
+from hort import (
+    action,
+    batch,
+    clock,
+    documents,
+    ingest_options,
+    isolation,
+    parts,
+    replay,
+    store,
+    unprocessable,
+    watchdog,
+)
 from hort.batch import Messages, Reference
 from hort.counters import Counters, RedisCounters
 from hort.decoded import Decoded
 from hort.decoding import STAGE, decode
 from hort.errors import BatchError, BatchTooLarge, HortError
 from hort.ingest_options import IngestOptions
+from hort.isolation import SPLIT_AFTER
 from hort.journal import Journal, RedisJournal
+from hort.portions import Search
 from hort.repeats import RedisRepeats, Repeats
 from hort.schema import Schemas
 from hort.schema_store import CachedSchemas, RedisSchemas
@@ -50,7 +64,7 @@ class Ingest:
             if unprocessable.help_on(reference, self.journal, self.counters, limit=self.options.max_attempts):
                 return action.done(reference)
             return {**reference.as_result(), **orjson.loads(stage[_SUMMARY])}
-        tries = self.journal.count_try(reference, STAGE)
+        tries = self._count_try(reference)
         try:
             decoded = self._decoded(reference, messages, tries)
             return self._stage(reference, decoded)
@@ -58,6 +72,14 @@ class Ingest:
             with contextlib.suppress(redis.RedisError):
                 self.journal.uncount_try(reference, STAGE)
             raise
+
+    def _count_try(self, reference: Reference) -> int:
+        """How many tries there were. A replay is not cut, its letters would have to be told apart: each part of it may end one."""
+        tries = self.journal.count_try(reference, STAGE)
+        if tries > 1 and replay.is_replay(reference.batch_id) and Search(self.journal, reference, STAGE).learn():
+            self.journal.uncount_try(reference, STAGE)
+            return max(SPLIT_AFTER, tries - 1)
+        return tries
 
     def _decoded(self, reference: Reference, messages: Messages | None, tries: int) -> Decoded | None:
         """What becomes of a batch at its so manieth try; None where it is done, or its parts have taken its place."""
@@ -108,7 +130,11 @@ class Ingest:
             return decode(messages.only(positions, batch_id=reference.batch_id), self.options, known, batch_id=reference.batch_id)
 
         known = self.schemas.known()
-        if search:
+        if search and replay.is_replay(reference.batch_id):
+            bad = unprocessable.deadly(Search(self.journal, reference, STAGE), len(messages), attempt)
+            if bad:
+                return self._without(messages, reference, bad, bounded=bounded, detail="ingest ended over it")
+        elif search:
             unprocessable.search(reference, self.journal, STAGE, len(messages), attempt)
         try:
             return self._decode(messages, reference.batch_id, bounded=bounded)
@@ -118,10 +144,14 @@ class Ingest:
             bad = isolation.poison(len(messages), attempt)
             if not bad:
                 raise
-            good = sorted({*range(len(messages))} - {*bad})
-            decoded = self._decode(messages.only(good, batch_id=reference.batch_id), reference.batch_id, bounded=bounded)
-            unprocessable.bury(decoded, reference, messages, bad, detail=f"ingest cannot take it: {type(error).__name__}")
-            return decoded
+            return self._without(messages, reference, bad, bounded=bounded, detail=f"ingest cannot take it: {type(error).__name__}")
+
+    def _without(self, messages: Messages, reference: Reference, bad: list[int], *, bounded: bool, detail: str) -> Decoded:
+        """A batch decoded without some of its messages, which are buried."""
+        good = sorted({*range(len(messages))} - {*bad})
+        decoded = self._decode(messages.only(good, batch_id=reference.batch_id), reference.batch_id, bounded=bounded)
+        unprocessable.bury(decoded, reference, messages, bad, detail=detail)
+        return decoded
 
     def _decode(self, messages: Messages, batch_id: str, *, bounded: bool) -> Decoded:
         """Decodes until every field has its kind, then drops what earlier batches brought."""
@@ -174,7 +204,7 @@ def inline(params: action.Args, journal: Journal, *, now: int) -> tuple[Referenc
 
 def run(params: action.Args) -> action.Result:
     """The action: ports from the parameters, then one batch."""
-    with action.failures_told(STAGE, params):
+    with watchdog.watched(), action.failures_told(STAGE, params):
         return _run(params)
 
 

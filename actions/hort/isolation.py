@@ -8,6 +8,12 @@ from collections.abc import Callable, Iterator
 from hort.batch import Reference
 from hort.journal import Journal
 
+REASON = "unprocessable"
+"""Of dead letters for what an action cannot take."""
+SPLIT_AFTER = 2
+"""Tries with a batch before it is cut: the first, and one that notes where it is."""
+FAILED = "failed"
+"""Under this name the provider counts a batch's activations that ended with an error, by OpenWhisk's records."""
 SINGLY = 400
 """Up to so many positions are noted one by one; of more, a part is as long as there are parts."""
 
@@ -35,11 +41,11 @@ def _works(attempt: Callable[[range], object], positions: range) -> bool:
     return True
 
 
-def noted(journal: Journal, reference: Reference, step: str, count: int) -> Iterator[range]:
+def noted(journal: Journal, reference: Reference, step: str, positions: range) -> Iterator[range]:
     """All positions in parts, each noted before it is tried: after two deaths it is known which one of 160,000 kills."""
-    size = 1 if count <= SINGLY else math.isqrt(count)
-    for start in range(0, count, size):
-        part = range(start, min(start + size, count))
+    size = 1 if len(positions) <= SINGLY else math.isqrt(len(positions))
+    for start in range(0, len(positions), size):
+        part = positions[start : start + size]
         journal.note(reference, step, part)
         yield part
     journal.note(reference, step, None)

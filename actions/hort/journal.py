@@ -114,12 +114,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a batch that takes its place with others: `raw` are its messages, or `stage` is what they became already."""
+    """A piece of a batch that takes its place with others: `raw` are its messages, or `stage` is what they became already.
+
+    `tried` names a step for which the piece counts as tried once.
+    """
 
     reference: batches.Reference
     count: int
     raw: bytes = b""
     stage: Mapping[str, bytes] = field(default_factory=dict)
+    tried: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +340,7 @@ class RedisJournal:
                 put = {"trigger": trigger, "count": part.count, "now": int(created), "due_ms": due_ms}
                 self.add_put(pipeline, part.reference, part.raw, **put)
                 made: dict[Any, Any] = {"cuts": int(cuts or 0) + 1, "acked_before": acked}
+                made |= {f"tries:{part.tried}": 1} if part.tried else {}
                 pipeline.hset(part.reference.batch_key, mapping=made)
                 if part.stage:
                     pipeline.hset(part.reference.stage_key, mapping=part.stage)

@@ -25,7 +25,7 @@ STAGED = ("events", _NAMES, "keys", "key_index", "ts", "cols", "dead", "count", 
 _BATCH = b',"batch_id":%b'
 
 
-def split_messages(journal: Journal, reference: Reference, raw: bytes, *, step: str) -> bool:
+def split_messages(journal: Journal, reference: Reference, raw: bytes, *, step: str, suspect: bool) -> bool:
     """Cuts a batch that is not ingested; False where it cannot be, or got through meanwhile."""
     if replay.is_replay(reference.batch_id):
         return False  # its dead letters would have to be told apart
@@ -35,7 +35,8 @@ def split_messages(journal: Journal, reference: Reference, raw: bytes, *, step: 
     found = []
     for positions in isolation.cuts(len(messages), journal.trouble(reference, step).at):
         piece = batch.pack(messages.only(positions, batch_id=reference.batch_id))
-        found.append(Part(_fresh(reference, created), len(positions), raw=piece))
+        tried = step if suspect and len(positions) > 1 else ""
+        found.append(Part(_fresh(reference, created), len(positions), raw=piece, tried=tried))
     return journal.split(reference, found, unless=SUMMARY)
 
 

@@ -2,19 +2,22 @@
 
 Whichever of the stage fields in `documents.INDEX_OF` are there are written, each to its index, under ids that stay the same
 however often the batch is delivered. The acknowledgement comes last: whatever happens before it, the batch is fired again.
+A batch over which sinks died is stored in portions, see `hort.portions`; what Elasticsearch does not take now never counts as that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
+import redis
 
 from hort import (
     action,
@@ -27,14 +30,17 @@ from hort import (
     mapped_fields,
     replay,
     store,
+    watchdog,
 )
 from hort.batch import Reference
 from hort.bulk_writer import BulkWriter, Pair, Rejected, pairs, streamed
 from hort.counters import Counters, RedisCounters
 from hort.document_store import DocumentStore, RequestRefused, StoreBusy
 from hort.errors import DocumentsPutOff, SinkUnavailable
+from hort.isolation import FAILED, REASON, SPLIT_AFTER
 from hort.journal import Journal, RedisJournal, Stage
 from hort.payload import Undecodable
+from hort.portions import Body, Search
 
 STAGE = "sink"
 MAX_RETRY_MS = 60_000
@@ -42,6 +48,8 @@ MAX_RETRY_MS = 60_000
 
 CLAIM_MS = 60_000
 """How long a batch that nobody fires belongs to the sink that took it: the action's time limit."""
+PORTION_MS = 20_000
+"""How long it belongs to one that stores it in portions, from each portion on."""
 LEAST_S = 15.0
 """What must be left of the time for another batch."""
 
@@ -50,6 +58,20 @@ _FAILURES = "sink_failures"
 _NAMES = {name: mapped_fields.stage_field(name) for name in ("events", "analytics", "results")}
 _FIELDS = (*_NAMES.values(), _LATE, _FAILURES, replay.STORED, replay.REPLAYED)
 _KIND = re.compile(r"^[a-z0-9_-]{1,64}$")
+
+
+@dataclass(slots=True)
+class _Try:
+    """One try to store a batch: `stored` by index, `dead` letters for what was refused, ids of letters that are `kept` though replayed, indices that are `shut`."""
+
+    reference: Reference
+    stage: Stage
+    writer: BulkWriter
+    stored: Counter[str] = field(default_factory=Counter)
+    dead: list[Pair] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    shut: Mapping[str, str] | None = None
+    put_off: list[DocumentsPutOff] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +94,33 @@ class Sink:
         left = time_s
         while waiting and left >= min(time_s, LEAST_S):
             self.journal.take(waiting[0], due_ms=self.now() + CLAIM_MS)
-            stored = self.run(waiting[0], writer(left)).get("stored", {})
+            watchdog.restart()
+            stored = self.run(waiting[0], writer(left), claimed=True).get("stored", {})
             result["stored"] = dict(Counter(result["stored"]) + Counter(stored))
             result["batches"] += 1
             waiting = [entry.reference for entry in self.journal.due(first.journal, now=self.now(), limit=1)]
             left = time_s - (self.now() - began) / 1000
         return result
 
-    def run(self, reference: Reference, writer: BulkWriter) -> action.Result:
-        """Stores and acknowledges a batch; SinkUnavailable where Elasticsearch does not take it."""
+    def run(self, reference: Reference, writer: BulkWriter, *, claimed: bool = False) -> action.Result:
+        """Stores and acknowledges a batch; SinkUnavailable where Elasticsearch does not take it.
+
+        `claimed`: no other sink is at work with it.
+        """
         stage = self.journal.read_stage(reference, _FIELDS)
         if stage is None:
             return action.done(reference)
         writer.begin(reference.batch_id, tried_before=self._tried_before(reference))
+        died = self._died(reference, claimed=claimed)
         try:
-            stored = self._store(reference, stage, writer)
+            stored = self._store(_Try(reference, stage, writer), in_portions=died, claimed=claimed)
         except SinkUnavailable as error:
+            self._excuse(reference)
             self._again_later(reference, stage, error, writer.counts)
+            raise
+        except redis.RedisError:
+            with contextlib.suppress(redis.RedisError):
+                self._excuse(reference)
             raise
         if self.journal.ack(reference):
             counts = _named(stored + writer.counts)
@@ -96,55 +128,94 @@ class Sink:
             action.log_trouble("sink.trouble", reference, counts)
         return {**reference.as_result(), "stored": dict(stored)}
 
-    def _store(self, reference: Reference, stage: Stage, writer: BulkWriter) -> Counter[str]:
+    def _died(self, reference: Reference, *, claimed: bool) -> bool:
+        """Counts a try; whether an earlier one died over the batch. One that was fired again too early may still be at work."""
+        tries = self.journal.count_try(reference, STAGE)
+        known = claimed or tries > SPLIT_AFTER or self.journal.trouble(reference, FAILED).tries > 0
+        return tries > 1 and known
+
+    def _excuse(self, reference: Reference) -> None:
+        """Takes a try back that no document of the batch stopped."""
+        self.journal.uncount_try(reference, STAGE)
+        for name in documents.INDEX_OF:
+            self._search(reference, name).passed()
+
+    def _store(self, run: _Try, *, in_portions: bool, claimed: bool) -> Counter[str]:
         """Writes all fields; how many documents each index took, and `dead` for those that were refused.
 
         What one index does not take now keeps the batch, but nothing from being stored in the others.
         """
-        stored: Counter[str] = Counter()
-        dead: list[Pair] = []
-        kept: set[str] = set()
-        shut: dict[str, str] = {}
-        put_off: list[DocumentsPutOff] = []
-        for name in documents.INDEX_OF:
-            try:
-                dead += self._field(reference, name, stage, writer, stored=stored, kept=kept, shut=shut)
-            except DocumentsPutOff as error:
-                put_off.append(error)
-        if dead:
-            stored["dead"] += self._bury(writer, dead)
-        if put_off:
-            raise put_off[0]
-        stored["replayed"] = self._dug_out(replay.letters(stage), kept=kept.union(map(_id_of, dead)))
-        return +stored
+        if in_portions:
+            self._in_portions(run, claimed=claimed)
+        for name in () if in_portions else documents.INDEX_OF:
+            self._write(run, documents.INDEX_OF[name], *self._raw(run, name))
+        if run.dead:
+            run.stored["dead"] += self._bury(run.writer, run.dead)
+        if run.put_off:
+            raise run.put_off[0]
+        run.stored["replayed"] = self._dug_out(replay.letters(run.stage), kept=run.kept.union(map(_id_of, run.dead)))
+        return +run.stored
 
-    def _field(
-        self, reference: Reference, name: str, stage: Stage, writer: BulkWriter, *, stored: Counter[str], kept: set[str], shut: dict[str, str]
-    ) -> list[Pair]:
-        """Writes the documents of one stage field, all that is held at a time; dead letters for those that were refused."""
-        raw, index = self._raw(reference, name, stage), documents.INDEX_OF[name]
-        if not raw:
-            return []
-        if not stored:
-            shut.update(self._ensure_templates(stage, writer.counts))
-        if index in shut:
-            raise DocumentsPutOff(f"what {index} maps cannot be changed: {shut[index]}")
+    def _in_portions(self, run: _Try, *, claimed: bool) -> None:
+        """Writes what is not suspect in all fields, then what is; a document that had all its tries becomes a dead letter."""
+        searches = {name: self._search(run.reference, name) for name in documents.INDEX_OF}
+        first = not any(search.suspects() for search in searches.values())
+        learned = [search.learn() for search in searches.values()]
+        if first and any(learned):
+            self.counters.add({f"{STAGE}.split": 1})
+        for portions in (Search.healthy, Search.suspect):
+            for name, search in searches.items():
+                body, index = Body(*self._raw(run, name)), documents.INDEX_OF[name]
+                for portion in portions(search, len(body)):
+                    if claimed:
+                        self.journal.retry_at(run.reference, self.now() + PORTION_MS)
+                    if search.given_up(portion, others_stored=run.stored.total() > 0):
+                        self._give_up(run, index, *body.part(portion.at))
+                        continue
+                    self._write(run, index, *body.part(portion.at))
+                    if run.put_off:
+                        search.excuse(portion)
+
+    def _search(self, reference: Reference, name: str) -> Search:
+        return Search(self.journal, reference, f"{STAGE}-{name}")
+
+    def _give_up(self, run: _Try, index: str, raw: bytes, late: bytes) -> None:
+        (pair,) = mark_late(streamed(raw), late)
+        detail = "sink did not get through with this document while others were stored"
         if index == documents.DEAD_LETTERS:
-            kept.update(map(_id_of, streamed(raw)) if replay.REPLAYED in stage else ())
-            stored[index] += self._bury(writer, streamed(raw))
-            return []
-        late = stage.get(_LATE, b"") if name == "events" else b""
-        written = writer.write(self.prefix + index, mark_late(streamed(raw), late))
-        stored[index] += written.stored
-        writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
-        writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
-        return [self._dead_letter(reference, index, rejected) for rejected in written.rejected]
+            run.kept.add(_id_of(pair))
+        run.dead.append(self._dead_letter(run.reference, index, Rejected(pair, REASON, detail)))
+        run.writer.counts[f"dead.{REASON}"] += 1
+        action.log("sink.unprocessable", batch_id=run.reference.batch_id, index=index, error=detail)
 
-    def _raw(self, reference: Reference, name: str, stage: Stage) -> bytes:
-        """The documents of one stage field, which may be large; empty where there is nothing to write."""
-        if name == "events" and replay.STORED in stage:
-            return b""
-        return (self.journal.read_stage(reference, [name]) or {}).get(name, b"")
+    def _write(self, run: _Try, index: str, raw: bytes, late: bytes) -> None:
+        """Writes documents of one index, all that is held at a time; dead letters for those that were refused."""
+        if not raw:
+            return
+        if run.shut is None:
+            run.shut = self._ensure_templates(run.stage, run.writer.counts)
+        try:
+            if index in run.shut:
+                raise DocumentsPutOff(f"what {index} maps cannot be changed: {run.shut[index]}")
+            if index == documents.DEAD_LETTERS:
+                run.kept.update(map(_id_of, streamed(raw)) if replay.REPLAYED in run.stage else ())
+                run.stored[index] += self._bury(run.writer, streamed(raw))
+                return
+            written = run.writer.write(self.prefix + index, mark_late(streamed(raw), late))
+        except DocumentsPutOff as error:
+            run.put_off.append(error)
+            return
+        run.stored[index] += written.stored
+        run.writer.counts.update(f"dead.{_reason(rejected.kind)}" for rejected in written.rejected)
+        run.writer.counts["payloads-cut"] += sum(len(item.pair[1]) > documents.MAX_DEAD_PAYLOAD for item in written.rejected)
+        run.dead += [self._dead_letter(run.reference, index, rejected) for rejected in written.rejected]
+
+    def _raw(self, run: _Try, name: str) -> tuple[bytes, bytes]:
+        """The documents of one stage field, which may be large, and which of them are late (u32 LE)."""
+        if name == "events" and replay.STORED in run.stage:
+            return b"", b""
+        raw = (self.journal.read_stage(run.reference, [name]) or {}).get(name, b"")
+        return raw, run.stage.get(_LATE, b"") if name == "events" else b""
 
     def _bury(self, writer: BulkWriter, letters: Iterable[Pair]) -> int:
         """Writes dead letters; how many. They hold what is nowhere else: one that is refused keeps the batch."""
@@ -257,7 +328,7 @@ def run(params: action.Args) -> action.Result:
 
     After the action `plates` there is no batch but a report, see `hort.plate_sink`.
     """
-    with action.failures_told(STAGE, params):
+    with watchdog.watched(), action.failures_told(STAGE, params):
         return _run(params)
 
 

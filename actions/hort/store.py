@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from hort import config, large_answers
+from hort import config, large_answers, watchdog
 from hort.errors import ConfigError
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -23,6 +24,17 @@ Client = redis.Redis
 AWAY: dict[type[Exception], str] = {redis.RedisError: "Redis"}
 """See `hort.web.served`."""
 
+T = TypeVar("T")
+
+
+class _Waits(Retry):
+    """Whatever is asked of Redis goes through here: a wait, not work."""
+
+    def call_with_retry(self, do: Callable[[], T], *arguments: Any, **options: Any) -> T:
+        """See `Retry`."""
+        with watchdog.waiting():
+            return super().call_with_retry(do, *arguments, **options)
+
 
 @lru_cache(maxsize=8)
 def client(url: str, *, answer_s: float = ANSWER_TIMEOUT_S, retries: int = RETRIES) -> Client:
@@ -34,7 +46,7 @@ def client(url: str, *, answer_s: float = ANSWER_TIMEOUT_S, retries: int = RETRI
             socket_timeout=answer_s,
             socket_keepalive=True,
             health_check_interval=30,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries),
+            retry=_Waits(ExponentialBackoff(cap=0.5, base=0.05), retries),
             retry_on_error=[redis.ConnectionError, redis.TimeoutError],
         )
         return large_answers.use(found)

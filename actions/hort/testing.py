@@ -119,6 +119,8 @@ class MemoryJournal:
         for part in parts:
             self.put(part.reference, part.raw, trigger=old.trigger, count=part.count, now=old.created_ms)
             self._stages[part.reference] = dict(part.stage)
+            if part.tried:
+                self.count_try(part.reference, part.tried)
             self._cuts[part.reference] = (self._cuts.get(reference, (0, 0))[0] + 1, self._acked[reference.journal])
         for rows in (self._raw, self._stages, self._due):
             rows.pop(reference, None)

@@ -6,7 +6,7 @@ that is not known, and so each part, until what cannot be taken stands alone. Af
 Only what a batch itself brings about may count. An action counts its try before the work, so that being killed counts, and
 takes it back where Redis failed; a setting that cannot be used is found before. What stops `window` and `score` may lie outside
 of the batch, so there a small part is cut further only where another batch was stored since it was made, and a record is given up only
-where others were between the tries. `sink` never counts: what it cannot store now, it can when Elasticsearch is back.
+where others were between the tries. `sink` cuts nothing: it stores a batch over which it died in portions, see `hort.portions`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-from hort import action, batch, documents, isolation, parts, replay
+from hort import action, batch, documents, isolation, parts, replay, watchdog
 from hort.batch import Messages, Reference
 from hort.counters import Counters
 from hort.decoded import Decoded
 from hort.decoding import STAGE
 from hort.errors import BatchError
 from hort.event_time import LATEST_MS
+from hort.isolation import REASON, SPLIT_AFTER
 from hort.journal import Journal
+from hort.portions import Search
 
-REASON = "unprocessable"
-SPLIT_AFTER = 2
-"""Tries with a batch before it is cut: the first, and one that notes where it is."""
 WHOLE_TRIES = 3
 """Tries to bury each message by itself; after these the batch is buried in one piece, which takes hardly any memory."""
 UNREADABLE = (BatchError, ValueError, KeyError, IndexError, TypeError)
@@ -61,20 +60,35 @@ def bury(decoded: Decoded, reference: Reference, messages: Messages, positions: 
 def search(reference: Reference, journal: Journal, step: str, count: int, attempt: Callable[[range], object]) -> None:
     """Tries a batch part by part, each noted before, so that what kills the process is known by the next try; nothing is kept."""
     if count > 1:
-        for positions in isolation.noted(journal, reference, step, count):
+        for positions in isolation.noted(journal, reference, step, range(count)):
+            watchdog.restart(watchdog.PART_S)
             with contextlib.suppress(Exception):  # what raises is found by the whole
                 attempt(positions)
+        watchdog.restart()
+
+
+def deadly(search: Search, count: int, attempt: Callable[[range], object]) -> list[int]:
+    """The positions that have been found to end the process by themselves; looks for more of them first."""
+    found: list[int] = []
+    for portions in (Search.healthy, Search.suspect):
+        for portion in portions(search, count):
+            if portion.alone:
+                found.append(portion.at.start)
+                continue
+            with contextlib.suppress(Exception):  # what raises is found by the whole
+                attempt(portion.at)
+    return found
 
 
 def split_unread(reference: Reference, raw: bytes, journal: Journal, counters: Counters, *, tries: int) -> bool:
     """Cuts a batch that ingest does not get through with; False where it is not to be cut, or cannot be."""
-    return tries > SPLIT_AFTER and split(reference, raw, journal, counters)
+    return tries > SPLIT_AFTER and split(reference, raw, journal, counters, suspect=True)
 
 
-def split(reference: Reference, raw: bytes, journal: Journal, counters: Counters) -> bool:
-    """Cuts a batch that is not ingested yet; False where it cannot be."""
+def split(reference: Reference, raw: bytes, journal: Journal, counters: Counters, *, suspect: bool = False) -> bool:
+    """Cuts a batch that is not ingested yet; False where it cannot be. The parts of a `suspect` one are searched by their first try."""
     try:
-        done = parts.split_messages(journal, reference, raw, step=STAGE)
+        done = parts.split_messages(journal, reference, raw, step=STAGE, suspect=suspect)
     except UNREADABLE:
         return False
     return done and _tell_split(reference, counters, STAGE)

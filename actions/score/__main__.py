@@ -21,6 +21,7 @@ from hort import (
     store,
     unprocessable,
     urls,
+    watchdog,
 )
 from hort.breaker import RedisBreakers
 from hort.counters import RedisCounters
@@ -35,7 +36,7 @@ STAGED = ("events", "keys", "key_index", "count", "dead", replay.MODELS, replay.
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
-    with action.failures_told(STAGE, params):
+    with watchdog.watched(), action.failures_told(STAGE, params):
         return _main(params)
 
 
@@ -103,18 +104,20 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
         records.join(dict(zip(present, windows, strict=True)), types)
     scorer, breakers = _scorer(urls.policy(params)), RedisBreakers(client)
     ends = time.monotonic() + score.budget_s(params)
-    return [
-        sheet
-        for positions in _parts(RedisJournal(client), reference, len(records))
-        for sheet in scorer.score(records.part(positions), found, breakers=breakers, budget_s=max(0.0, ends - time.monotonic()), room=room)
-    ]
+    sheets = []
+    for positions in _parts(RedisJournal(client), reference, len(records)):
+        left_s = max(0.0, ends - time.monotonic())
+        watchdog.restart(watchdog.PART_S + (left_s if found else 0.0))
+        sheets += scorer.score(records.part(positions), found, breakers=breakers, budget_s=left_s, room=room)
+    watchdog.restart()
+    return sheets
 
 
 def _parts(journal: RedisJournal, reference: batch.Reference, count: int) -> Iterable[range]:
     """The records at once; after a try that was killed in parts, so that the next one knows in which."""
     if count < 2 or not journal.trouble(reference, STAGE).tries:
         return [range(count)]
-    return isolation.noted(journal, reference, STAGE, count)
+    return isolation.noted(journal, reference, STAGE, range(count))
 
 
 def _fields(scored: score.Scored, sheets: list[Sheet], stage: dict[str, bytes]) -> dict[str, bytes]:

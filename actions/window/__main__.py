@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import Any
 
-from hort import action, counters, store
+from hort import action, counters, store, watchdog
 from hort.journal import RedisJournal
 from hort.pane_store import RedisPaneStore
 from hort.presence import RedisPresence
@@ -26,5 +26,5 @@ def windower(client: store.Client) -> Windower:
 
 def main(args: dict[str, Any]) -> dict[str, Any]:
     params = action.strip(args)
-    with action.failures_told("window", params):
+    with watchdog.watched(), action.failures_told("window", params):
         return windower(store.connect(params)).run(action.required_reference(params), settings(params))

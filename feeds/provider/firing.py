@@ -16,6 +16,7 @@ from feeds.provider.pace import HANGS_MS, Backoff, Gate, next_minute
 from feeds.provider.whisk import Outcome, Target, Whisk
 from hort import batch, replay
 from hort.feed_options import INLINE_LIMIT, FeedConfig
+from hort.isolation import FAILED
 from hort.journal import Entry, Journal, Usage
 
 IDLE_MS = 250
@@ -357,6 +358,7 @@ class Firing:
             return
         wait = min(FAILED_MS[0] << min(fire.attempts, 10), FAILED_MS[1])
         self._meters.failed.labels(self.target.trigger).inc()
+        self._journal.count_try(verdict.reference, FAILED)
         self._journal.retry_at(verdict.reference, self._steady() + wait)
         log("failed", error="its action failed", trigger=self.target.trigger, batch_id=verdict.reference.batch_id, retry_in_ms=wait)
 

@@ -13,7 +13,7 @@ from feeds.provider.pace import Backoff
 from feeds.provider.whisk import Target, Whisk
 from hort.batch import Reference
 
-LOOK_MS = (500, 5_000)
+LOOK_MS = (500, 2_000)
 """When a fire's records are looked at, first and at last; a batch is stored sooner as a rule, and then they are not."""
 SHARE = 10
 """So much longer than a look took it is until the next one."""

@@ -76,7 +76,7 @@ class Stream:
         """As the actions do: the whole, after a failed try each part noted before."""
         mine = numbers(stage)
         if self.world.journal.trouble(reference, step).tries and len(mine) > 1:
-            for positions in isolation.noted(self.world.journal, reference, step, len(mine)):
+            for positions in isolation.noted(self.world.journal, reference, step, range(len(mine))):
                 self.fails(step, {int(mine[at]["n"]) for at in positions})
         Records(stage["events"], stage["keys"], stage["key_index"])
         self.fails(step, {int(row["n"]) for row in mine.values()})
@@ -172,6 +172,23 @@ def test_one_in_twenty_thousand_takes_few_deliveries() -> None:
     assert len(stream.events) == 19_999
     assert [row["_id"] for row in stream.dead] == [f"{BATCH}.13333-ingest"]
     assert stream.deliveries <= 16
+
+
+@given(deaths=st.lists(st.booleans(), max_size=12), poison=st.sets(st.integers(0, 29), max_size=2))
+def test_deaths_in_its_midst_that_no_record_brings_about(deaths: list[bool], poison: set[int]) -> None:
+    """Engine, process or machine go while a batch is looked through: no record more is given up, none is lost or doubled."""
+    order = iter([death and sum(deaths[:at]) < 4 for at, death in enumerate(deaths)])
+
+    def fails(name: str, found: set[int]) -> None:
+        if next(order, False) or (name == "ingest" and found & poison):
+            raise Killed
+
+    stream = Stream(fails)
+    stream.run(*({"n": number} for number in range(30)))
+    healthy = set(range(30)) - poison
+    assert sorted(stream.events) == sorted(f"{BATCH}.{at}" for at in healthy)
+    assert sorted(row["_id"] for row in stream.dead) == sorted(f"{BATCH}.{at}-ingest" for at in poison)
+    assert stream.windows == stream.results == Counter(map(float, healthy))
 
 
 def test_records_that_share_a_message_and_dead_letters_stay_where_they_are() -> None:

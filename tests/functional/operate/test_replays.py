@@ -7,12 +7,18 @@ from typing import Any
 import orjson
 import pytest
 
-from hort import batch, clock, documents, models, unprocessable
+from hort import batch, clock, documents, ingest, models, unprocessable
 from hort.batch import Messages
 from hort.decoded import Decoded
+from hort.decoding import decode
+from operate.replaying import Outcome
 from tests.support.replays import FEED, Suite
 
 OTHER_TOPIC = "plant/pump/7"
+
+
+class Killed(BaseException):
+    """What a limit does to an action: no handler sees it."""
 
 
 @pytest.fixture
@@ -286,6 +292,40 @@ def test_a_step_that_a_batch_was_stored_without(suite: Suite, step: str) -> None
     names = [f"m {reference.batch_id}.{place}" for place in (0, 1)]
     assert (asked, suite.models.asked) == ((names, names) if step == "window" else ([], names))
     assert suite.counted() == 2
+
+
+@pytest.mark.parametrize("deadly", [{3}, {0, 17, 39}, set(range(40))])
+def test_letters_over_which_ingest_dies_stay_and_their_neighbours_are_replayed(
+    suite: Suite, deadly: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them stayed: such a batch is not cut."""
+    reference = suite.receive(*(b'{"n": %d}' % number for number in range(40)), topic=OTHER_TOPIC)
+    suite.params = {"topic_pattern": "plant/{device_type}/{device_id}"}
+    ids = {number: f"{reference.batch_id}.{number}-ingest" for number in range(40)}
+    assert set(suite.letters()) == set(ids.values())
+    deaths = 0
+
+    def dies(messages: Messages, *arguments: Any, **options: Any) -> Decoded:
+        if any(b'{"n": %d}' % number in messages.payloads for number in deadly):
+            raise Killed
+        return decode(messages, *arguments, **options)
+
+    def fire(_: float) -> None:
+        nonlocal deaths
+        try:
+            suite._fire(0)
+        except Killed:
+            deaths += 1
+
+    monkeypatch.setattr(ingest, "decode", dies)
+    outcome = Outcome()
+    suite.replayer(fire).replay(list(ids.values()), outcome, timeout_s=100)
+
+    assert {*outcome.again} == set(suite.letters()) == {ids[number] for number in deadly}
+    assert {letter.reason for letter in suite.letters().values()} == {"unprocessable"}
+    assert {*suite.stored()} == {f"{reference.batch_id}.{number}" for number in range(40) if number not in deadly}
+    assert not outcome.waiting
+    assert deaths <= 1 + 2 * len(deadly)
 
 
 def test_what_cannot_be_replayed_says_why(suite: Suite) -> None:

@@ -42,7 +42,7 @@ def test_what_only_fails_together_is_nobody_s_fault() -> None:
 def test_two_deaths_tell_one_position(count: int) -> None:
     journal = MemoryJournal()
     reference = put(journal)
-    parts = list(isolation.noted(journal, reference, "ingest", count))
+    parts = list(isolation.noted(journal, reference, "ingest", range(count)))
     assert [at for part in parts for at in part] == list(range(count))
     assert len(parts) <= isolation.SINGLY
     assert max(map(len, parts)) <= isolation.SINGLY, "each part is tried one by one by the next search"
@@ -52,7 +52,7 @@ def test_two_deaths_tell_one_position(count: int) -> None:
 def test_where_a_search_ended_is_known() -> None:
     journal = MemoryJournal()
     reference = put(journal)
-    parts = isolation.noted(journal, reference, "ingest", 20_000)
+    parts = isolation.noted(journal, reference, "ingest", range(20_000))
     found = next(part for part in parts if 19_990 in part)
     assert journal.trouble(reference, "ingest").at == found
 
