@@ -137,7 +137,7 @@ def photos_per_minute(settings: config.Params) -> int:
 def _read(request: web.Request, settings: web.Settings) -> web.Result:
     from hort import namespace
 
-    client = store.connect(settings)
+    client = store.looked_at(settings)
     most = photos_per_minute(settings)
     photos = Quota(quota.redis_counts(client), "photos", most)
     result = read(Reader(namespace.of_this_action(settings), photos, config.header_text(settings, "registry_key")), request)

@@ -83,6 +83,8 @@ def _take(desk: Desk, values: Mapping[str, Any]) -> web.Result:
     begun = desk.reports.begin(report.report_id, digest=report.digest(), token=token, photo=sealed)
     if begun == "other":
         raise ReportError("id", report.report_id, "names another report already", status=409)
+    if begun == "starting":  # or a Redis that stood still took the note after its client had gone: nothing is promised yet
+        return web.refusal(503, "this report is just being taken by another request", retry_s=web.RETRY_S)
     if begun == "new":
         try:
             activation = desk.whisk.fire(TRIGGER, _payload(report, token, key, now))
@@ -155,7 +157,7 @@ def _served(request: web.Request, settings: web.Settings) -> web.Result:
 
     redaction.of(settings)
     desk = Desk(
-        reports=RedisReports(store.connect(settings)),
+        reports=RedisReports(store.waited_for(settings, method=request.method)),
         whisk=namespace.of_this_action(settings),
         find=lambda report_id: _stored(settings, report_id),
         key=config.header_text(settings, "registry_key"),

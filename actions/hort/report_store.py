@@ -24,14 +24,21 @@ AGAIN_MS = 60_000
 So it does where it was fired so long in the future: a clock was wrong.
 """
 
-Begun = Literal["new", "waiting", "stored", "other"]
+STARTING_MS = 20_000
+"""How long a report may be between its note here and the note that its trigger was fired; then whoever wrote it is gone, or was never told."""
+
+Begun = Literal["new", "starting", "waiting", "stored", "other"]
 Status = Literal["waiting", "stored", "failed"]
 
 _BEGIN = """
-local known = redis.call('HMGET', KEYS[1], 'digest', 'status', 'fired_ms', 'token')
+local known = redis.call('HMGET', KEYS[1], 'digest', 'status', 'fired_ms', 'activation')
 if known[1] and known[1] ~= ARGV[1] then return 'other' end
 if known[2] == 'stored' then return 'stored' end
-if known[3] and known[2] ~= 'failed' and math.abs(tonumber(ARGV[2]) - tonumber(known[3])) < tonumber(ARGV[3]) then return 'waiting' end
+if known[3] and known[2] ~= 'failed' then
+  local age = math.abs(tonumber(ARGV[2]) - tonumber(known[3]))
+  if known[4] and age < tonumber(ARGV[3]) then return 'waiting' end
+  if not known[4] and age < tonumber(ARGV[8]) then return 'starting' end
+end
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'status', 'waiting', 'fired_ms', ARGV[2], 'token', ARGV[4])
 redis.call('HDEL', KEYS[1], 'activation', 'reason')
 redis.call('EXPIRE', KEYS[1], ARGV[5])
@@ -64,7 +71,7 @@ class Reports(Protocol):
     def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
         """Notes a report that is about to be read; only at `new` anything was written.
 
-        `waiting`: it is under way; `stored`: done; `other`: another report has this id. One that failed is new again. The photo is sealed; one of no bytes is not kept.
+        `waiting`: its trigger was fired; `starting`: it is about to be, by another request; `stored`: done; `other`: another report has this id. One that failed is new again. The photo is sealed; one of no bytes is not kept.
         """
 
     def photo(self, token: str) -> bytes | None:
@@ -96,7 +103,7 @@ class RedisReports:
     def begin(self, report_id: str, *, digest: str, token: str, photo: bytes) -> Begun:
         """See `Reports`; one script, so that two requests with one id start one reading."""
         names = (keys.report(report_id), keys.photo(token))
-        values = (digest, self._now(), AGAIN_MS, token, KNOWN_S, photo, PHOTO_S)
+        values = (digest, self._now(), AGAIN_MS, token, KNOWN_S, photo, PHOTO_S, STARTING_MS)
         begun: Begun = self._client.eval(_BEGIN, len(names), *names, *values).decode()
         return begun
 
@@ -161,8 +168,10 @@ class MemoryReports:
             return "other"
         if held is not None and held.known.status == "stored":
             return "stored"
-        if held is not None and held.known.status == "waiting" and abs(self._now() - held.known.fired_ms) < AGAIN_MS:
-            return "waiting"
+        if held is not None and held.known.status == "waiting":
+            begun, lasts_ms = ("waiting", AGAIN_MS) if held.known.activation else ("starting", STARTING_MS)
+            if abs(self._now() - held.known.fired_ms) < lasts_ms:
+                return begun
         self._held[report_id] = _Held(digest, token, Known("waiting", self._now()))
         if photo:
             self._photos[token] = photo

@@ -37,13 +37,13 @@ class _Waits(Retry):
 
 
 @lru_cache(maxsize=8)
-def client(url: str, *, answer_s: float = ANSWER_TIMEOUT_S, retries: int = RETRIES) -> Client:
+def client(url: str, *, answer_s: float | None = None, retries: int = RETRIES) -> Client:
     """The client of one address; answers are bytes. ConfigError where it is none, without it: a password may be anywhere in it."""
     try:
         found = redis.Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=answer_s,
+            socket_timeout=ANSWER_TIMEOUT_S if answer_s is None else answer_s,
             socket_keepalive=True,
             health_check_interval=30,
             retry=_Waits(ExponentialBackoff(cap=0.5, base=0.05), retries),
@@ -68,3 +68,10 @@ def connect(params: dict[str, Any]) -> Client:
 def looked_at(params: dict[str, Any]) -> Client:
     """The same for reads that somebody waits for: not tried again, and not for long."""
     return client(config.text(params, "redis_url", default=DEFAULT_URL), answer_s=SOON_S, retries=0)
+
+
+def waited_for(params: dict[str, Any], *, method: str) -> Client:
+    """The same for a request of a method: a read is `looked_at`; a change is given more time, and not tried again either."""
+    if method in {"GET", "HEAD"}:
+        return looked_at(params)
+    return client(config.text(params, "redis_url", default=DEFAULT_URL), retries=0)

@@ -17,6 +17,6 @@ def _answer(request: web.Request, settings: web.Settings) -> web.Result:
     key = config.header_text(settings, "registry_key")
     if wait_s := quota.reader_waits_s(request, settings, "models", key=key):
         return quota.too_many(wait_s)
-    client = store.connect(settings)
+    client = store.waited_for(settings, method=request.method)
     models = registry.Registry(store=RedisModelStore(client), breakers=RedisBreakers(client), policy=urls.policy(settings), key=key)
     return registry.handle(models, request)

@@ -201,6 +201,23 @@ def test_a_report_waits_as_long_as_something_may_come_of_it(place: Place, record
     assert place.call("GET", "report-1")[1]["status"] == "failed", "its photo is gone"
 
 
+def test_a_report_that_a_redis_noted_after_its_client_had_gone_is_fired_when_it_is_sent_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was answered 202 `waiting`, and nothing ever read it."""
+    begin = place.reports.begin
+
+    def noted_too_late(*args: Any, **values: Any) -> None:
+        begin(*args, **values)
+        raise TimeoutError
+
+    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+        patch.setattr(place.reports, "begin", noted_too_late)
+        place.call(id="report-1", image=PHOTO)
+    assert place.call(id="report-1", image=PHOTO)[0] == 503
+    place.clock.advance(2 * web.RETRY_S * 1000)
+    assert place.call(id="report-1", image=PHOTO)[1]["status"] == "waiting"
+    assert len(place.whisk.fired) == 1
+
+
 def test_an_index_that_does_not_answer_is_told(place: Place) -> None:
     def find(_report_id: str) -> None:
         raise SinkUnavailable("Elasticsearch did not answer: ConnectionTimeout")

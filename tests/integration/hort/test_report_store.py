@@ -8,7 +8,7 @@ import redis
 from elasticsearch import Elasticsearch
 
 from hort import keys, plate_sink, seal
-from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, Known, MemoryReports, RedisReports, Reports
+from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, STARTING_MS, Known, MemoryReports, RedisReports, Reports
 from hort.testing import FakeClock
 from tests.support.polling import wait_until
 from tests.support.redis_files import append_only_file
@@ -36,12 +36,18 @@ def test_a_report_s_life(made: tuple[Reports, FakeClock]) -> None:
     assert reports.known("report-1") is None
     assert begin(reports) == "new"
     assert (status(reports), reports.photo("t1")) == ("waiting", b"photo\x00\xff")
+    assert begin(reports, token="t2") == "starting"
+    reports.fired("report-1", "a1")
     assert begin(reports, token="t2") == "waiting"
     assert reports.photo("t2") is None
     assert begin(reports, digest="other") == "other"
     clock.advance(AGAIN_MS)
     assert begin(reports, token="t3") == "new"
     assert reports.photo("t3") is not None
+    clock.advance(STARTING_MS - 1)
+    assert begin(reports, token="t4") == "starting"
+    clock.advance(1)
+    assert begin(reports, token="t3") == "new", "who was about to fire it is gone"
     clock.advance(-60 * AGAIN_MS)
     assert begin(reports, token="t3") == "new", "it was fired by a clock that was wrong"
     reports.stored("report-1")
