@@ -54,7 +54,7 @@ function showWindows(answer) {
 function showModels(answer) {
   const registry = answer.registry || { rows: [] };
   const asked = answer.models || {};
-  const rows = registry.rows.map((row) => ({ ...row, ...(asked[row.name] || { statuses: answer.models ? {} : null }) }));
+  const rows = registry.rows.map((row) => ({ ...row, ...(Object.hasOwn(asked, row.name) ? asked[row.name] : { statuses: answer.models ? {} : null }) }));
   for (const [name, numbers] of Object.entries(asked)) {
     if (!registry.rows.some((row) => row.name === name)) rows.push({ name, gone: true, unknown: !answer.registry, ...numbers });
   }

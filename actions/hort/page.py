@@ -27,6 +27,9 @@ _WAITING = """<!doctype html>
 </html>
 """
 
+_ALONE = 'if (self !== top) { document.body.textContent = "This page is not shown inside another one."; return; }'
+"""In place of `frame-ancestors`, which a page cannot say of itself."""
+
 
 @lru_cache(maxsize=2)
 def assemble(
@@ -34,7 +37,7 @@ def assemble(
 ) -> tuple[str, dict[str, str]]:
     """The page made of the files of a folder, and its headers; styles and scripts are allowed by their digests.
 
-    The policy stands in the page, too: OpenWhisk drops the headers of what is asked for as `.html`.
+    The policy stands in the page, too, and scripts end inside another page: OpenWhisk drops the headers of what is asked for as `.html`.
 
     Args:
         folder: holds page.html with `/* policy */`, `/* styles */` and `/* scripts */` where these go.
@@ -45,7 +48,7 @@ def assemble(
     """
     style = "\n".join(_read(folder, name) for name in styles)
     own = "\n".join(_read(folder, name) for name in scripts)
-    script = (f"{_read(folder, library)}\n" if library else "") + f"(() => {{\n{own}\n}})();\n"
+    script = (f"{_read(folder, library)}\n" if library else "") + f"(() => {{\n{_ALONE}\n{own}\n}})();\n"
     html = _read(folder, "page.html")
     policy = _policy(style, script, images)
     html = html.replace("/* policy */", policy, 1).replace("/* styles */", style, 1).replace("/* scripts */", script, 1)

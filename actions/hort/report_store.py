@@ -169,9 +169,11 @@ class MemoryReports:
         if held is not None and held.known.status == "stored":
             return "stored"
         if held is not None and held.known.status == "waiting":
-            begun, lasts_ms = ("waiting", AGAIN_MS) if held.known.activation else ("starting", STARTING_MS)
-            if abs(self._now() - held.known.fired_ms) < lasts_ms:
-                return begun
+            age = abs(self._now() - held.known.fired_ms)
+            if held.known.activation and age < AGAIN_MS:
+                return "waiting"
+            if not held.known.activation and age < STARTING_MS:
+                return "starting"
         self._held[report_id] = _Held(digest, token, Known("waiting", self._now()))
         if photo:
             self._photos[token] = photo

@@ -62,7 +62,7 @@ async function read() {
 
 async function send() {
   const photo = current;
-  if (!photo) return;
+  if (!photo || reporting === photo) return;
   reporting = photo;
   arm();
   try {

@@ -235,6 +235,14 @@ def down(_searches: Any) -> Any:
     raise SearchFailed("Elasticsearch does not answer (ConnectionError)")
 
 
+@pytest.mark.parametrize("name", ["constructor", "__proto__", "toString"])
+def test_a_model_may_have_the_name_of_what_every_object_of_the_page_has(look: Callable[..., Any], name: str) -> None:
+    known = state()
+    known._models.replace(name, expected=None, value=json.dumps({"name": name, "url": "http://127.0.0.1/"}).encode(), limit=9)
+    page = look(collector(FakeSearch(), known))
+    assert ["0 0 0 0" in row for row in rows(page, "models") if name in row] == [True]
+
+
 SEARCHED = ("Records a second", "Devices", "Anomalies", "Fell silent", "Dead letters")
 
 

@@ -1,6 +1,7 @@
 """The plates page in a real browser: a photo goes in small and without EXIF, what comes back is shown, as text, in any width."""
 
 import base64
+import html
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat, PngImagePlugin
 
+from hort import page as page_of
+from hort import plates_page
+from hort.dashboard import page as dashboard_page
 from tests.support import pictures
-from tests.support.plates_page import Reply, served
+from tests.support.dashboard import FOLDER as DASHBOARD
+from tests.support.plates_page import FOLDER, Reply, served
 from tests.support.plates_suite import answer
 
 INSIDE = re.compile(r"http://127\.0\.0\.1[:/]|data:")
@@ -290,6 +295,32 @@ def test_a_report_whose_answer_was_lost_is_the_same_one_when_it_is_sent_again(lo
         page.wait_for_selector("#report-status[data-state=done]")
     assert ids[0] == ids[1] == ids[2] != ids[3]
     assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
+
+
+def test_a_report_is_sent_once_however_often_the_form_is_submitted(look: Callable[..., Any]) -> None:
+    server = Server((200, answer()), (202, {"id": "abc", "status": "waiting"}), (200, {"id": "abc", "status": "stored", "document": {}}))
+    page = look(server)
+    choose(page)
+    page.locator("#report-box summary").click()
+    page.evaluate("() => [1, 2, 3].forEach(() => document.querySelector('#report').requestSubmit())")
+    page.wait_for_selector("#report-status[data-state=done]")
+    assert [method for method, path, _, _ in server.asked if path == "report"] == ["POST"]
+
+
+PAGES = {
+    "plates": lambda: page_of.assemble(FOLDER, styles=plates_page.STYLES, scripts=plates_page.SCRIPTS),
+    "dashboard": lambda: dashboard_page.assemble(DASHBOARD),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_does_nothing_inside_another_one(browser: Any, name: str) -> None:
+    """OpenWhisk drops the header that keeps it out of there, where it is asked for as `.html`."""
+    outside = browser.new_page()
+    outside.set_content(f'<iframe srcdoc="{html.escape(PAGES[name]()[0])}"></iframe>')
+    inside = outside.frame_locator("iframe").locator("body")
+    assert inside.inner_text() == "This page is not shown inside another one."
+    outside.close()
 
 
 def test_a_look_that_nobody_answers_is_made_again(look: Callable[..., Any]) -> None:

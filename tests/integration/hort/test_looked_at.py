@@ -58,7 +58,8 @@ def test_every_web_action_asks_it_once(
     for name, text in {"NAMESPACE": "guest", "API_HOST": "http://127.0.0.1:9", "API_KEY": "a:b", "ACTION_NAME": f"/guest/hort/{action}"}.items():
         monkeypatch.setenv(f"__OW_{name}", text)
     url, asked = still
-    bound = {"redis_url": url, "registry_key": "secret", "allow_private": "true", "__ow_headers": {"x-hort-key": "secret" if action != "plates-page" else ""}}
-    found = load_main(action)(raw_request(method, path, body=json.dumps(value), **bound))
+    asks = raw_request(method, path, body=json.dumps(value), redis_url=url, registry_key="secret", allow_private="true")
+    with_key = {"x-hort-key": "secret"} if action != "plates-page" else {}
+    found = load_main(action)({**asks, "__ow_headers": with_key})
     assert (found["statusCode"], found["body"]["error"]) == (503, "Redis does not answer (TimeoutError)")
     assert len(asked) == 1

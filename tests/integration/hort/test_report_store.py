@@ -8,7 +8,16 @@ import redis
 from elasticsearch import Elasticsearch
 
 from hort import keys, plate_sink, seal
-from hort.report_store import AGAIN_MS, KNOWN_S, PHOTO_S, STARTING_MS, Known, MemoryReports, RedisReports, Reports
+from hort.report_store import (
+    AGAIN_MS,
+    KNOWN_S,
+    PHOTO_S,
+    STARTING_MS,
+    Known,
+    MemoryReports,
+    RedisReports,
+    Reports,
+)
 from hort.testing import FakeClock
 from tests.support.polling import wait_until
 from tests.support.redis_files import append_only_file
