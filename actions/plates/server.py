@@ -22,6 +22,10 @@ from plates.supervisor import Supervisor, WorkerMissing
 END_OF_ACTIVATION = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX"
 MAX_BODY = 30_000_000
 """Twenty million bytes of photo in base64, and the rest of the request."""
+LARGE = 2_000_000
+"""More than OpenWhisk sends as it is installed."""
+MOST_LARGE = 3
+"""Bodies of more than that at once: each takes three times its size until its photo is decoded, and the action has 512 MB."""
 BACKLOG = 128
 
 TWICE = "Cannot initialize the action more than once."
@@ -29,6 +33,7 @@ WITH_CODE = "This image is the whole action: create it without code."
 NOT_AN_OBJECT = "The action did not receive a dictionary as an argument."
 FAILED = "The action failed. See logs for details."
 FROM_A_PAGE = "Requests of pages in browsers are not answered."
+TOO_MANY_LARGE = f"{MOST_LARGE} requests of more than {LARGE} bytes are under way: try again in a moment."
 TOO_LARGE = f"The request has more than {MAX_BODY} bytes."
 
 OFFER = {
@@ -122,6 +127,18 @@ class Handler(BaseHTTPRequestHandler):
         if work is None:
             self._reply(HTTPStatus.NOT_FOUND, {"error": "There are POST /init and POST /run."})
             return
+        large = self._length() > LARGE
+        if large and not self.server.large.acquire(blocking=False):
+            self.close_connection = True
+            self._reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": TOO_MANY_LARGE})
+            return
+        try:
+            self._answer(work)
+        finally:
+            if large:
+                self.server.large.release()
+
+    def _answer(self, work: Callable[[Any], Reply]) -> None:
         body = self._body()
         self.server.places.at_work(self.connection)
         with self.server.at_work():
@@ -134,15 +151,20 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.stopping:
             self.close_connection = True
 
-    def _body(self) -> bytes | Reply:
+    def _length(self) -> int:
+        """Bytes of the body; -1 where they are not said."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or len(length) > 12:
+        return int(length) if length.isdecimal() and len(length) <= 12 else -1
+
+    def _body(self) -> bytes | Reply:
+        length = self._length()
+        if length < 0:
             self.close_connection = True
             return HTTPStatus.LENGTH_REQUIRED, {"error": "Content-Length must be given."}
-        if int(length) > MAX_BODY:
+        if length > MAX_BODY:
             self.close_connection = True
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": TOO_LARGE}
-        return self.rfile.read(int(length))
+        return self.rfile.read(length)
 
     def _reply(self, status: int, document: dict[str, Any]) -> None:
         body = json.dumps(document).encode()
@@ -179,6 +201,7 @@ class Server(ThreadingHTTPServer):
         handler = type("BoundHandler", (Handler,), {"service": service})
         super().__init__(address, handler)
         self.places = connections.Places()
+        self.large = threading.BoundedSemaphore(MOST_LARGE)
         self._work = threading.Condition()
         self._working = 0
         self.stopping = False

@@ -1,6 +1,7 @@
 """Clients of the plates server that send slowly: others are served all the same."""
 
 import resource
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from plates import connections
+from plates import connections, server
 from plates.server import Handler, Reply, Server, Service
 from tests.support.half_sent import ended, half_sent
 from tests.support.plates import PlatesServer
@@ -38,16 +39,38 @@ class Answers(Service):
 @pytest.fixture
 def served() -> Iterator[tuple[str, Answers]]:
     service = Answers()
-    with Server(("127.0.0.1", 0), service) as server:
-        service.server = server
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", service
+    with Server(("127.0.0.1", 0), service) as found:
+        service.server = found
+        threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_address[1]}", service
         service.free.set()
-        server.shutdown()
+        found.shutdown()
 
 
 def run(url: str, body: object) -> int:
     return requests.post(f"{url}/run", json=body, timeout=60).status_code
+
+
+def test_few_large_bodies_come_in_at_once(served: tuple[str, Answers]) -> None:
+    """64 of 30 MB took the memory of the whole action four times."""
+    url, service = served
+    host, _, port = url.removeprefix("http://").rpartition(":")
+
+    def begun() -> socket.socket:
+        client = socket.create_connection((host, int(port)))
+        client.sendall(b"POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 25000000\r\n\r\n")
+        client.settimeout(60)
+        return client
+
+    clients = [begun() for _ in range(server.MOST_LARGE + 1)]
+    told = [client for client in select.select(clients, [], [], 60)[0] if client.recv(99).startswith(b"HTTP/1.1 503 ")]
+    assert len(told) == 1
+    assert run(url, "small") == 200
+    for client in clients:
+        client.close()
+    wait_until(lambda: service.server.large.acquire(blocking=False))
+    service.server.large.release()
+    assert run(url, "x" * 2 * server.LARGE) == 200
 
 
 def test_half_sent_requests_keep_nobody_out(plates: PlatesServer) -> None:
