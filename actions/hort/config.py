@@ -23,7 +23,7 @@ def lookup(params: Params, name: str) -> Any:
 
 
 def text(params: Params, name: str, *, default: str | None = None, choices: Sequence[str] = ()) -> str:
-    """A string parameter; without a default it must be given."""
+    """A string parameter, never of blanks alone; without a default it must be given."""
     value = lookup(params, name)
     if value is None:
         value = default
@@ -31,6 +31,8 @@ def text(params: Params, name: str, *, default: str | None = None, choices: Sequ
         raise ConfigError(name, None, "must be given")
     if not isinstance(value, str):
         raise ConfigError(name, value, "must be text")
+    if value and not value.strip():
+        raise ConfigError(name, value, "must hold more than blanks")
     if choices and value not in choices:
         raise ConfigError(name, value, f"must be one of {', '.join(choices)}")
     return _encodable(name, value)

@@ -47,6 +47,8 @@ def connect(params: config.Params) -> ElasticStore:
     username, password, ca = (config.text(params, f"elasticsearch_{name}", default="") for name in ("username", "password", "ca"))
     api_key = config.header_text(params, "elasticsearch_api_key")
     _check(urls)
+    if password and not username:
+        raise ConfigError("elasticsearch_password", None, "must not be given without elasticsearch_username")
     if username and api_key:
         raise ConfigError(
             "elasticsearch_username", username, "must not be given beside elasticsearch_api_key"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the libraries are read; a traceback of them helps nobody
+
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -77,7 +81,6 @@ def _demonstrate(options: Options, view: View) -> int:
     finally:
         _on_end(signal.SIG_IGN)
         view.close()
-        view.say("stopping everything")
         suite.stop()
 
 

@@ -138,6 +138,8 @@ class Suite:
 
     def stop(self) -> None:
         """Stops what was started, last first."""
+        if self._begun:
+            self._view.say("stopping everything")
         if self._deployed and (self._given.get(BROKER) or self._given.get(STORE)):
             self._remove_feed()
         if self.plates is not None:

@@ -1,6 +1,7 @@
 # Shared by the scripts in this folder's parent: paths, messages, progress, locks. Sourced, never run.
 # Sets HORT_ROOT, HORT_CACHE, HORT_STATE, HORT_VENV, HORT_PYTHON, HORT_ES_HOME, HORT_TOOLS, HORT_NODE, HORT_ACTIONS_ENV, HORT_ACTIONS_NODE.
 set -euo pipefail
+[ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8   # else Java cannot read a path that is not ASCII
 
 HORT_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 HORT_CACHE=${HORT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/hort}

@@ -25,3 +25,10 @@ def test_a_number_is_a_number_within_its_range_or_refused_by_name(value: object)
         return
     with pytest.raises(ConfigError, match="parameter 'n'"):
         config.integer({"n": value}, "n", default=3, maximum=9)
+
+
+@pytest.mark.parametrize("value", [" ", "\t", " \n ", "\u00a0"])
+def test_blanks_alone_are_no_text(value: str) -> None:
+    """A field of that name is in no record, so every record would go without."""
+    with pytest.raises(ConfigError, match="parameter 'time_field' must hold more than blanks"):
+        config.text({"time_field": value}, "time_field", default="")

@@ -96,7 +96,9 @@ from demonstrate import suite
 class Suite:
     def __init__(self, options, view): self.view = view
     def prepare(self): pass
-    def stop(self): print("stopped", file=sys.stderr, flush=True)
+    def stop(self):
+        self.view.say("stopping everything")
+        print("stopped", file=sys.stderr, flush=True)
 
 def run(options, suite, view):
     for number in range(1000):
@@ -124,6 +126,22 @@ def test_whatever_asks_it_to_end_all_is_stopped(number: signal.Signals, tmp_path
         said, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "stopped\n")
     assert "stopping everything" in said
+
+
+def test_what_was_not_started_is_not_said_to_be_stopped(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "demonstrate", "--state", str(tmp_path)]
+    ended = subprocess.run(argv, env={**os.environ, "HORT_WINDOW_S": "soon"}, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "nothing was started" in ended.stdout
+    assert "stopping" not in ended.stdout
+
+
+def test_before_it_begins_it_ends_without_a_word(tmp_path: Path) -> None:
+    """Ctrl-C within the second in which Python reads the demo's libraries showed a traceback of them."""
+    (tmp_path / "requests.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    ended = subprocess.run([sys.executable, "-m", "demonstrate", "--state", str(tmp_path)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_a_reader_that_goes_away_ends_it_in_order(tmp_path: Path) -> None:

@@ -83,6 +83,9 @@ def _problems(folder: Path, *arguments: str, **exported: str) -> list[str]:
     [
         ({"HORT_WINDOW_S": "soon"}, "HORT_WINDOW_S must be a number"),
         ({"HORT_MQTT_URL": "mqtt://me:secret-word@broker"}, "HORT_MQTT_URL must not hold credentials"),
+        ({"HORT_ELASTICSEARCH_PASSWORD": "secret-word"}, "HORT_ELASTICSEARCH_PASSWORD must not be given without elasticsearch_username"),
+        ({"HORT_TIME_FIELD": " "}, "HORT_TIME_FIELD must hold more than blanks, got ' '"),
+        ({"HORT_MQTT_USERNAME": " "}, "HORT_MQTT_USERNAME must hold more than blanks"),
         ({"HORT_TOPIC": "a/#"}, "HORT_TOPIC is no setting, did you mean HORT_TOPICS?"),
         ({"HORT_MQTT_TLS_CA": "/nowhere/ca.pem"}, "HORT_MQTT_TLS_CA is neither PEM text nor a file"),
     ],
