@@ -120,6 +120,7 @@ def _watch(options: Options, suite: Suite, view: View, reader: Reader) -> None:
             return
         if dead := suite.dead_parts():
             raise StartFailed(f"{dead[0].name} ended by itself, see {dead[0].log}")
+        suite.tend_services()
         looks = [*looks[-10:], reader.read()]
         view.show(looks[-1], rate=_rate(looks), left=left)
         time.sleep(LOOK_EVERY_S if left is None else max(0.0, min(LOOK_EVERY_S, left)))
@@ -145,6 +146,7 @@ def _drain(options: Options, suite: Suite, view: View, reader: Reader, before: F
     summary = {}
     while time.monotonic() < deadline:
         time.sleep(0.5)
+        suite.tend_services()
         now = reader.read(refreshed=True)
         summary = facts_module.since(now, before)
         stored = summary["ingested"] + summary["dead_letters"]

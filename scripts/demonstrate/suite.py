@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 
@@ -25,6 +26,7 @@ from demonstrate.settings import SERVICES
 from demonstrate.view import View
 from demonstrate.whisk import Whisk
 from lib import state
+from lib.stack import records
 from lib.stack.controller import masked
 
 BROKER, STORE, SEARCH = SERVICES
@@ -33,6 +35,10 @@ OURS = ("stack", "stack.env", "stack.lock", "engine", "logs", *keys.MADE)
 RECORDED_TTL_S = 60
 """A bike share's station status is renewed once a minute."""
 READY_TIMEOUT_S = 60.0
+TENDED = ("mosquitto", "redis")
+RESTART_FREE_BYTES = 100_000_000
+"""With less than this free, what ended on a full disk would soon end again."""
+RESTARTED_EVERY_S = 10.0
 POLLED_TIMEOUT_S, POLLED_EVERY_S = 60.0, 0.2
 OF_BIKES = "?fields=num_bikes_available,num_docks_available"
 MODELS = (
@@ -52,6 +58,8 @@ class Suite:
         self._begun = False
         self._deployed = False
         self._gbfs_port = 0
+        self._service_trouble = ""
+        self._restart_at = 0.0
         self._elasticsearch: processes.Process | None = None
         self._logs = options.state / "logs"
         self.env = {**os.environ, "HORT_STATE": str(options.state), "HORT_PYTHON": sys.executable}
@@ -160,6 +168,25 @@ class Suite:
     def dead_parts(self) -> list[processes.Process]:
         """Parts that ended by themselves."""
         return [part for part in self._parts if not part.alive()]
+
+    def tend_services(self) -> None:
+        """Starts a broker or Redis of ours that ended again, as Redis ends on a full disk, once there is room; says so once."""
+        found = {name: records.load(self._options.state / "stack" / name) for name in TENDED}
+        ended = [name for name, record in found.items() if record is not None and record.process() is None]
+        trouble = ""
+        if ended:
+            free = shutil.disk_usage(self._options.state).free
+            trouble = f"{' and '.join(ended)} ended" + (
+                " by itself: it is started again"
+                if free >= RESTART_FREE_BYTES
+                else f": only {free / 1e6:.0f} MB are free for {self._options.state}; it is started again when there are {RESTART_FREE_BYTES / 1e6:.0f}"
+            )
+            if trouble.partition(":")[0] != self._service_trouble.partition(":")[0]:
+                self._view.warn(trouble)
+            if free >= RESTART_FREE_BYTES and time.monotonic() >= self._restart_at:
+                self._restart_at = time.monotonic() + RESTARTED_EVERY_S
+                self._quietly("stack", "up", *ended, "--state", str(self._options.state), env=self._given)
+        self._service_trouble = trouble
 
     def _start_services(self) -> None:
         self._begun = True

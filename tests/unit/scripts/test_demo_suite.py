@@ -14,6 +14,23 @@ from demonstrate.plates import Plates
 from demonstrate.settings import SERVICES
 from demonstrate.suite import Suite
 from demonstrate.view import PlainView
+from lib.stack import records
+
+
+@pytest.mark.parametrize(("free", "told"), [(0, "redis ended: only 0 MB are free"), (1 << 40, "redis ended by itself: it is started again")])
+def test_a_redis_that_ends_on_a_full_disk_is_told_and_comes_back(free: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo said "Connection refused" for ten minutes, also after there was room again."""
+    (tmp_path / "stack" / "redis").mkdir(parents=True)
+    records.save(tmp_path / "stack" / "redis", records.Record(port=1, pid=1, started=1, boot="another"))
+    suite = Suite(parse(["--state", str(tmp_path)]), PlainView())
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(suite, "_quietly", lambda *arguments, **_: calls.append(arguments))
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=free))
+    for _ in range(3):
+        suite.tend_services()
+    said = capsys.readouterr().out
+    assert said.count(told) == 1, said
+    assert [call[:3] for call in calls] == ([("stack", "up", "redis")] if free else [])
 
 
 @pytest.mark.parametrize(
