@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -15,11 +16,11 @@ _SHOWN = ("alarm", "trigger", "reason", "count")
 
 
 def log(action: str, *, error: object = None, **facts: object) -> None:
-    """Writes one line to standard error, as services do."""
+    """Writes one line to standard error, as services do; where a disk is full the line is lost, and nobody who tells of trouble stops for it."""
     line = {"time": clock.iso(clock.now_ms()), "level": "error" if error is not None else "info", "action": action, **facts}
     if error is not None:
         line["error"] = str(error)
-    with _LOCK:
+    with _LOCK, contextlib.suppress(OSError):
         print(json.dumps(line, default=str), file=sys.stderr, flush=True)
 
 
