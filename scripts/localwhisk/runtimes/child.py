@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from localwhisk.runtimes import memory, texts
+from localwhisk.runtimes.guard import Guard
 from localwhisk.runtimes.logs import Logs, Stream
 
 Ending = Literal["line", "exited", "unread", "timeout", "memory", "stopped"]
@@ -33,7 +33,6 @@ _CHUNK = 1 << 18
 _OPEN_FILES = 1024
 _LAST_WORDS_S = 1.0
 _DEATH_S = 5.0
-_SETPRIV = shutil.which("setpriv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,21 @@ class Answer:
 class Child:
     """A process that answers each line on its stdin by one line on the descriptor named by its last argument.
 
-    One that does not answer that way (`answers` false) gets no such argument; its stdin ends when the engine does.
+    One that does not answer that way (`answers` false) gets no such argument. What it prints goes to `logs` until `log_to` says otherwise.
     """
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, answers: bool = True) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        guard: Guard,
+        answers: bool = True,
+        logs: Logs | None = None,
+    ) -> None:
+        self._guard = guard
+        self._mark = guard.new_mark()
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +69,7 @@ class Child:
         self._buffer = bytearray()
         self._length = 0
         self._line_length = 0
-        self._logs: Logs | None = None
+        self._logs = logs
         self._open: dict[int, Stream | None] = {}
         self._stopped = False
         self._killed = False
@@ -71,13 +81,13 @@ class Child:
         (stdin, self._stdin), (out, stdout), (err, stderr), (self._results, results) = pipes
         try:
             self._process = subprocess.Popen(
-                [*_dies_with_parent(), *argv, *([str(results)] if answers else [])],
+                [*argv, *([str(results)] if answers else [])],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=(results,) if answers else (),
                 start_new_session=True,
-                env=dict(env),
+                env=self._guard.marked(env, self._mark),
                 cwd=cwd,
             )
         except OSError:
@@ -159,7 +169,7 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the process, its group and its descendants that left the group; once."""
+        """Kill the process, its group and what left the group; once."""
         if self._killed:
             return
         self._killed = True
@@ -169,6 +179,7 @@ class Child:
                     os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        self._guard.sweep(self._mark)
 
     def close(self) -> None:
         """Kill and give the pipes back; `exited` is set when the process is gone. May be called twice."""
@@ -198,12 +209,12 @@ class Child:
             pass  # death is noticed by its own descriptor
         self._loop.remove_writer(self._stdin)
 
-    def _read(self, fd: int) -> bool:
-        """Read once from a pipe; false when there was nothing to read."""
+    def _read(self, fd: int) -> int:
+        """Read once from a pipe; the number of bytes, 0 when there was nothing to read."""
         try:
             chunk = os.read(fd, _CHUNK)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             chunk = b""
         if not chunk:
@@ -212,9 +223,9 @@ class Child:
             os.close(fd)
             if stream is None:  # death is near; its output may still be on the way
                 self._loop.call_later(_LAST_WORDS_S, self.abort, "exited")
-            return False
+            return 0
         self._take(self._open[fd], chunk)
-        return True
+        return len(chunk)
 
     def _take(self, stream: Stream | None, chunk: bytes) -> None:
         if stream is None:
@@ -237,8 +248,13 @@ class Child:
     def _drain_logs(self) -> None:
         for fd, stream in list(self._open.items()):
             if stream is not None:
-                while self._read(fd):
-                    pass
+                self._drain(fd)
+
+    def _drain(self, fd: int) -> None:
+        """Read what lies in a pipe now: who writes without end would keep the engine here."""
+        left = _lying_in(fd)
+        while left > 0 and (taken := self._read(fd)):
+            left -= taken
 
     def _answer(self, answer: Answer) -> None:
         if self._waiting is not None and not self._waiting.done():
@@ -247,8 +263,8 @@ class Child:
     def _on_exit(self) -> None:
         self._process.poll()
         self._forget_pidfd()
-        while self._results in self._open and self._read(self._results):
-            pass
+        if self._results in self._open:
+            self._drain(self._results)
         self._drain_logs()
         self._answer(Answer("unread" if self._untouched() else "exited"))
         self.exited.set()
@@ -259,10 +275,8 @@ class Child:
         """Tell whether the whole last line still lies in the pipe or before it."""
         if self._stdin < 0:
             return False
-        count = bytearray(4)
         with contextlib.suppress(OSError):
-            fcntl.ioctl(self._stdin, termios.FIONREAD, count)
-            return int.from_bytes(count, sys.byteorder) + len(self._unsent) == self._line_length
+            return _lying_in(self._stdin) + len(self._unsent) == self._line_length
         return False
 
     def _forget_pidfd(self) -> None:
@@ -282,9 +296,11 @@ class Child:
             self._stdin = -1
 
 
-def _dies_with_parent() -> list[str]:
-    """Prefix that lets the kernel kill the child when the engine is killed (Linux, util-linux)."""
-    return [_SETPRIV, "--pdeathsig", "KILL", "--"] if _SETPRIV else []
+def _lying_in(pipe: int) -> int:
+    """Count the bytes that wait in a pipe; raises OSError."""
+    count = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
 
 
 def _limit_open_files(pid: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from localwhisk.runtime_api import ActionSpec, RunContext
 from localwhisk.runtimes import memory, texts, verdicts
 from localwhisk.runtimes.child import Child
+from localwhisk.runtimes.guard import Guard
 from localwhisk.runtimes.http_action import HttpAction
 from localwhisk.runtimes.logs import LogCollector, ProxyLogs
 from localwhisk.runtimes.verdicts import Verdict
@@ -23,7 +24,6 @@ PORT = "{port}"
 _START_S = 30.0
 _ports: set[int] = set()
 """Given to processes that live, which may not have taken theirs yet."""
-_GUARD = Path(__file__).parent / "launchers" / "guard.sh"
 
 
 class CommandWorker:
@@ -33,10 +33,11 @@ class CommandWorker:
     with PATH, HOME and LANG and no other variable of the engine's.
     """
 
-    def __init__(self, argv: Sequence[str], *, name: str, home: Path) -> None:
+    def __init__(self, argv: Sequence[str], *, name: str, home: Path, guard: Guard) -> None:
         self._argv = argv
         self._name = name
         self._home = home
+        self._guard = guard
         self._child: Child | None = None
         self._http: HttpAction | None = None
         self._port = 0
@@ -56,12 +57,13 @@ class CommandWorker:
     async def init(self, spec: ActionSpec, context: RunContext, logs: LogCollector) -> Verdict | None:
         """Start the command, wait for its port, POST /init."""
         port = self._port = _take_port()
+        written = ProxyLogs(logs)
         try:
-            child = self._child = self._spawn(port, context)
+            child = self._child = self._spawn(port, context, written)
         except OSError as error:
             raise self._not_provisioned(f"cannot be started: {error.strerror}", logs) from error
         self._http = HttpAction(f"http://127.0.0.1:{port}")
-        with self._running_in(child, logs):
+        with self._running_in(child, written):
             fault = await self._fault(child, self._http, port)
             verdict = None if fault else await self._http.init(spec, context)
         if fault:
@@ -69,7 +71,7 @@ class CommandWorker:
         self._ready = verdict is None
         return self._ended or verdict
 
-    def _spawn(self, port: int, context: RunContext) -> Child:
+    def _spawn(self, port: int, context: RunContext, logs: ProxyLogs) -> Child:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._home),
@@ -78,7 +80,7 @@ class CommandWorker:
             "__OW_API_HOST": context.api_host,
         }
         argv = [argument.replace(PORT, str(port)) for argument in self._argv]
-        return Child(["/bin/sh", str(_GUARD), *argv], env=environment, cwd=Path.cwd(), answers=False)
+        return Child(argv, env=environment, cwd=Path.cwd(), guard=self._guard, answers=False, logs=logs)
 
     async def _fault(self, child: Child, http: HttpAction, port: int) -> str | None:
         """Wait until the port answers; say what went wrong where it does not."""
@@ -103,13 +105,12 @@ class CommandWorker:
         """Run once in the process; one that died since the last run has not begun this one."""
         if self._child is None or self._http is None or not await self._http.reachable(0):
             raise NotStarted
-        with self._running_in(self._child, logs):
+        with self._running_in(self._child, ProxyLogs(logs)):
             verdict = await self._http.run(spec, context, params)
         return self._ended or verdict
 
     @contextlib.contextmanager
-    def _running_in(self, child: Child, logs: LogCollector) -> Iterator[None]:
-        written = ProxyLogs(logs)
+    def _running_in(self, child: Child, written: ProxyLogs) -> Iterator[None]:
         self._running = True
         child.log_to(written)
         try:
@@ -152,11 +153,11 @@ def _take_port() -> int:
 
 
 def _ending(code: int | None) -> str:
-    """Say how a process ended, as the shell tells it."""
-    if code is None or code < 0:
+    """Say how a process ended."""
+    if code is None:
         return "was killed"
-    if code > 128:
-        return f"was ended by signal {code - 128}{_signal(code - 128)}"
+    if code < 0:
+        return f"was ended by signal {-code}{_signal(-code)}"
     return f"ended with status {code}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from localwhisk.runtimes import node_code, python_code, texts, verdicts
 from localwhisk.runtimes.code import Packing
+from localwhisk.runtimes.guard import Guard
 from localwhisk.runtimes.verdicts import Verdict
 
 LAUNCHERS = Path(__file__).parent / "launchers"
@@ -35,11 +36,11 @@ class Family:
         return self.packing.family
 
 
-def python(interpreter: Path) -> Family:
+def python(interpreter: Path, *, guard: Guard) -> Family:
     """Make the Python family on this interpreter: no user site, no PYTHON* variables, UTF-8 everywhere."""
     return Family(
         argv=[str(interpreter), "-I", "-X", "utf8", str(LAUNCHERS / "launcher.py")],
-        packing=python_code.packing(interpreter),
+        packing=python_code.packing(interpreter, guard=guard),
         judge=verdicts.of_line,
         proxied=True,
         environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},

@@ -11,6 +11,8 @@ from pathlib import Path
 
 MEASURABLE = Path("/proc/self/statm").exists()
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+POLL_S = 0.25
+"""How often a process that runs is measured."""
 
 
 def descendants(pid: int) -> list[int]:

@@ -19,6 +19,7 @@ from typing import Any
 from localwhisk.runtime_api import ActionSpec, RunContext
 from localwhisk.runtimes import memory, texts, verdicts
 from localwhisk.runtimes.code import CodeCache, CodeError, Format, Packing
+from localwhisk.runtimes.guard import Guard
 from localwhisk.runtimes.logs import LogCollector
 from localwhisk.runtimes.verdicts import Verdict
 from localwhisk.runtimes.worker import refusal, run_environment
@@ -102,8 +103,10 @@ def _rewritten(text: str | bytes, **form: Any) -> bytes | None:
 class NativeWorker:
     """Runs the executable of one action."""
 
-    def __init__(self, code: CodeCache) -> None:
+    def __init__(self, code: CodeCache, *, guard: Guard) -> None:
         self._code = code
+        self._guard = guard
+        self._mark = guard.new_mark()
         self._folder: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._ending: Verdict | None = None
@@ -142,7 +145,7 @@ class NativeWorker:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=self._folder,
-                env={**_ENVIRONMENT, **run_environment(spec, context)},
+                env=self._guard.marked({**_ENVIRONMENT, **run_environment(spec, context)}, self._mark),
                 start_new_session=True,
             )
         except OSError as error:
@@ -190,6 +193,7 @@ class NativeWorker:
         """Kill what runs and let go of the code."""
         if self._process is not None:
             self._end(verdicts.system_error(texts.ENGINE_STOPPED))
+        self._guard.sweep(self._mark)
         if self._folder is not None:
             self._code.release(self._folder)
             self._folder = None
@@ -197,8 +201,8 @@ class NativeWorker:
 
 async def _give(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
     if stdin is not None:
-        stdin.write(given)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop's, where the process ended before it was given anything
+            stdin.write(given)
             await stdin.drain()
         stdin.close()
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from localwhisk import kinds
 from localwhisk.runtime_api import ActionSpec, Outcome, RunContext
-from localwhisk.runtimes import families, texts, verdicts
+from localwhisk.runtimes import families, memory, texts, verdicts
 from localwhisk.runtimes.blackbox import MappedServer, MappedWorker
 from localwhisk.runtimes.code import CodeCache
 from localwhisk.runtimes.command import CommandWorker
 from localwhisk.runtimes.containers import Containers, ContainerWorker, container_tool
 from localwhisk.runtimes.families import Family
+from localwhisk.runtimes.guard import Guard
 from localwhisk.runtimes.logs import LogCollector
 from localwhisk.runtimes.native import NativeWorker, is_skeleton
 from localwhisk.runtimes.slots import NoRoom, Slot, Slots
@@ -29,7 +30,6 @@ from localwhisk.runtimes.worker import LoopWorker, NotProvisioned, NotStarted, W
 MIN_BUDGET_MB = 2048
 PYTHON_KINDS = ("python:3.10", "python:3.11", "python:3.12")
 NODE_KINDS = ("nodejs:18", "nodejs:20")
-_MEMORY_POLL_S = 0.25
 _REAP_S = 5.0
 _STARTS = 3
 
@@ -103,7 +103,8 @@ class Pool:
         code_bytes: int = 4 << 30,
     ) -> None:
         self._state = state = state.absolute()
-        self._python = families.python(action_python.absolute())
+        self.guard = Guard(state)
+        self._python = families.python(action_python.absolute(), guard=self.guard)
         self._home = state / "home"
         found = node or shutil.which("node")
         self._node_path = Path(found).absolute() if found else None
@@ -115,7 +116,7 @@ class Pool:
         tool = container_tool() if containers is None else containers
         self._containers = Containers(tool, state=state) if tool else None
         self._code = CodeCache(state / "code", max_bytes=code_bytes)
-        self._stems = Stems(count=stems, folder=state)
+        self._stems = Stems(count=stems, folder=state, guard=self.guard)
         self._idle_s = idle_s
         self._wait_s = wait_s
         self._slots: Slots[Worker] = Slots(
@@ -136,7 +137,7 @@ class Pool:
     async def start(self) -> None:
         """Make the folders, warm an interpreter up, begin to watch memory and idleness."""
         self._home.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(self._code.start)
+        await asyncio.gather(asyncio.to_thread(self._code.start), asyncio.to_thread(self.guard.start))
         self._stems.fill(self._python)
         self._keeper = asyncio.create_task(self._keep())
 
@@ -220,13 +221,13 @@ class Pool:
         if mapped in self._servers:
             return MappedWorker(self._servers[mapped], name=mapped)
         if mapped is not None:
-            return CommandWorker(self._commands[mapped], name=mapped, home=self._home)
+            return CommandWorker(self._commands[mapped], name=mapped, home=self._home, guard=self.guard)
         if spec.kind.startswith("python:"):
             return LoopWorker(self._python, stems=self._stems, code=self._code)
         if spec.kind.startswith("nodejs:") and self._node_path is not None:
             return LoopWorker(self._node(self._node_path), stems=self._stems, code=self._code)
         if is_skeleton(spec.image):
-            return NativeWorker(self._code)
+            return NativeWorker(self._code, guard=self.guard)
         if self._containers is not None:
             return ContainerWorker(self._containers, image=_image(spec))
         return None
@@ -246,7 +247,7 @@ class Pool:
     async def _keep(self) -> None:
         reap_at = time.monotonic() + _REAP_S
         while True:
-            await asyncio.sleep(_MEMORY_POLL_S)
+            await asyncio.sleep(memory.POLL_S)
             for slot, limit in list(self._limits.items()):
                 if slot.worker is not None:
                     slot.worker.check_memory(limit)
@@ -279,3 +280,4 @@ class Pool:
         await self.drain(5.0)
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
+        await self.guard.close()

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from localwhisk.runtime_api import ActionSpec
-from localwhisk.runtimes import texts
+from localwhisk.runtimes import memory, texts
 from localwhisk.runtimes.code import CodeError, Format, Packing, start_of
+from localwhisk.runtimes.guard import Guard
 
 EXECUTION_ENVIRONMENT: Final = "openwhisk/action-python-v3.11"
 _TEMPLATE = Path(__file__).parent / "launchers" / "exec__.py.in"
@@ -33,9 +34,9 @@ _PIP_SETTINGS = re.compile(r"HOME|PIP_.*|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_.*|REQUE
 """What pip needs of the engine's environment to reach the index that this machine's user reaches."""
 
 
-def packing(interpreter: Path) -> Packing:
+def packing(interpreter: Path, *, guard: Guard) -> Packing:
     """Say how code is laid out for this interpreter."""
-    steps = _Steps()
+    steps = _Steps(guard)
     return Packing(
         family="python",
         formats=("zip", "tar.gz"),
@@ -119,7 +120,7 @@ def _undecodable(file: Path) -> str | None:
 
 
 def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path, steps: _Steps) -> None:
-    """Make a virtualenv with what requirements.txt lists, within the action's time limit."""
+    """Make a virtualenv with what requirements.txt lists, within the action's limits of time and memory."""
     requirements, environment = folder / "requirements.txt", folder / "virtualenv"
     if not requirements.is_file() or environment.is_dir():
         return
@@ -134,23 +135,24 @@ def _install_requirements(folder: Path, spec: ActionSpec, interpreter: Path, ste
 class _Steps:
     """The steps of installations under way, which run in threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], spec: ActionSpec, until: float) -> None:
         """Run one step with its whole group of processes; its output is the log of a failure."""
-        process = self._begin(command, environment)
+        mark = self._guard.new_mark()
+        process = self._begin(command, self._guard.marked(environment, mark))
         output = bytearray()
         reader = threading.Thread(target=_read_end, args=(process.stdout, output), daemon=True)
         reader.start()
         try:
-            process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True) from None
+            _watch(process, spec, until)
         finally:
             self._end(process)
+            self._guard.sweep(mark)
         reader.join(_LAST_WORDS_S)  # what left the group may hold its output open
         if self._stopped:
             raise CodeError(texts.ENGINE_STOPPED, log="")
@@ -185,6 +187,18 @@ class _Steps:
             self._stopped = True
             for process in self._running:
                 _kill(process)
+
+
+def _watch(process: subprocess.Popen[bytes], spec: ActionSpec, until: float) -> None:
+    """Wait for the end of a process; raises CodeError when it takes more than the action may have."""
+    while process.poll() is None:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise CodeError(texts.time_limit(spec.timeout_ms, init=True), log="", timeout=True)
+        if memory.exceeds(process.pid, spec.memory_mb * texts.MEGABYTE):
+            raise CodeError(texts.MEMORY_EXHAUSTED, log="")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(min(left, memory.POLL_S))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from localwhisk.runtimes.child import Child
 from localwhisk.runtimes.families import Family
+from localwhisk.runtimes.guard import Guard
 
 _REFILL_DELAY_S = 0.05
 
@@ -14,9 +15,10 @@ _REFILL_DELAY_S = 0.05
 class Stems:
     """Keeps up to `count` started processes of each family that was used or asked for."""
 
-    def __init__(self, *, count: int, folder: Path) -> None:
+    def __init__(self, *, count: int, folder: Path, guard: Guard) -> None:
         self._count = count
         self._folder = folder
+        self._guard = guard
         self._ready: dict[str, list[Child]] = {}
         self._closed = False
 
@@ -48,4 +50,4 @@ class Stems:
             await child.gone()
 
     def _spawn(self, family: Family) -> Child:
-        return Child(family.argv, env=family.environment, cwd=self._folder)
+        return Child(family.argv, env=family.environment, cwd=self._folder, guard=self._guard)

@@ -4,16 +4,20 @@ import http.client
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from localwhisk import tls
+from localwhisk import self_signed, tls
 from tests.support import tools
 from tests.support.engine import GUEST_KEY, Engine
 from tests.support.paths import SCRIPTS
+from tests.support.polling import wait_until
 from tests.support.services import environment
 
 NewWhisk = Callable[..., Engine]
@@ -82,6 +86,75 @@ def test_a_key_without_a_certificate_is_kept_and_gets_one(tmp_path: Path) -> Non
     tls.context(tmp_path, "127.0.0.1")
     assert key.read_bytes() == before
     assert certificate.read_text() != first, "a certificate that is taken away is renewed"
+
+
+def expire(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    monkeypatch.setattr(self_signed, "_VALID", timedelta(days=days))
+
+
+def names_of(certificate: Path) -> set[str]:
+    reader = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    reader.load_verify_locations(certificate)
+    found: Any = reader.get_ca_certs()[0]
+    return {name for _, name in found["subjectAltName"]}
+
+
+def test_the_engines_own_certificate_is_drawn_anew_before_it_expires_and_for_another_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = (tmp_path / name for name in ("tls.key", "tls.crt"))
+    with monkeypatch.context() as short:
+        expire(short, 29)
+        tls.context(tmp_path, "127.0.0.1")
+    drawn = [key.read_bytes(), certificate.read_bytes()]
+    for host in ("127.0.0.1", "::1", "localhost", "0:0:0:0:0:0:0:1"):
+        tls.context(tmp_path, host)
+    renewed = certificate.read_bytes()
+    assert renewed != drawn[1]
+    tls.context(tmp_path, "127.0.0.1")
+    assert certificate.read_bytes() == renewed, "it has ten years"
+    tls.context(tmp_path, "board.example")
+    assert "board.example" in names_of(certificate)
+    tls.context(tmp_path, "fe80::1")
+    assert "FE80:0:0:0:0:0:0:1" in names_of(certificate)
+    assert key.read_bytes() == drawn[0]
+
+
+@needs_openssl
+def test_a_certificate_of_ones_own_that_has_expired_is_told_and_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair(tmp_path / "own")
+    before = (tmp_path / "own" / "tls.crt").read_bytes()
+    tls.context(tmp_path / "own", "other.example")
+    assert not [line for line in caplog.messages if "expired" in line]
+    later = time.time() + 2 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    tls.context(tmp_path / "own", "127.0.0.1")
+    assert [line for line in caplog.messages if "tls.crt has expired (" in line]
+    assert (tmp_path / "own" / "tls.crt").read_bytes() == before
+
+
+@needs_openssl
+def test_a_key_that_others_may_read_is_taken_from_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pair(tmp_path / "own")
+    key = tmp_path / "own" / "tls.key"
+    key.chmod(0o644)
+    tls.context(tmp_path / "own", "127.0.0.1")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "could be read by others" in caplog.text
+
+
+def test_plain_http_to_the_port_of_https_is_told_once(new_whisk: NewWhisk) -> None:
+    whisk = new_whisk("--tls")
+    host = whisk.apihost.removeprefix("https://")
+    for _ in range(3):
+        client = http.client.HTTPConnection(host, timeout=60)
+        client.request("GET", "/ping")
+        with pytest.raises((http.client.HTTPException, OSError)):
+            client.getresponse()
+    wait_until(lambda: "a client sent plain HTTP" in whisk.log(), what="the line")
+    assert whisk.log().count("a client sent plain HTTP") == 1
 
 
 def take_key(folder: Path) -> None:

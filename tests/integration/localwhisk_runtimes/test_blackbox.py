@@ -1,5 +1,6 @@
 """Blackbox actions: mapped servers, the docker skeleton's contract, containers by a stand-in command."""
 
+import asyncio
 import base64
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from localwhisk.runtimes import Pool, texts
+from localwhisk.runtimes import Pool, native, texts
 from tests.support.actions_specs import invoke, spec, texts_of, zipped
 
 WithPool = Callable[..., None]
@@ -349,3 +350,19 @@ def test_a_container_engine_is_driven_by_its_command(
     name = calls[2].split()[3]
     assert calls[2].startswith(f"run -d --name {name} --label {label} -p 127.0.0.1::8080 --memory 256m")
     assert f"rm -f {name}" in calls
+
+
+def test_an_executable_that_ends_before_it_is_given_anything_has_no_error_of_the_engines() -> None:
+    class Gone:
+        closed = False
+
+        def write(self, _: bytes) -> None:
+            message = "unable to perform operation: the handler is closed"
+            raise RuntimeError(message)  # as uvloop does
+
+        def close(self) -> None:
+            self.closed = True
+
+    gone: Any = Gone()
+    asyncio.run(native._give(gone, b"{}"))
+    assert gone.closed

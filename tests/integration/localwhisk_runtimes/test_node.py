@@ -194,6 +194,20 @@ exports.main = async () => ({
 MISSING = ["MODULE_NOT_FOUND", "ERR_MODULE_NOT_FOUND"]
 
 
+def test_a_single_file_imports_from_its_own_folder(with_pool: WithPool) -> None:
+    code = (
+        "const get = (name) => import(name).then(Object.keys, (error) => error.code);\n"
+        "exports.main = async () => ({got: await Promise.all(['./modules.js', './single.js', '../launchers/modules.js'].map(get)), plain: Object.keys(exports)});"
+    )
+
+    async def scenario(pool: Pool) -> None:
+        outcome = await invoke(pool, node(code))
+        assert outcome.result == {"got": ["ERR_MODULE_NOT_FOUND"] * 3, "plain": ["main"]}, texts_of(outcome)
+
+    with_pool(scenario)
+
+
+
 @pytest.mark.parametrize("packed", [True, False], ids=["package", "single file"])
 def test_an_action_finds_its_own_modules_and_the_images_and_no_others(
     with_pool: WithPool, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
@@ -264,7 +278,7 @@ const main = () => ({
         assert outcome["seen"] == ["object", "object", "undefined", "undefined"], "the image's proxy has fs and path in scope"
         assert len(outcome["open"]) == 4, "stdin, stdout, stderr, and the folder that is listed"
         assert set(outcome["env"]) == {
-            *("PATH", "HOME", "NODE_VERSION", "ini", "__OW_ACTION_NAME", "__OW_ACTION_VERSION", "__OW_ACTIVATION_ID"),
+            *("PATH", "HOME", "NODE_VERSION", "LOCALWHISK_PROCESS", "ini", "__OW_ACTION_NAME", "__OW_ACTION_VERSION", "__OW_ACTIVATION_ID"),
             *("__OW_API_HOST", "__OW_DEADLINE", "__OW_NAMESPACE", "__OW_TRANSACTION_ID"),
         }
         assert outcome["env"]["HOME"] == str(tmp_path / "state/home")

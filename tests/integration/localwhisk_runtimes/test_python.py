@@ -129,7 +129,7 @@ def test_the_environment_is_the_documented_one(with_pool: WithPool, monkeypatch:
         assert set(environment) == {
             *("PATH", "LANG", "ini", "__OW_ACTION_NAME", "__OW_ACTION_VERSION", "__OW_ACTIVATION_ID"),
             *("__OW_API_HOST", "__OW_DEADLINE", "__OW_EXECUTION_ENV", "__OW_NAMESPACE", "__OW_PROXY_VERSION"),
-            *("__OW_TRANSACTION_ID", "__OW_WAIT_FOR_ACK"),
+            *("__OW_TRANSACTION_ID", "__OW_WAIT_FOR_ACK", "LOCALWHISK_PROCESS"),
         }
         assert "/somewhere" not in result["path"]
         assert result["name"] == "main__"
@@ -600,5 +600,26 @@ def test_a_payload_with_line_breaks_is_one_request(with_pool: WithPool) -> None:
     async def scenario(pool: Pool) -> None:
         outcome = await invoke(pool, spec("def main(a):\n    return a\n"), b'{\r\n  "a": "x\\ny"\n}')
         assert outcome.result == {"a": "x\ny"}
+
+    with_pool(scenario)
+
+
+def test_who_prints_without_end_does_not_keep_the_engine(with_pool: WithPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import subprocess\ndef main(a):\n    subprocess.Popen('yes & yes', shell=True)\n    return {}\n"
+    read = os.read
+
+    def outpaced(fd: int, most: int) -> bytes:
+        """A pipe in which there is always more: its writer is faster than the engine."""
+        return read(fd, most) or b"" if fd not in pipes else b"y\n" * 1000
+
+    pipes: set[int] = set()
+
+    async def scenario(pool: Pool) -> None:
+        assert (await invoke(pool, spec(code, logs_mb=1))).status == "success"
+        worker: Any = next(iter(pool._slots._idle)).worker
+        pipes.update(fd for fd, stream in worker._child._open.items() if stream)
+        monkeypatch.setattr(os, "read", outpaced)
+        assert (await invoke(pool, spec(code, logs_mb=1))).status == "success"
+        monkeypatch.undo()
 
     with_pool(scenario)

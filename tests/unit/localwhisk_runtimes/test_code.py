@@ -9,10 +9,11 @@ import pytest
 from localwhisk.runtime_api import ActionSpec
 from localwhisk.runtimes import families, native, node_code
 from localwhisk.runtimes.code import CodeCache, CodeError, Packing
+from localwhisk.runtimes.guard import Guard
 from tests.support.actions_specs import spec, zipped
 from tests.support.hostile_archives import Packed, tar_of, zip_of
 
-PYTHON = families.python(Path("python")).packing
+PYTHON = families.python(Path("python"), guard=Guard(Path("state"))).packing
 
 
 def cache(folder: Path, *, max_bytes: int = 1 << 20) -> CodeCache:

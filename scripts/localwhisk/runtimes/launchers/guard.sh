@@ -1,8 +1,32 @@
-# Run a command, and kill its group of processes when stdin ends, which is when the engine does: sh guard.sh COMMAND [ARGUMENT...]
-# The engine makes it the leader of a group of processes; its status is the command's.
-exec 3<&0 </dev/null
-"$@" 3<&- &
-command=$!
-{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
-exec 3<&- >/dev/null 2>&1
-wait "$command"
+# Kill processes by their mark, the variable LOCALWHISK_PROCESS, with all that is below them: sh guard.sh RUN
+# A line on stdin is the mark of one process of the engine's, that ends. Stdin ends with the engine: then all marks that begin with RUN go.
+trap '' HUP INT TERM
+
+marked() {
+  grep -Flsz "LOCALWHISK_PROCESS=$1" /proc/[0-9]*/environ | cut -d/ -f3
+}
+
+below() {
+  for child in $(cat "/proc/$1/task/"*/children); do
+    echo "$child"
+    below "$child"
+  done
+}
+
+# What a process starts while it is killed is found in the next round.
+sweep() {
+  rounds=50
+  while [ $((rounds -= 1)) -ge 0 ] && found=$(marked "$1") && [ -n "$found" ]; do
+    for pid in $found; do
+      children=$(below "$pid")
+      kill -KILL "-$pid" "$pid" $children
+    done
+    sleep 0.02
+  done
+}
+
+exec 2>/dev/null
+while read -r mark; do
+  sweep "$mark"
+done
+sweep "$1"

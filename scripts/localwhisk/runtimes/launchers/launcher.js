@@ -7,13 +7,13 @@ const fs = require("fs");
 const { Socket } = require("net");
 const Module = require("module");
 const path = require("path");
-const evaluate = require("./single.js");
 const { confineRequire, confineImport } = require("./modules.js");
 
 const INTERNAL = "Internal error.";
 const [code, ...others] = process.argv.slice(2);
 const answers = own(Number(others.pop()), "w");
 const image = others.pop();
+const single = fs.readFileSync(path.join(__dirname, "single.js"), "utf8");
 process.argv.splice(1, process.argv.length, "/nodejsAction/app.js");
 process.execArgv.splice(1);
 process.env.NODE_VERSION = process.versions.node;
@@ -56,6 +56,9 @@ function fromSource(file, main) {
   const runner = new Module(path.join(dir, "runner.js"));
   runner.filename = runner.id;
   runner.paths = Module._nodeModulePaths(dir);
+  runner._compile(single, runner.id); // so that import() begins in the folder of the action
+  const evaluate = runner.exports;
+  runner.exports = {};
   const source = { code: fs.readFileSync(file, "utf8"), main };
   return evaluate(source, Module.createRequire(runner.id), runner, runner.exports, dir, runner.id);
 }
@@ -76,8 +79,7 @@ function fromPackage(folder, main) {
 function load(order) {
   Object.assign(process.env, order.env);
   process.chdir(order.dir);
-  const single = path.join(order.dir, "exec");
-  const handler = order.binary ? fromPackage(order.dir, order.main) : fromSource(single, order.main);
+  const handler = order.binary ? fromPackage(order.dir, order.main) : fromSource(path.join(order.dir, "exec"), order.main);
   if (typeof handler !== "function") {
     throw `Action entrypoint '${order.main}' is not a function.`;
   }
