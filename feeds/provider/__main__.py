@@ -18,7 +18,7 @@ import uvicorn
 
 from feeds.provider import api, service, settings, suite_metrics
 from feeds.provider.alarms import Alarms, AlarmStore
-from feeds.provider.connections import Connection, Places
+from feeds.provider.connections import Connection, Places, room
 from feeds.provider.leases import RedisLeases
 from feeds.provider.log import log, relay
 from feeds.provider.meters import Meters
@@ -119,11 +119,13 @@ def _build(config: settings.Settings) -> tuple[Server, Supervisor, Alarms]:
 
 
 def _uvicorn(app: object) -> uvicorn.Config:
+    most = room()
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # Starlette is an ASGI application; uvicorn spells the type its own way
         loop="asyncio",
-        http=partial(Connection, places=Places()),  # type: ignore[arg-type] # whatever makes a protocol; uvicorn only calls it
+        http=partial(Connection, places=Places(most)),  # type: ignore[arg-type] # whatever makes a protocol; uvicorn only calls it
         lifespan="off",
+        backlog=most,  # asyncio takes as many in at once before any other can go: never more than there are files
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_S,

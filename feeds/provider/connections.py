@@ -6,16 +6,25 @@ Where all places are taken, the connection that has let the provider wait longes
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST = 256
-"""Open at once; a process of 1024 files keeps the rest for brokers, Redis and OpenWhisk."""
+"""Open at once."""
+SHARE = 4
+"""Of the files that the process may have open a quarter: the rest is for brokers, Redis and OpenWhisk."""
 REQUEST_S = 15.0
 """From the connection, or the answer before, to the last byte of a request: 1 MB at most."""
 ANSWER_S = 120.0
 """From there to the last byte of the answer: longer than a broker, Redis and OpenWhisk are waited for."""
+
+
+def room() -> int:
+    """How many connections there may be."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if files == resource.RLIM_INFINITY else max(1, min(files // SHARE, MOST))
 
 
 class Places:

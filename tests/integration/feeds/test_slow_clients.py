@@ -26,9 +26,14 @@ def health(url: str) -> int:
     return requests.get(f"{url}/health", timeout=60).status_code
 
 
-def test_half_sent_requests_keep_nobody_out(new_provider: Callable[..., Provider]) -> None:
-    provider = new_provider()
-    resource.prlimit(provider.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+@pytest.mark.parametrize("files", [256, 1024])
+def test_half_sent_requests_keep_nobody_out(new_provider: Callable[..., Provider], files: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))  # which it is started with
+    try:
+        provider = new_provider()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     provider.healthy()
     with half_sent(provider.url, 1_500, HALVES) as clients:
         for _ in range(20):

@@ -1,7 +1,11 @@
 """Who goes where there are too many."""
 
+import resource
 from typing import Any, cast
 
+import pytest
+
+from feeds.provider import connections
 from feeds.provider.connections import Connection, Places
 
 
@@ -41,3 +45,10 @@ def test_where_all_are_at_work_it_is_the_new_one_that_goes() -> None:
     places.leave(first)
     places.take(third)
     assert not third.gone, "who is gone holds no place"
+
+
+@pytest.mark.parametrize(("files", "places"), [(2, 1), (256, 64), (1024, 256), (1_048_576, 256), (resource.RLIM_INFINITY, 256)])
+def test_places_are_a_share_of_the_files_there_may_be(monkeypatch: pytest.MonkeyPatch, files: int, places: int) -> None:
+    """Of 256 files 256 half-sent requests left none to accept another one with."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert connections.room() == places
