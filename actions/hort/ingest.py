@@ -129,6 +129,7 @@ class Ingest:
         def attempt(positions: range) -> Decoded:
             return decode(messages.only(positions, batch_id=reference.batch_id), self.options, known, batch_id=reference.batch_id)
 
+        watchdog.restart(alone=len(messages) == 1)
         known = self.schemas.known()
         if search and replay.is_replay(reference.batch_id):
             bad = unprocessable.deadly(Search(self.journal, reference, STAGE), len(messages), attempt)

@@ -109,7 +109,7 @@ class Search:
         for start in range(0, len(positions), size):
             part = positions[start : start + size]
             self.journal.note(self.reference, self.step, part)
-            watchdog.restart(watchdog.PART_S)
+            watchdog.restart(None if alone else watchdog.PART_S, alone=alone)
             yield Portion(part, alone)
         if positions:
             self.passed()

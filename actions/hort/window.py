@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hort import action, clock, config, panes, unprocessable
+from hort import action, clock, config, panes, unprocessable, watchdog
 from hort.batch import Reference
 from hort.counters import Counters
 from hort.errors import PanesRemoved
@@ -74,6 +74,7 @@ class Windower:
             return {**reference.as_result(), "again": True, "late": len(stage["late"]) // 4}
         batch = records(stage)
         del stage
+        watchdog.restart(alone=len(batch.times) == 1)
         self._search(reference, batch, settings)
         for _ in range(TRIES):
             answer = self._merge(reference, batch, settings, arrived=created)

@@ -107,7 +107,7 @@ def _score(params: dict[str, Any], reference: batch.Reference, stage: dict[str, 
     sheets = []
     for positions in _parts(RedisJournal(client), reference, len(records)):
         left_s = max(0.0, ends - time.monotonic())
-        watchdog.restart(watchdog.PART_S + (left_s if found else 0.0))
+        watchdog.restart(watchdog.PART_S, alone=len(records) == 1, waits_s=left_s if found else 0.0)
         sheets += scorer.score(records.part(positions), found, breakers=breakers, budget_s=left_s, room=room)
     watchdog.restart()
     return sheets

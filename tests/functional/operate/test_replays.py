@@ -1,5 +1,6 @@
 """Replays of each stage's dead letters through the sequence, over the in-memory twins."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from hort import batch, clock, documents, ingest, models, unprocessable
 from hort.batch import Messages
 from hort.decoded import Decoded
 from hort.decoding import decode
+from hort.isolation import FAILED
 from operate.replaying import Outcome
 from tests.support.replays import FEED, Suite
 
@@ -326,6 +328,34 @@ def test_letters_over_which_ingest_dies_stay_and_their_neighbours_are_replayed(
     assert {*suite.stored()} == {f"{reference.batch_id}.{number}" for number in range(40) if number not in deadly}
     assert not outcome.waiting
     assert deaths <= 1 + 2 * len(deadly)
+
+
+def test_a_letter_that_was_buried_in_another_is_replayed_out_of_it(suite: Suite) -> None:
+    """The sink died over the letter itself; first that one is stored, then what it holds."""
+
+    def dies(index: str, document: dict[str, Any]) -> None:
+        if index == "dead-letters" and document["reason"] == "topic-mismatch":
+            raise Killed
+
+    suite.documents.refuse = dies
+    reference = suite.put(Messages.of([batch.Message(OTHER_TOPIC, b'{"n": 1}', suite.windows.clock())]))
+    while suite.journal.size(reference.journal):
+        with contextlib.suppress(Killed):
+            suite.run(reference)
+        suite.journal.count_try(reference, FAILED)
+        suite.receive()
+    inner, outer = f"{reference.batch_id}.0-ingest", f"dead-letters/{reference.batch_id}.0-ingest-sink"
+    assert list(suite.letters()) == [outer]
+    suite.documents.refuse = lambda *_: None
+
+    assert suite.replay().replayed == [outer]
+    assert list(suite.letters()) == [inner]
+    suite.params = {"topic_pattern": "plant/{device_type}/{device_id}"}
+    assert suite.replay().replayed == [inner]
+
+    assert list(suite.stored()) == [f"{reference.batch_id}.0"]
+    assert not suite.letters()
+    assert suite.counted() == 1
 
 
 def test_what_cannot_be_replayed_says_why(suite: Suite) -> None:
