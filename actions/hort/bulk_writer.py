@@ -115,14 +115,18 @@ class BulkWriter:
         self._clock = clock
         self._pause = pause
         self._batch_id = ""
+        self._asks: Callable[[float], None] = lambda _: None
         self._unsure = False
         self._answered = False
         self._too_large = 0
         self._put_off: list[str] = []
 
-    def begin(self, batch_id: str, *, tried_before: bool) -> None:
-        """Name the batch that is written; where it was tried before, a request of it may still be under way."""
-        self._batch_id, self._unsure = batch_id, tried_before
+    def begin(self, batch_id: str, *, tried_before: bool, asks: Callable[[float], None] = lambda _: None) -> None:
+        """Name the batch that is written; where it was tried before, a request of it may still be under way.
+
+        `asks` is told before a request how many seconds it may take, and 0 after it.
+        """
+        self._batch_id, self._unsure, self._asks = batch_id, tried_before, asks
 
     def write(self, index: str, documents: Iterable[Pair]) -> Written:
         """Store all documents or say which were refused; SinkUnavailable where that did not come to an end.
@@ -159,6 +163,7 @@ class BulkWriter:
         left_s = self._deadline - self._clock()
         if left_s < LEAST_S:
             raise SinkUnavailable(f"out of time with {len(portion)} documents for {index}")
+        self._asks(left_s)
         try:
             if self._unsure and self._store.under_way(self._batch_id):
                 return "an earlier request of the batch is still under way", portion
@@ -172,6 +177,8 @@ class BulkWriter:
                 return str(error), portion
             self._halves(index, portion, written, error)
             return "", []
+        finally:
+            self._asks(0)
         self._answered = True
         left, waiting = self._told_apart(portion, errors, written, refusals)
         return _problem(waiting[0]) if waiting else "", left

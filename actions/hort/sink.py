@@ -46,10 +46,8 @@ STAGE = "sink"
 MAX_RETRY_MS = 60_000
 """A batch that failed waits twice as long each time, up to this."""
 
-CLAIM_MS = 60_000
-"""How long a batch that nobody fires belongs to the sink that took it: the action's time limit."""
-PORTION_MS = 20_000
-"""How long it belongs to one that stores it in portions, from each portion on."""
+CLAIM_MS = 12_000
+"""How long a batch that nobody fires belongs to the sink that took it, from each step on: more than its own work may take by the clock, less than a tick."""
 LEAST_S = 15.0
 """What must be left of the time for another batch."""
 
@@ -72,6 +70,7 @@ class _Try:
     kept: set[str] = field(default_factory=set)
     shut: Mapping[str, str] | None = None
     put_off: list[DocumentsPutOff] = field(default_factory=list)
+    claim: Callable[[float], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Sink:
         left = time_s
         while waiting and left >= min(time_s, LEAST_S):
             self.journal.take(waiting[0], due_ms=self.now() + CLAIM_MS)
-            watchdog.restart()
+            watchdog.restart(watchdog.PART_S)
             stored = self.run(waiting[0], writer(left), claimed=True).get("stored", {})
             result["stored"] = dict(Counter(result["stored"]) + Counter(stored))
             result["batches"] += 1
@@ -110,10 +109,11 @@ class Sink:
         stage = self.journal.read_stage(reference, _FIELDS)
         if stage is None:
             return action.done(reference)
-        writer.begin(reference.batch_id, tried_before=self._tried_before(reference))
+        claim = partial(self._claim, reference) if claimed else lambda _: None
+        writer.begin(reference.batch_id, tried_before=self._tried_before(reference), asks=claim)
         died = self._died(reference, claimed=claimed)
         try:
-            stored = self._store(_Try(reference, stage, writer), in_portions=died, claimed=claimed)
+            stored = self._store(_Try(reference, stage, writer, claim=claim), in_portions=died)
         except SinkUnavailable as error:
             self._excuse(reference)
             self._again_later(reference, stage, error, writer.counts)
@@ -128,6 +128,10 @@ class Sink:
             action.log_trouble("sink.trouble", reference, counts)
         return {**reference.as_result(), "stored": dict(stored)}
 
+    def _claim(self, reference: Reference, seconds: float) -> None:
+        """Keeps a batch that nobody fires from other sinks for so long, and as long as what comes then may take."""
+        self.journal.retry_at(reference, self.now() + int(seconds * 1000) + CLAIM_MS)
+
     def _died(self, reference: Reference, *, claimed: bool) -> bool:
         """Counts a try; whether an earlier one died over the batch. One that was fired again too early may still be at work."""
         tries = self.journal.count_try(reference, STAGE)
@@ -140,13 +144,13 @@ class Sink:
         for name in documents.INDEX_OF:
             self._search(reference, name).passed()
 
-    def _store(self, run: _Try, *, in_portions: bool, claimed: bool) -> Counter[str]:
+    def _store(self, run: _Try, *, in_portions: bool) -> Counter[str]:
         """Writes all fields; how many documents each index took, and `dead` for those that were refused.
 
         What one index does not take now keeps the batch, but nothing from being stored in the others.
         """
         if in_portions:
-            self._in_portions(run, claimed=claimed)
+            self._in_portions(run)
         for name in () if in_portions else documents.INDEX_OF:
             self._write(run, documents.INDEX_OF[name], *self._raw(run, name))
         if run.dead:
@@ -156,7 +160,7 @@ class Sink:
         run.stored["replayed"] = self._dug_out(replay.letters(run.stage), kept=run.kept.union(map(_id_of, run.dead)))
         return +run.stored
 
-    def _in_portions(self, run: _Try, *, claimed: bool) -> None:
+    def _in_portions(self, run: _Try) -> None:
         """Writes what is not suspect in all fields, then what is; a document that had all its tries becomes a dead letter."""
         searches = {name: self._search(run.reference, name) for name in documents.INDEX_OF}
         first = not any(search.suspects() for search in searches.values())
@@ -167,8 +171,7 @@ class Sink:
             for name, search in searches.items():
                 body, index = Body(*self._raw(run, name)), documents.INDEX_OF[name]
                 for portion in portions(search, len(body)):
-                    if claimed:
-                        self.journal.retry_at(run.reference, self.now() + PORTION_MS)
+                    run.claim(watchdog.ALONE_S if portion.alone else 0)
                     if search.given_up(portion, others_stored=run.stored.total() > 0):
                         self._give_up(run, index, *body.part(portion.at))
                         continue
@@ -193,7 +196,9 @@ class Sink:
         if not raw:
             return
         if run.shut is None:
+            run.claim(deadline.TIME_S)
             run.shut = self._ensure_templates(run.stage, run.writer.counts)
+            run.claim(0)
         try:
             if index in run.shut:
                 raise DocumentsPutOff(f"what {index} maps cannot be changed: {run.shut[index]}")

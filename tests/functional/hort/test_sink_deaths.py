@@ -15,7 +15,7 @@ from hort.document_store import StoreBusy
 from hort.errors import SinkUnavailable
 from hort.isolation import FAILED, SINGLY
 from hort.portions import TRIES_ALONE
-from hort.sink import Sink
+from hort.sink import CLAIM_MS, Sink
 from tests.functional.hort.test_sink import REFERENCE, World, lines
 from tests.support.ingest import buried
 
@@ -170,6 +170,43 @@ def test_a_dead_letter_over_which_the_sink_dies_is_buried_in_another() -> None:
     deadly(world, {"bad"})
     tries(world, most=10)
     assert {*world.documents.indices["dead-letters"]} == {"d", "f", "dead-letters/bad-sink"}
+
+
+def test_what_nobody_fires_is_taken_by_the_next_tick_after_a_death_but_not_while_elasticsearch_works_on_it() -> None:
+    world = World()
+    closed = type(REFERENCE)("close-0-1", "hort:{0}:journal:close")
+    world.journal.put(closed, b"", trigger="close", count=1, now=world.clock())
+    world.journal.write_stage(closed, {"analytics": lines(*names("w", 100))})
+    world.clock.advance(60_000)  # as long as it waits for its turn
+    sink = Sink(world.journal, world.documents, world.counters, world.prefix, world.clock)
+    seen: list[int] = []
+
+    def left_ms() -> int:
+        (due_ms,) = world.journal.times([closed])
+        return (due_ms or 0) - world.clock()
+
+    def writer(time_s: float) -> BulkWriter:
+        def clock() -> float:
+            seen.append(left_ms())
+            return 0.0
+
+        return BulkWriter(world.documents, time_s=time_s, clock=clock)
+
+    asked = world.documents.bulk
+
+    def bulk(*arguments: Any, **options: Any) -> list[Any]:
+        during.append(left_ms())
+        return asked(*arguments, **options)
+
+    during: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.documents, "bulk", bulk)
+        deadly(world, {"w-42"})
+        with pytest.raises(Killed):
+            sink.drain(closed, time_s=45, writer=writer)
+    tick_ms = 15_000
+    assert max(seen) < tick_ms, "it is at work by itself: if it dies, the next tick has it"
+    assert min(during) >= 45_000 + CLAIM_MS, "a request may take all of the time"
 
 
 def test_windows_that_were_closed_are_no_longer_held_by_one_of_them() -> None:
