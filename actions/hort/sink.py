@@ -175,7 +175,11 @@ class Sink:
                     if search.given_up(portion, others_stored=run.stored.total() > 0):
                         self._give_up(run, index, *body.part(portion.at))
                         continue
-                    self._write(run, index, *body.part(portion.at))
+                    try:
+                        self._write(run, index, *body.part(portion.at))
+                    except SinkUnavailable:
+                        search.excuse(portion)
+                        raise
                     if run.put_off:
                         search.excuse(portion)
 

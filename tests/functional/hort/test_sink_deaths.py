@@ -164,6 +164,35 @@ def test_what_elasticsearch_does_not_take_now_is_held_against_no_document() -> N
     assert "dead-letters" not in world.documents.indices
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_nor_against_one_that_is_tried_alone_while_others_are_stored(*, busy: bool) -> None:
+    world = World()
+    world.put({"events": lines(*names("e", 9))})
+    deadly(world, {"e-4"})
+    for _ in range(4):
+        with pytest.raises(Killed):
+            world.run()
+        world.journal.count_try(REFERENCE, FAILED)
+    assert len(world.documents.indices["all-events"]) == 8
+    world.documents.refuse = lambda _, document: (429, "es_rejected_execution_exception") if document.get("name") == "e-4" else None
+    asked = world.documents.bulk
+
+    def bulk(index: str, body: bytes, **options: Any) -> list[Any]:
+        if busy and b'"e-4"' in body:
+            raise StoreBusy("HTTP 503")
+        return asked(index, body, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.documents, "bulk", bulk)
+        for _ in range(TRIES_ALONE + 3):
+            with pytest.raises(SinkUnavailable):
+                world.run()
+    world.documents.refuse = lambda *_: None
+    world.run()
+    assert len(world.documents.indices["all-events"]) == 9
+    assert "dead-letters" not in world.documents.indices
+
+
 def test_a_dead_letter_over_which_the_sink_dies_is_buried_in_another() -> None:
     world = World()
     world.put({"events": lines("e"), "dead": lines("d", "bad", "f")})

@@ -237,6 +237,8 @@ def test_engine_and_provider_are_killed_in_its_midst(
             whisk.kill()
             whisk.start()
         provider = start(whisk)
+        if kill_engine:
+            register(provider, whisk, url=mqtt_url, topics=topic_root)  # it has another port now
     neighbours = COUNT - len(THREE)
     wait_until(lambda: count(elasticsearch_client, "test-all-events") >= neighbours, timeout_s=300, what="all neighbours stored")
     journal = RedisJournal(redis_client)
