@@ -6,8 +6,8 @@ import base64
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -37,6 +37,20 @@ _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _reads_answer(method: Callable[P, T]) -> Callable[P, T]:
+    """Put off what reads an answer that has not the form of Elasticsearch's: it is a proxy's, and may be right the next time."""
+
+    @wraps(method)
+    def read(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise StoreBusy(f"what answered is no Elasticsearch: {type(error).__name__} in {method.__name__}") from error
+
+    return read
 
 
 def connect(params: config.Params) -> ElasticStore:
@@ -105,6 +119,7 @@ class ElasticStore:
         """The client itself, for those who search."""
         return self._client
 
+    @_reads_answer
     def bulk(self, index: str, body: bytes, *, timeout_s: float = REQUEST_TIMEOUT_S, batch_id: str = "") -> list[ItemError]:
         """Post a bulk body as it is.
 
@@ -135,6 +150,7 @@ class ElasticStore:
             raise StoreBusy("what answered to a bulk request is no Elasticsearch")
         return found
 
+    @_reads_answer
     def under_way(self, batch_id: str) -> bool:
         """Whether a bulk task bears the batch's name; False where the user may not see tasks, or a proxy hides them."""
         client = self._client.options(request_timeout=REQUEST_TIMEOUT_S)
@@ -151,6 +167,7 @@ class ElasticStore:
         tasks = (task for node in nodes for task in node.get("tasks", {}).values())
         return any(task["headers"].get("X-Opaque-Id") == _opaque_id(batch_id) for task in tasks)
 
+    @_reads_answer
     def delete(self, index: str, ids: Sequence[str]) -> None:
         """Post a bulk body of deletions; StoreBusy where one of them failed."""
         body = b"".join(b'{"delete":{"_id":%b}}\n' % orjson.dumps(name) for name in ids)
@@ -159,6 +176,7 @@ class ElasticStore:
         if failed:
             raise StoreBusy(f"{failed[0].status} {failed[0].kind}")
 
+    @_reads_answer
     def template_states(self, pattern: str) -> dict[str, TemplateState]:
         """Version and mapped fields of the index templates whose names match; one without a version has 0."""
         params = {"filter_path": _TEMPLATE}
@@ -179,6 +197,7 @@ class ElasticStore:
             )
         )
 
+    @_reads_answer
     def mapping(self, index: str) -> dict[str, Any] | None:
         """The mapping of the index, or of what an alias writes to; None where there is none."""
         try:
