@@ -3,6 +3,7 @@
 A document that Elasticsearch refuses for its own fault (see `hort.bulk_errors`) is handed back with its error. One more try
 comes first: two batches that bring a new field at the same moment may each map it, and the one that came second succeeds
 the next time. A version conflict (409) says that a newer version is stored, which is what was wanted: it counts as stored.
+Where a request of one document is refused as a whole, it counts only if another request passes: a proxy may refuse them all.
 Whatever else goes wrong is tried again with growing pauses, then SinkUnavailable.
 
 Of one batch only one request is under way: before a request that may find an earlier one at work (an answer that never
@@ -27,6 +28,8 @@ COPIED_BYTES = 500_000
 MAX_REFUSALS = 2
 MAX_TOO_LARGE = 10
 """Single documents that are too large for what stands before Elasticsearch, after which the rest is not tried."""
+ABSENT = "hort-absent"
+"""The id of no document: its deletion changes nothing, and shows that requests are taken."""
 CONFLICT = 409
 """A newer version of the document is stored."""
 PAUSES_S = (0.1, 0.3, 1.0, 2.0)
@@ -175,7 +178,9 @@ class BulkWriter:
         except RequestRefused as error:
             if not bulk_errors.is_one_lines(error.status, error.kind):
                 return str(error), portion
-            self._halves(index, portion, written, error)
+            if len(portion) == 1:
+                return str(error), self._alone(index, portion[0], written, refusals, error)
+            self._halves(index, portion, written)
             return "", []
         finally:
             self._asks(0)
@@ -204,24 +209,38 @@ class BulkWriter:
         written.stored += len(portion) - len(errors) + superseded
         return left, waiting
 
-    def _halves(self, index: str, portion: list[Pair], written: Written, error: RequestRefused) -> None:
+    def _halves(self, index: str, portion: list[Pair], written: Written) -> None:
         """Find the document for which a whole request was refused."""
-        if len(portion) == 1:
-            self._alone(index, portion[0], written, error)
-            return
         middle = len(portion) // 2
         self._portion(index, portion[:middle], written)
         self._portion(index, portion[middle:], written)
 
-    def _alone(self, index: str, pair: Pair, written: Written, error: RequestRefused) -> None:
-        """Hand back a document that no request can hold; one that is only too large waits until more is let through."""
-        if error.status != bulk_errors.TOO_LARGE:
-            written.rejected.append(Rejected(pair, error.kind, str(error)))
-            return
+    def _alone(
+        self, index: str, pair: Pair, written: Written, refusals: Counter[bytes], error: RequestRefused
+    ) -> list[Pair]:
+        """Hand back a document that no request can hold, while others pass; one that is only too large waits. What to try again."""
+        if error.status == bulk_errors.TOO_LARGE:
+            self._wait_for_room(index, error)
+            return []
+        refusals[pair[0]] += self._others_pass(index)
+        if refusals[pair[0]] < MAX_REFUSALS:
+            return [pair]
+        written.rejected.append(Rejected(pair, error.kind, str(error)))
+        return []
+
+    def _wait_for_room(self, index: str, error: RequestRefused) -> None:
         self._too_large += 1
         self._put_off.append(f"documents for {index} were not taken: {error}")
         if self._too_large == MAX_TOO_LARGE:
             raise SinkUnavailable(f"{MAX_TOO_LARGE} documents for {index} and maybe more were not taken: {error}")
+
+    def _others_pass(self, index: str) -> bool:
+        """Tell whether a request without any document of ours is taken: what refuses that one refuses everything."""
+        try:
+            self._store.delete(index, [ABSENT])
+        except (StoreBusy, RequestRefused):
+            return False
+        return True
 
     def _wait(self, seconds: float, problem: str) -> None:
         if self._clock() + seconds >= self._deadline:

@@ -18,6 +18,8 @@ _AUTO_SECONDS_BELOW = 100_000_000_000
 _LARGEST = 1e20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MIDNIGHT = re.compile(r"^([\dW-]+[T ])24((?::?00){1,2}(?:[.,]0+)?(?:Z|[+-].*)?)$", re.ASCII | re.IGNORECASE)
+_LEAP_SECOND = re.compile(r"^([\dW-]+[T ]\d\d(:?)59\2)60((?:[.,]\d+)?(?:Z|[+-].*)?)$", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"^\s*[+-]?\d{1,20}(\.\d{0,12})?\s*$", re.ASCII)
 
 
@@ -49,15 +51,25 @@ def _from_text(value: str, unit: str) -> int:
     if _NUMBER.match(value):
         text = value.strip()
         return _from_number(float(text) if "." in text else int(text), unit)
+    text, more = _without_edges(value.strip())
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // _MILLISECOND
+        return (moment - _EPOCH + more) // _MILLISECOND
     except (ValueError, OverflowError) as error:
         raise Undecodable(
             "bad-time", f"time {_shown(value)} is neither a number nor an ISO 8601 date"
         ) from error
+
+
+def _without_edges(text: str) -> tuple[str, timedelta]:
+    """The end of a day (24:00:00) and a leap second (:60) as what Python reads, and what is to be added; as POSIX counts."""
+    if found := _MIDNIGHT.match(text):
+        return f"{found[1]}00{found[2]}", timedelta(days=1)
+    if found := _LEAP_SECOND.match(text):
+        return f"{found[1]}59{found[3]}", timedelta(seconds=1)
+    return text, timedelta(0)
 
 
 def _shown(value: Any) -> str:

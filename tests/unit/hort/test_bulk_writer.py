@@ -170,6 +170,35 @@ def test_request_that_is_refused_whole_is_halved_down_to_the_culprit() -> None:
     assert [rejected.pair for rejected in written.rejected] == [some(8)[5]]
 
 
+KINDS_OF_A_LINE = ["action_request_validation_exception", "illegal_argument_exception", "x_content_parse_exception"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 1_000])
+@pytest.mark.parametrize("kind", KINDS_OF_A_LINE)
+def test_proxy_that_refuses_every_request_makes_no_document_bad(kind: str, count: int) -> None:
+    world = World()
+    world.store.failures = [RequestRefused(400, kind)] * 9_999
+
+    with pytest.raises(SinkUnavailable, match=f"1 documents for i were not taken: HTTP 400 {kind}"):
+        world.writer.write("i", some(count))
+    assert len(world.store.requests) < 20
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_A_LINE)
+def test_document_refused_while_a_proxy_was_out_of_order_is_stored_when_it_works_again(kind: str) -> None:
+    world = World()
+    world.store.failures = [RequestRefused(400, kind)] * 3
+
+    assert world.writer.write("i", some(1)).stored == 1
+
+
+def test_lone_document_that_no_request_can_hold_is_handed_back() -> None:
+    world = World()
+    refusing(world, RequestRefused(400, "action_request_validation_exception"), 0)
+
+    assert [rejected.pair for rejected in world.writer.write("i", some(1)).rejected] == some(1)
+
+
 def test_document_that_is_too_large_for_a_proxy_waits_and_the_others_are_stored() -> None:
     world = World()
     refusing(world, RequestRefused(413, "Request Entity Too Large"), 2, 5)

@@ -39,6 +39,27 @@ def test_same_moment(value: Any, unit: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2026-05-04T24:00:00Z", "2026-05-05T00:00:00Z"),
+        ("2026-12-31 24:00", "2027-01-01T00:00:00Z"),
+        ("20260504T240000.000+0200", "2026-05-04T22:00:00Z"),
+        ("2026-06-30T23:59:60Z", "2026-07-01T00:00:00Z"),
+        ("2026-07-01T01:59:60.5+02:00", "2026-07-01T00:00:00.500Z"),
+        ("20260630T235960", "2026-07-01T00:00:00Z"),
+    ],
+)
+def test_end_of_a_day_and_leap_seconds_are_the_next_moment(text: str, same: str) -> None:
+    assert parse(text, unit="auto", latest_ms=LATEST_MS) == parse(same, unit="auto", latest_ms=LATEST_MS)
+
+
+@pytest.mark.parametrize("text", ["2026-05-04T24:00:01Z", "2026-05-04T24:30Z", "2026-05-04T23:58:60Z", "2026-05-04T23:59:61Z", "24:00:00"])
+def test_no_other_time_beyond_the_day_is_taken(text: str) -> None:
+    with pytest.raises(Undecodable, match="neither a number nor an ISO 8601 date"):
+        parse(text, unit="auto", latest_ms=LATEST_MS)
+
+
+@pytest.mark.parametrize(
     ("value", "unit"),
     [
         (-1, "s"),
