@@ -113,6 +113,27 @@ def test_hard_links_are_copies_of_what_came_before(tmp_path: Path) -> None:
     assert (tmp_path / "inside/c").read_text() == "text"
 
 
+class Counted(io.BytesIO):
+    """Content that counts how many bytes are taken from it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, and count."""
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
+def test_hard_links_do_not_inflate_the_archive_again_and_again(tmp_path: Path) -> None:
+    filler = "".join(map(chr, range(256))) * 4000
+    links = [Packed(f"{name}{number}", name, "hard link") for number in range(50) for name in "ac"]
+    content = Counted(tar_of(Packed("a", "A"), Packed("b", filler), Packed("c", "C"), *links))
+    assert untar(content, tmp_path) == 103
+    assert content.taken <= 3 * len(content.getvalue())
+    assert (tmp_path / "a49").read_text() + (tmp_path / "c49").read_text() == "AC"
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "../evil", "later", "folder", "link"])
 def test_a_hard_link_to_anything_else_is_refused(target: str, tmp_path: Path) -> None:
     entries = [Packed("folder", kind="folder"), Packed("link", "folder", "link"), Packed("c", target, "hard link"), Packed("later", "x")]
