@@ -57,7 +57,7 @@ def main() -> int:
     os.umask(0o077)
     output.take_over()
     console = Console()
-    view: View = LiveView(console) if console.is_terminal else PlainView()
+    view: View = LiveView(console) if console.is_terminal and not console.is_dumb_terminal else PlainView()
     try:
         with held(options.state, who="./scripts/demo", ours=not options.named):
             return _demonstrate(options, view)

@@ -40,7 +40,9 @@ missing_packages() { # fills APT_MISSING for the parts in $*
       elasticsearch)
         need_package java_home openjdk-17-jre-headless
         elasticsearch_there || need_package 'have mvn' maven ;;
-      tools) tools_there || need_package 'have go || [ -x /usr/local/go/bin/go ]' golang-go ;;
+      tools)
+        tools_there || need_package 'have go || [ -x /usr/local/go/bin/go ]' golang-go
+        need_package 'have curl' curl ;; # the README's commands use it
       browser) # Ubuntu's chromium is a snap, which wants a desktop session: there the page tests skip
         grep -qi '^ID=ubuntu' /etc/os-release 2>/dev/null || need_package 'have chromium' chromium ;;
       node)

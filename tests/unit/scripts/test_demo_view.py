@@ -23,6 +23,12 @@ FACTS = Facts(
 COUNTS = ("53 records/s", "published 123456", "stored 123450", "waiting 1 batches", "dead letters 12", "alarms 3", "fires 300", "invocations 600")
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw as on a usual terminal, whatever the tests run in: rich draws nothing on a dumb one."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
 def _shown(width: int) -> list[str]:
     """The lines of the view's last picture."""
     console = Console(file=io.StringIO(), width=width, height=100, force_terminal=True, color_system=None)
