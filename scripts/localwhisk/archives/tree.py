@@ -25,7 +25,10 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much an archive may bring: files, folders (those that names imply, too) and links; bytes unpacked."""
+    """How much an archive may bring: files, folders (those that names imply, too) and links; bytes unpacked.
+
+    A folder that is named again counts again: its header has to be read.
+    """
 
     entries: int = 50_000
     size: int = 1 << 30
@@ -63,6 +66,7 @@ class Tree(Generic[Source]):
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
+        self._named = 0
         self._size = 0
         self._link_bytes = 0
         self._destinations: dict[Parts, Parts] = {}
@@ -70,6 +74,9 @@ class Tree(Generic[Source]):
 
     def add(self, name: str, node: Node[Source]) -> None:
         """Add what the archive calls by this name, with the folders that the name implies."""
+        self._named += 1
+        if self._named > self._bounds.entries:
+            raise self._too_many()
         parts = _parts(name)
         if not parts and not isinstance(node, Folder):
             raise Refused(f"{quoted(name)} names no file")
@@ -88,8 +95,10 @@ class Tree(Generic[Source]):
 
     def _count(self, node: Node[Source]) -> None:
         if len(self.nodes) >= self._bounds.entries:
-            raise Refused(f"more than {self._bounds.entries} files, folders and links")
+            raise self._too_many()
         if isinstance(node, File):
+            if node.size < 0:
+                raise Refused("a file of negative size")
             self._size += node.size
             if self._size > self._bounds.size:
                 raise Refused(f"more than {self._bounds.size} bytes unpacked")
@@ -97,6 +106,9 @@ class Tree(Generic[Source]):
             self._link_bytes += len(_checked(node.target))
             if self._link_bytes > MAX_LINK_BYTES:
                 raise Refused(f"links of more than {MAX_LINK_BYTES} bytes")
+
+    def _too_many(self) -> Refused:
+        return Refused(f"more than {self._bounds.entries} files, folders and links")
 
     def check_links(self) -> None:
         """Follow every link, through other links, too, and refuse the archive when one leads out of it."""

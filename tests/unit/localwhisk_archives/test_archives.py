@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localwhisk.archives import Bounds, Refused, untar, unzip
-from localwhisk.archives.tree import MAX_DEPTH, MAX_NAME_BYTES
+from localwhisk.archives.tree import MAX_DEPTH, MAX_NAME_BYTES, File, Tree
 from tests.support.hostile_archives import Packed, tar_of, zip_of, zip_with_a_lying_size
 
 FORMATS = [pytest.param(zip_of, unzip, id="zip"), pytest.param(tar_of, untar, id="tar.gz")]
@@ -111,6 +111,18 @@ def test_hard_links_are_copies_of_what_came_before(tmp_path: Path) -> None:
     content = tar_of(Packed("a/b", "text"), Packed("c", "./a/b", "hard link"))
     assert unpacked(untar, content, tmp_path) == ["a", "a/b", "c"]
     assert (tmp_path / "inside/c").read_text() == "text"
+
+
+@pytest.mark.parametrize(("pack", "unpack"), FORMATS)
+def test_a_folder_named_over_and_over_counts_each_time(pack: Pack, unpack: Unpack, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="more than 10"):
+        unpack(io.BytesIO(pack(*[Packed("d/", kind="folder")] * 11)), tmp_path, bounds=Bounds(entries=10))
+
+
+def test_a_negative_size_is_refused() -> None:
+    tree: Tree[int] = Tree(Bounds())
+    with pytest.raises(Refused, match="negative size"):
+        tree.add("a", File(0, -1024))
 
 
 class Counted(io.BytesIO):
